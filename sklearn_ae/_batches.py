@@ -1,0 +1,229 @@
+"""Batches of encoded rows from arrays in memory, sparse matrices and mapped files.
+
+Slicing whole batches from one tensor is several times faster than a loader that fetches
+rows one by one. A batch is a tuple ``(X, weight)``; ``weight`` is `None` when all rows
+count the same.
+"""
+
+from copy import copy
+from math import ceil
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch.utils.data import Dataset
+
+from sklearn_ae._compat import is_mapped, release_pages
+
+# A mapped file is read in blocks of about 1 MB; 64 of them, drawn from all over the
+# file, are shuffled together.
+BLOCK_BYTES = 2**20
+BLOCKS_IN_MEMORY = 64
+# Equal rows of tables up to this size are merged: beyond it, sorting them takes time.
+MERGED_ROWS = 10_000
+MERGED_CELLS = 2**24
+
+
+class Rows(Dataset):
+    """Encoded rows held as one tensor, on the CPU or on the device.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_stored, n_encoded), dtype=float32
+    weight : Tensor of shape (n_stored,), dtype=float32, default=None
+    index : Tensor of shape (n_rows,), dtype=int64, default=None
+        Positions of the rows to use, ascending; `None` uses all.
+    """
+
+    def __init__(self, X, weight=None, index=None):
+        self.X = X
+        self.weight = weight
+        self.index = index
+
+    @property
+    def device(self):
+        """Device of the rows."""
+        return self.X.device
+
+    def __len__(self):
+        return self.X.shape[0] if self.index is None else len(self.index)
+
+    def __getitem__(self, places):
+        if self.index is not None:
+            places = self.index[places]
+        weight = None if self.weight is None else self.weight[places]
+        return self._take(places), weight
+
+    def _take(self, places):
+        return self.X[places]
+
+    def subset(self, places):
+        """Return some of the rows, without copying them."""
+        places = places.sort().values.to(self.device)
+        chosen = copy(self)
+        chosen.index = places if self.index is None else self.index[places]
+        return chosen
+
+    def sample(self, n_rows):
+        """Return at most `n_rows` evenly spaced rows and their weights."""
+        return self[:: ceil(len(self) / n_rows)]
+
+    def pieces(self, batch_size, shuffle):
+        """Yield `Rows` that are in memory, and the order in which to visit each."""
+        order = torch.randperm(len(self), device=self.device) if shuffle else None
+        yield self, order
+
+
+class SparseRows(Rows):
+    """Rows of a sparse matrix, made dense one batch at a time.
+
+    Parameters
+    ----------
+    X : CSR matrix or array of shape (n_stored, n_columns)
+    encode : callable
+        Turns some rows of X into a float32 ndarray.
+    weight, index : Tensor of shape (n_stored,) and (n_rows,), default=None
+        As in :class:`Rows`.
+    """
+
+    def __init__(self, X, encode, weight=None, index=None):
+        super().__init__(X, weight, index)
+        self.encode = encode
+
+    @property
+    def device(self):
+        """Device of the rows: a sparse matrix stays on the CPU."""
+        return torch.device("cpu")
+
+    def _take(self, places):
+        places = places.numpy() if isinstance(places, torch.Tensor) else places
+        return torch.from_numpy(self.encode(self.X[places]))
+
+    def pieces(self, batch_size, shuffle):
+        """Yield one batch of dense rows at a time."""
+        n_rows = len(self)
+        order = torch.randperm(n_rows) if shuffle else torch.arange(n_rows)
+        for places in order.tensor_split(ceil(n_rows / batch_size)):
+            yield Rows(*self[places]), None
+
+
+class MappedRows(SparseRows):
+    """Rows of a memory-mapped file, read in blocks that are shuffled in groups.
+
+    Reading single rows from all over a file is slow, and reading it in order keeps
+    neighbours together. Each piece joins blocks of neighbouring rows drawn from all over
+    the file and shuffles the rows within (Xu et al., 2022) [1]_.
+
+    References
+    ----------
+    .. [1] Xu, L. et al. "In-database machine learning with CorgiPile: stochastic
+       gradient descent without full data shuffle." SIGMOD 2022.
+    """
+
+    def pieces(self, batch_size, shuffle):
+        """Yield `Rows` of many blocks, and the order in which to visit them."""
+        n_rows = len(self)
+        n_blocks = ceil(n_rows * self.X[:1].nbytes / BLOCK_BYTES)
+        blocks = torch.arange(n_rows).tensor_split(min(n_blocks, n_rows))
+        order = torch.randperm(len(blocks)) if shuffle else torch.arange(len(blocks))
+        for group in order.tensor_split(ceil(len(blocks) / BLOCKS_IN_MEMORY)):
+            piece = Rows(*self[torch.cat([blocks[i] for i in group])])
+            release_pages(self.X)
+            yield piece, torch.randperm(len(piece)) if shuffle else None
+
+
+class BatchIterator:
+    """Iterate over the batches of rows; skorch builds one for each fit.
+
+    Every row comes once. The rows are shared out evenly: 257 rows in batches of 256
+    would train as hard on the last row as on all the others.
+
+    Parameters
+    ----------
+    rows : Rows, SparseRows or MappedRows
+    batch_size : int
+        Largest number of rows in a batch.
+    shuffle : bool, default=False
+        Whether each pass visits the rows in a new random order.
+    """
+
+    def __init__(self, rows, batch_size, shuffle=False):
+        self.rows = rows
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def __iter__(self):
+        for piece, order in self.rows.pieces(self.batch_size, self.shuffle):
+            n_rows = len(piece)
+            n_batches = ceil(n_rows / self.batch_size)
+            if n_batches == 1:
+                # All rows at once: their order changes nothing but rounding.
+                yield piece[:]
+                continue
+            for i in range(n_batches):
+                places = slice(i * n_rows // n_batches, (i + 1) * n_rows // n_batches)
+                yield piece[places if order is None else order[places]]
+
+
+def make_rows(X, encode, sample_weight, device):
+    """Return the rows of a validated table in the form that trains fastest.
+
+    Parameters
+    ----------
+    X : {ndarray, memmap, CSR matrix} of shape (n_rows, n_columns)
+    encode : callable
+        Turns some rows into a float32 ndarray.
+    sample_weight : ndarray of shape (n_rows,) or None
+        Rows of weight zero are left out; the others are scaled to a mean of 1.
+    device : torch.device
+        Rows in memory go there whole if they fill at most half of what is free.
+
+    Returns
+    -------
+    rows : Rows, SparseRows or MappedRows
+    """
+    weight = None
+    if sample_weight is not None:
+        positive = np.flatnonzero(sample_weight)
+        weight = sample_weight / sample_weight[positive].mean()
+        weight = torch.from_numpy(weight.astype(np.float32))
+    if sparse.issparse(X):
+        rows = SparseRows(X, encode, weight)
+    elif is_mapped(X):
+        rows = MappedRows(X, encode, weight)
+    else:
+        rows = Rows(torch.from_numpy(encode(X)), weight)
+    if weight is not None:
+        rows = rows.subset(torch.from_numpy(positive))
+    if len(rows) <= MERGED_ROWS and len(rows) * X.shape[1] <= MERGED_CELLS:
+        rows = merge_equal_rows(rows)
+    return move_if_it_fits(rows, device)
+
+
+def merge_equal_rows(rows):
+    """Return `Rows` without repetition, each weighted by how often it occurred.
+
+    This trains the same network, on fewer rows where a table repeats itself. The result
+    no longer depends on the order of the rows or on whether they were repeated or
+    weighted, bit for bit.
+    """
+    X, weight = rows[:]
+    # Adding 0 turns -0 into 0, which differ in their bytes.
+    X = np.ascontiguousarray(X.numpy() + np.float32(0))
+    raw = X.view(np.dtype((np.void, X.shape[1] * X.itemsize))).ravel()
+    _, first, inverse = np.unique(raw, return_index=True, return_inverse=True)
+    total = np.bincount(inverse.ravel(), None if weight is None else weight.numpy())
+    merged = Rows(torch.from_numpy(X[first]))
+    if total.min() < total.max():
+        merged.weight = torch.from_numpy((total / total.mean()).astype(np.float32))
+    return merged
+
+
+def move_if_it_fits(rows, device):
+    """Return rows in memory on a device if they fill at most half of what is free."""
+    if type(rows) is not Rows or device.type == "cpu":
+        return rows
+    if device.type == "cuda" and rows.X.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+        return rows
+    tensors = rows.X, rows.weight, rows.index
+    return Rows(*(None if tensor is None else tensor.to(device) for tensor in tensors))

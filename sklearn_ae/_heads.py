@@ -1,0 +1,100 @@
+"""From the raw output of a decoder to values and losses."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+LOSSES = {
+    "mse": F.mse_loss,
+    "mae": F.l1_loss,
+    "huber": F.huber_loss,
+    "bce": F.binary_cross_entropy,
+}
+
+
+class NumericHead(nn.Module):
+    """Values and loss of numeric columns; also the criterion of the skorch net.
+
+    Parameters
+    ----------
+    loss : {"mse", "mae", "huber", "bce"} or callable
+        A callable takes the values and the target, both of shape (n_rows, n_columns),
+        and returns one loss for each cell or for each row.
+    activation : nn.Module
+        Turns the raw output into values.
+
+    **Shape** (n_rows, n_columns) raw output and target, a scalar loss.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._heads import NumericHead
+    >>> head = NumericHead("mse", torch.nn.Identity())
+    >>> raw, X = torch.zeros(2, 3), torch.tensor([[1.0, 1, 1], [2, 2, float("nan")]])
+    >>> head.loss_of_rows(raw, X)
+    tensor([1., 4.])
+    """
+
+    def __init__(self, loss, activation):
+        super().__init__()
+        self.loss = loss
+        self.activation = activation
+        self.missing = False
+        """Whether training rows have missing cells: looking for them takes time."""
+
+    def forward(self, raw, X, weight=None):
+        """Return the mean loss of a batch; X is clean, whatever the network was fed."""
+        if weight is None and not self.missing and self.loss in LOSSES:
+            return self._loss(raw, X, "mean")
+        rows = self.loss_of_rows(raw, X, self.missing)
+        return rows.mean() if weight is None else (rows * weight).mean()
+
+    def values(self, raw):
+        """Return the values that the raw output stands for, in scaled units."""
+        return self.activation(raw)
+
+    def loss_of_rows(self, raw, X, missing=True):
+        """Return the mean loss over the observed cells of each row.
+
+        Parameters
+        ----------
+        raw, X : Tensor of shape (n_rows, n_columns)
+            Output of the decoder and target; missing cells of X are NaN.
+        missing : bool, default=True
+            Whether to look for missing cells.
+
+        Returns
+        -------
+        loss : Tensor of shape (n_rows,)
+            Zero where no cell was observed.
+        """
+        if not missing:
+            return _mean_of_cells(self._loss(raw, X, "none"), X)
+        observed = ~torch.isnan(X)
+        target = torch.where(observed, X, self.values(raw).detach())
+        loss = self._loss(raw, target, "none")
+        if loss.shape != X.shape:
+            return _mean_of_cells(loss, X)
+        # Not all losses are zero where the target is the value itself.
+        loss = torch.where(observed, loss, 0.0)
+        return loss.sum(1) / observed.sum(1).clamp(min=1)
+
+    def _loss(self, raw, X, reduction):
+        if self.loss == "bce" and isinstance(self.activation, nn.Sigmoid):
+            return F.binary_cross_entropy_with_logits(raw, X, reduction=reduction)
+        if callable(self.loss):
+            return self.loss(self.values(raw), X)
+        return LOSSES[self.loss](self.values(raw), X, reduction=reduction)
+
+
+def _mean_of_cells(loss, X):
+    """Return one loss for each row from one for each cell or row."""
+    if loss.shape == X.shape:
+        return loss.mean(1)
+    if loss.shape == X.shape[:1]:
+        return loss
+    raise ValueError(
+        "A callable loss must return one value for each cell or for each row, of shape "
+        f"{tuple(X.shape)} or {tuple(X.shape[:1])}. Got shape {tuple(loss.shape)}. "
+        "The losses of torch do so with reduction='none'."
+    )

@@ -1,0 +1,437 @@
+"""The skorch net of an autoencoder; the only module that imports skorch's net."""
+
+import difflib
+import inspect
+import math
+from contextlib import contextmanager
+from copy import deepcopy
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
+from skorch.utils import noop
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from tqdm.auto import tqdm
+
+from sklearn_ae._batches import BatchIterator
+
+OPTIMIZERS = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}
+# Names that `net_params` may set beside those of the optimizer, torch.compile and the
+# callbacks. All other parameters of a skorch net are the estimator's own.
+NET_PARAMS = ("iterator_valid__batch_size", "torch_load_kwargs", "use_caching")
+
+
+def make_net(module, head, settings, *, max_epochs, batch_size, device):
+    """Return the initialized net that trains an autoencoder.
+
+    Parameters
+    ----------
+    module : Autoencoder
+        New module: skorch trains the instance that it is given.
+    head : nn.Module
+        Loss of a batch, from the raw output, the clean batch and the weights.
+    settings : AutoencoderTransformer
+        Its optimizer, learning rate, callbacks and `net_params`.
+    max_epochs, batch_size : int
+    device : torch.device
+
+    Returns
+    -------
+    net : AutoencoderNet
+    """
+    optimizer = OPTIMIZERS.get(settings.optimizer, settings.optimizer)
+    net_params = settings.net_params or {}
+    check_net_params(net_params, optimizer, settings.callbacks)
+    net = AutoencoderNet(
+        module,
+        criterion=head,
+        optimizer=optimizer,
+        lr=settings.lr,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        iterator_train=BatchIterator,
+        iterator_train__shuffle=True,
+        iterator_valid=BatchIterator,
+        train_split=None,
+        own_callbacks=_own_callbacks(settings),
+        callbacks=settings.callbacks,
+        verbose=int(settings.verbose > 1),
+        device=str(device),
+        precision=resolve_precision(settings.precision, device),
+        compile=settings.compile,
+        **_optimizer_params(optimizer, settings.weight_decay, device) | net_params,
+    )
+    return net.initialize()
+
+
+def _own_callbacks(settings):
+    """Return the callbacks that the estimator's own parameters ask for."""
+    callbacks = []
+    monitor = "valid_loss" if settings.early_stopping else "train_loss"
+    if settings.lr_schedule == "cosine":
+        callbacks.append(("lr_schedule", CosineDecay()))
+    elif settings.lr_schedule == "plateau":
+        schedule = LRScheduler(ReduceLROnPlateau, monitor=monitor, patience=5)
+        callbacks.append(("lr_schedule", schedule))
+    if settings.early_stopping:
+        stopping = BestWeights(
+            patience=settings.n_iter_no_change,
+            threshold=settings.tol,
+            threshold_mode="abs",
+            sink=noop,
+            load_best=True,
+        )
+        callbacks.append(("early_stopping", stopping))
+    if settings.verbose == 1:
+        callbacks.append(("progress_bar", ProgressBar()))
+    return callbacks
+
+
+def _optimizer_params(optimizer, weight_decay, device):
+    """Return the keyword arguments of the optimizer, as skorch names them."""
+    taken = inspect.signature(optimizer).parameters
+    params = {}
+    if "weight_decay" in taken:
+        params["optimizer__weight_decay"] = weight_decay
+    elif weight_decay:
+        raise ValueError(
+            f"{optimizer.__name__} takes no weight_decay. Got weight_decay="
+            f"{weight_decay}; set it to 0."
+        )
+    if "fused" in taken and device.type in ("cpu", "cuda"):
+        # One kernel for all weights; a fifth of the training time of small nets.
+        params["optimizer__fused"] = True
+    return params
+
+
+def check_net_params(net_params, optimizer, callbacks):
+    """Refuse names in `net_params` that would change nothing.
+
+    Raises
+    ------
+    ValueError
+        Naming the unknown parameter and the nearest known ones.
+    """
+    known = [f"optimizer__{name}" for name in inspect.signature(optimizer).parameters]
+    known += [
+        f"compile__{name}" for name in inspect.signature(torch.compile).parameters
+    ]
+    known = sorted({*known, *NET_PARAMS} - {"optimizer__params", "compile__model"})
+    for name in net_params:
+        if name in known or (callbacks and name.startswith("callbacks__")):
+            continue
+        nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
+        raise ValueError(
+            f"net_params has the unknown name {name!r}. Did you mean one of {nearest}? "
+            "What AutoencoderTransformer takes itself, such as lr, max_epochs and "
+            "batch_size, is set there."
+        )
+
+
+def resolve_device(device):
+    """Return a usable torch device; "auto" takes the best there is.
+
+    Raises
+    ------
+    ValueError
+        If torch does not know the device or cannot compute on it.
+    """
+    if device == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return torch.device("cpu") if accelerator is None else accelerator
+    try:
+        device = torch.device(device)
+        torch.ones(1, device=device).add_(1).item()
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"device={str(device)!r} cannot be used here: {reason} Use 'cpu', or 'auto' "
+            "for the best device there is."
+        ) from error
+    return device
+
+
+def resolve_precision(precision, device):
+    """Return "float32" or "bfloat16"; "auto" takes bfloat16 on a GPU that has it."""
+    if precision != "auto":
+        return precision
+    has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return "bfloat16" if has_bfloat16 else "float32"
+
+
+def train(net, rows, valid=None):
+    """Train a net for `max_epochs`.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+    rows, valid : Rows, SparseRows, MappedRows or None
+        Rows to train on and to validate on.
+
+    Raises
+    ------
+    ValueError
+        If the loss stops being finite.
+    """
+    with diverging_as_value_error(net):
+        net.partial_fit((rows, valid))
+
+
+def train_one_epoch(net, rows):
+    """Train a net for one more epoch at its plain learning rate, or leave it unchanged.
+
+    The schedule, early stopping and the progress bar belong to `fit`, which knows how
+    long it takes.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+    rows : Rows, SparseRows or MappedRows
+    """
+    net.max_epochs = 1
+    if net.own_callbacks:
+        net.own_callbacks = []
+        net.initialize_callbacks()
+    for group in net.optimizer_.param_groups:
+        group["lr"] = net.lr
+    before = deepcopy((net.module_.state_dict(), net.optimizer_.state_dict()))
+    n_epochs = len(net.history)
+    try:
+        train(net, rows)
+    except BaseException:
+        net.module_.load_state_dict(before[0])
+        net.optimizer_.load_state_dict(before[1])
+        del net.history[n_epochs:]
+        raise
+
+
+def continue_from(net, earlier):
+    """Let a new net start with the weights and the history of an earlier one.
+
+    Raises
+    ------
+    ValueError
+        If the two networks have different shapes.
+    """
+    try:
+        net.module_.load_state_dict(earlier.module_.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            "warm_start=True goes on with the weights of the last fit, and a parameter "
+            "that shapes the network has changed since. Set warm_start=False to start "
+            "anew."
+        ) from error
+    net.history_ = deepcopy(earlier.history_)
+
+
+def expect_missing(net, missing):
+    """Tell a net whether training rows may have missing cells."""
+    net.module_.missing |= bool(missing)
+    net.criterion_.missing |= bool(missing)
+
+
+@contextmanager
+def diverging_as_value_error(net):
+    """Explain a loss that is no finite number any more."""
+    try:
+        yield
+    except TrainingDiverged as error:
+        raise ValueError(
+            f"The {error} stopped being a finite number in epoch {len(net.history)}. "
+            f"Try a smaller lr than {net.lr}, scaling='standard' if it was switched "
+            "off, or another loss."
+        ) from None
+
+
+class TrainingDiverged(ArithmeticError):
+    """A loss is not a finite number any more."""
+
+
+class AutoencoderNet(NeuralNet):
+    """A skorch net that trains an autoencoder on its own input.
+
+    It differs from :class:`skorch.NeuralNet` in what the task asks for: the target of a
+    batch is the batch, `y` carries the sample weights, training and validation rows
+    come as a tuple ``(train, valid)``, and the losses are recorded once an epoch, since
+    a record of every batch costs time and grows without bound.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Passed to :class:`skorch.NeuralNet`.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Type that the network computes in while training.
+    own_callbacks : list of (str, Callback), default=()
+        Callbacks that come before those of the user.
+    """
+
+    def __init__(self, *args, precision="float32", own_callbacks=(), **kwargs):
+        self.precision = precision
+        self.own_callbacks = own_callbacks
+        super().__init__(*args, **kwargs)
+        self.interrupted_ = False
+
+    @property
+    def _default_callbacks(self):
+        callbacks = [("epoch_timer", EpochTimer()), *self.own_callbacks]
+        return callbacks + [("print_log", PrintLog())] * (self.verbose > 0)
+
+    def initialize_callbacks(self):
+        """Initialize the callbacks, and note which events each one listens to."""
+        super().initialize_callbacks()
+        self._listeners = {}
+        return self
+
+    def notify(self, method_name, **cb_kwargs):
+        """Call the callbacks that implement an event; there are two for each batch."""
+        getattr(self, method_name)(self, **cb_kwargs)
+        if method_name not in self._listeners:
+            self._listeners[method_name] = [
+                callback
+                for _, callback in self.callbacks_
+                if getattr(type(callback), method_name, None)
+                is not getattr(Callback, method_name)
+            ]
+        for callback in self._listeners[method_name]:
+            getattr(callback, method_name)(self, **cb_kwargs)
+
+    def _set_training(self, training=True):
+        # Setting the mode walks through all submodules, which small nets feel.
+        if self.module_.training != training:
+            super()._set_training(training)
+
+    def torch_compile(self, module, name):
+        """Compile the module in place, so that it still pickles."""
+        if self.compile and name == "module":
+            module.compile(**self.get_params_for("compile"))
+        return module
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Return the training rows and the validation rows or None."""
+        return X if isinstance(X, tuple) else (X, None)
+
+    def infer(self, x, **fit_params):
+        """Return the raw output for a batch, in float32."""
+        x = x.to(self.device)
+        if self.precision == "float32" or not self.module_.training:
+            return self.module_(x)
+        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
+            return self.module_(x).float()
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Return the loss against the clean batch.
+
+        The module corrupts a copy of its own. Comparing with that copy would reward
+        reproducing the noise.
+        """
+        weight = None if y_true is None else y_true.to(self.device)
+        return self.criterion_(y_pred, X.to(self.device), weight)
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train, and note whether it was the user who interrupted it."""
+        self.interrupted_ = False
+        try:
+            return super().fit_loop(X, y, epochs=epochs, **fit_params)
+        except KeyboardInterrupt:
+            # skorch's early stopping uses the same signal as Ctrl+C.
+            self.interrupted_ = not any(
+                isinstance(callback, EarlyStopping)
+                and callback.misses_ == callback.patience
+                for _, callback in self.callbacks_
+            )
+            raise
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Train or validate on all batches, and record their mean loss."""
+        if iterator is None:
+            return
+        total, n_rows, n_batches = 0.0, 0, 0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            n_batch = len(batch[0])
+            # Kept on the device: reading each loss would wait for a GPU to finish.
+            total = total + step["loss"].detach() * n_batch
+            n_rows += n_batch
+            n_batches += 1
+            if self.callbacks:
+                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+                self.history.record_batch(f"{prefix}_batch_size", n_batch)
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        loss = float(total) / n_rows
+        if not math.isfinite(loss):
+            raise TrainingDiverged(f"{prefix} loss")
+        key = f"{prefix}_loss"
+        best = min((row[key] for row in self.history[:-1] if key in row), default=None)
+        self.history.record(key, loss)
+        self.history.record(f"{key}_best", best is None or loss < best)
+        self.history.record(f"{prefix}_batch_count", n_batches)
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        """Record a batch only where callbacks of the user may read it."""
+        if self.callbacks:
+            super().on_batch_begin(net, batch, training, **kwargs)
+
+
+class CosineDecay(Callback):
+    """Let the learning rate fall to zero along a cosine (Loshchilov and Hutter, 2017).
+
+    References
+    ----------
+    Loshchilov, I. and Hutter, F. "SGDR: stochastic gradient descent with warm
+    restarts." ICLR 2017.
+    """
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Note the learning rates and how many rows all epochs will visit."""
+        self.lrs_ = [group["lr"] for group in net.optimizer_.param_groups]
+        self.n_rows_ = 0
+        self.n_rows_in_all_ = net.max_epochs * len(X[0])
+
+    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+        """Set the learning rate of the next step."""
+        if training:
+            share = self.n_rows_ / self.n_rows_in_all_
+            for group, lr in zip(net.optimizer_.param_groups, self.lrs_):
+                group["lr"] = lr * (1 + math.cos(math.pi * share)) / 2
+            self.n_rows_ += len(batch[0])
+
+
+class BestWeights(EarlyStopping):
+    """skorch's early stopping, restoring the weights of the lowest validation loss.
+
+    skorch remembers the weights of the last improvement by more than the threshold.
+    """
+
+    def on_epoch_end(self, net, **kwargs):
+        """Remember the weights of the best epoch; stop when patience runs out."""
+        if net.history[-1, "valid_loss_best"]:
+            self.best_epoch_ = net.history[-1, "epoch"]
+            self.best_model_weights_ = deepcopy(net.module_.state_dict())
+        super().on_epoch_end(net, **kwargs)
+
+
+class ProgressBar(Callback):
+    """One progress bar over all epochs, with the losses."""
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Open the bar."""
+        self.bar_ = tqdm(total=net.max_epochs, unit="epoch", leave=True)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Move the bar on by one epoch."""
+        names = {"train_loss": "loss", "valid_loss": "validation"}
+        last = net.history[-1]
+        losses = {names[key]: f"{last[key]:.4f}" for key in names if key in last}
+        self.bar_.set_postfix(losses, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Close the bar."""
+        self.bar_.close()
+        del self.bar_
