@@ -1,0 +1,7 @@
+"""Run the command line: ``python -m sklearn_ae``."""
+
+import sys
+
+from sklearn_ae._demo import main
+
+sys.exit(main())

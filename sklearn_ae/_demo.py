@@ -1,0 +1,297 @@
+"""The command line: an autoencoder beside PCA of the same size, on real data."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from sklearn_ae._compat import import_optional
+from sklearn_ae._demo_comparison import (
+    Line,
+    StandardizedPCA,
+    column_errors,
+    compare_latents,
+)
+from sklearn_ae._demo_pictures import (
+    draw_column_errors,
+    draw_images,
+    draw_latent_space,
+)
+from sklearn_ae._demo_tables import UserError, digits, read_table
+from sklearn_ae._transformer import AutoencoderTransformer
+
+DESCRIPTION = """\
+Train an autoencoder on a table and compare it with PCA of the same size.
+
+Both methods squeeze each row into a few numbers, its latents, and restore the row
+from them. A quarter of the rows is held out from training; one table says which
+method does better on these rows, line by line. Pictures show what was restored and
+how the rows lie in two dimensions.
+"""
+
+EPILOG = """\
+examples:
+  python -m sklearn_ae
+      1,797 handwritten digits that ship with scikit-learn
+
+  python -m sklearn_ae wine.csv
+      the columns of numbers of your own table; cells may be missing
+
+  python -m sklearn_ae wine.csv --target quality
+      also predict the column "quality" from the latents: classes with KMeans and
+      LogisticRegression, amounts with Ridge
+
+  python -m sklearn_ae wine.parquet --n-components 3 --output pictures
+      three numbers a row; pictures and latents go to the folder "pictures"
+"""
+
+# More rows than this add ink but no information to a picture of dots, and only time
+# to the training of a plane.
+MAX_PLANE_ROWS = 20_000
+MAX_DOTS = 4_000
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors take one line, as all others do."""
+
+    def error(self, message):
+        raise UserError(f"{message}. See python -m sklearn_ae --help")
+
+
+def _parser():
+    parser = _Parser(
+        prog="python -m sklearn_ae",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "path",
+        nargs="?",
+        metavar="PATH",
+        help="your table: .csv, .csv.gz or .parquet, with column names in its first "
+        "line (default: the handwritten digits)",
+    )
+    parser.add_argument(
+        "--target",
+        metavar="COLUMN",
+        help="column of your table to predict from the others",
+    )
+    parser.add_argument(
+        "--n-components",
+        type=_whole_number(1),
+        metavar="N",
+        help="numbers that each row is squeezed into (default: chosen by the number "
+        "of columns)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("sklearn_ae_output"),
+        metavar="FOLDER",
+        help="folder for the pictures and latents (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=_whole_number(0),
+        default=0,
+        metavar="N",
+        help="seed of the split and of the training (default: %(default)s)",
+    )
+    return parser
+
+
+def _whole_number(smallest):
+    def parse(text):
+        if not text.isdecimal() or int(text) < smallest:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at least {smallest}, got {text!r}"
+            )
+        return int(text)
+
+    return parse
+
+
+def main(argv=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        Arguments. `None` takes those of the process.
+
+    Returns
+    -------
+    exit_code : int
+        0, or 2 after a line on stderr that says what is wrong with the request.
+    """
+    try:
+        _run(_parser().parse_args(argv))
+    except UserError as error:
+        print(f"sklearn_ae: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("sklearn_ae: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(arguments):
+    _check_matplotlib()
+    table = _table(arguments)
+    folder = _folder(arguments.output)
+    seed = arguments.seed
+    train, held_out = _split(table, seed)
+    _say(_headline(table, train, held_out), *table.notes, "")
+
+    autoencoder = _fit_autoencoder(arguments.n_components, table.X[train], seed)
+    pca = StandardizedPCA(autoencoder.n_components_, seed).fit(table.X[train])
+    methods = autoencoder, pca
+    latents = [method.transform(table.X) for method in methods]
+    restored = [method.reconstruct(table.X[held_out]) for method in methods]
+    errors = [column_errors(table.X[held_out], X, table.X[train]) for X in restored]
+    lines = [Line("reconstruction error", *map(np.nanmean, errors), lower_wins=True)]
+    if table.target is not None:
+        lines += compare_latents(latents, table.target, train, held_out, seed)
+
+    files = {}
+    files |= _draw_reconstructions(folder, table, held_out, restored, errors)
+    files |= _draw_plane(folder, table, train, held_out, autoencoder, seed)
+    if arguments.path is not None:
+        files |= _write_latents(folder, autoencoder, latents[0])
+    report = _report(table, autoencoder.n_components_, lines, held_out)
+    _say("", *report, "", f"Written to {folder}:")
+    _say(*(f"  {name:<22}{content}" for name, content in files.items()))
+
+
+def _say(*lines):
+    # Flushed, so that the lines and the progress bars keep their order in a log file.
+    print(*lines, sep="\n", flush=True)
+
+
+def _check_matplotlib():
+    try:
+        import_optional("matplotlib", "The command line, which draws pictures,", "plot")
+    except ImportError as error:
+        raise UserError(str(error)) from error
+
+
+def _table(arguments):
+    """Return the table that the arguments name, checked against them."""
+    if arguments.path is None and arguments.target is not None:
+        raise UserError(
+            "--target names a column of your own table: give its PATH as well."
+        )
+    table = (
+        digits()
+        if arguments.path is None
+        else read_table(arguments.path, arguments.target)
+    )
+    n_columns = len(table.columns)
+    if arguments.n_components is not None and arguments.n_components > n_columns:
+        raise UserError(
+            f"--n-components {arguments.n_components} is more than the {n_columns} "
+            f"columns of {table.name}."
+        )
+    return table
+
+
+def _folder(path):
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot make the folder {path}: {error.strerror}.") from error
+    return path
+
+
+def _split(table, seed):
+    """Return the rows to train on and those held out, a quarter of them."""
+    rows = np.arange(len(table.X))
+    strata = None if table.target is None else table.target.strata
+    return train_test_split(rows, test_size=0.25, stratify=strata, random_state=seed)
+
+
+def _headline(table, train, held_out):
+    sizes = (
+        f"{table.name}: {len(table.columns)} columns of numbers, {len(train):,} rows "
+        f"to train on, {len(held_out):,} rows held out."
+    )
+    if table.target is None:
+        return sizes
+    kind = f"{len(table.target.classes)} classes" if table.target.classes else "numbers"
+    return f"{sizes} Target: {table.target.name} ({kind})."
+
+
+def _fit_autoencoder(n_components, X, seed):
+    autoencoder = AutoencoderTransformer(n_components, verbose=1, random_state=seed)
+    try:
+        return autoencoder.fit(X)
+    except ValueError as error:
+        raise UserError(" ".join(str(error).split())) from error
+
+
+def _draw_reconstructions(folder, table, held_out, restored, errors):
+    """Draw a picture of what was restored; return its name and content."""
+    path = folder / "reconstructions.png"
+    if not table.image_shape:
+        draw_column_errors(path, table.columns, errors)
+        return {path.name: "error of each column, autoencoder and PCA"}
+    _, one_of_each = np.unique(table.target.values[held_out], return_index=True)
+    draw_images(
+        path,
+        table.X[held_out[one_of_each]],
+        [X[one_of_each] for X in restored],
+        table.image_shape,
+    )
+    return {path.name: "held-out images above what both methods make of them"}
+
+
+def _draw_plane(folder, table, train, held_out, autoencoder, seed):
+    """Draw held-out rows in two dimensions; return the picture's name and content."""
+    path = folder / "latent_space.png"
+    train, held_out = train[:MAX_PLANE_ROWS], held_out[:MAX_DOTS]
+    if autoencoder.n_components_ != 2:
+        _say("", "Once more with two numbers a row, for the picture:")
+        autoencoder = _fit_autoencoder(2, table.X[train], seed)
+    methods = autoencoder, StandardizedPCA(2, seed).fit(table.X[train])
+    planes = [method.transform(table.X[held_out]) for method in methods]
+    draw_latent_space(path, planes, table.target, held_out)
+    return {path.name: "held-out rows in two dimensions, autoencoder and PCA"}
+
+
+def _write_latents(folder, autoencoder, latents):
+    path = folder / "latents.csv"
+    names = autoencoder.get_feature_names_out()
+    pd.DataFrame(latents, columns=names).to_csv(path, index=False)
+    return {path.name: "the autoencoder's latents of all rows, in the file's order"}
+
+
+def _report(table, n_components, lines, held_out):
+    """Return the printed table and what has to be known to read it."""
+    title = f"held-out rows as {n_components} numbers each"
+    report = [f"{title:<44}{'autoencoder':>11}{'PCA':>9}   better"]
+    for line in lines:
+        label = f"{line.measure} ({'lower' if line.lower_wins else 'higher'} wins)"
+        autoencoder, pca = line.shown
+        report.append(f"{label:<44}{autoencoder:>11}{pca:>9}   {line.better}")
+    lost = [
+        f"{line.measure} ({line.better})"
+        for line in lines
+        if line.better != "autoencoder"
+    ]
+    report += [
+        "",
+        f"Where the autoencoder does not win: {', '.join(lost) or 'nowhere here'}.",
+        "An error of 1 is that of the column means: squared, in standard deviations.",
+    ]
+    if table.target is not None and table.target.classes:
+        n_known = table.target.known[held_out].sum()
+        report.append(
+            f"An accuracy on {n_known:,} rows is uncertain by about "
+            f"{0.5 / n_known**0.5:.1g}: smaller differences may be chance."
+        )
+    return report

@@ -1,0 +1,157 @@
+"""The pictures of the command line.
+
+They are drawn on matplotlib's Figure objects, without pyplot, so that neither the
+user's backend nor open figures are touched.
+"""
+
+import numpy as np
+
+from sklearn_ae._compat import import_optional
+
+METHODS = ("autoencoder", "PCA")
+METHOD_COLOURS = ("#4477aa", "#ddaa33")
+MAX_BARS = 25
+GREY = "#c0c0c0"
+CLASS_COLOURS = (
+    "#4477aa",
+    "#ee6677",
+    "#228833",
+    "#ccbb44",
+    "#66ccee",
+    "#aa3377",
+    "#ee7733",
+    "#332288",
+    "#44aa99",
+    "#882255",
+)
+DOTS_PER_INCH = 200
+
+
+def _figure(width, height):
+    figure = import_optional("matplotlib.figure", "Drawing the pictures", "plot")
+    return figure.Figure(
+        figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained"
+    )
+
+
+def draw_images(path, originals, reconstructions, shape):
+    """Draw images above what the two methods make of them.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file to write.
+    originals : ndarray of shape (n_images, n_pixels)
+    reconstructions : pair of ndarray of shape (n_images, n_pixels)
+    shape : (int, int)
+        Height and width of an image.
+    """
+    rows = dict(zip(("original", *METHODS), (originals, *reconstructions), strict=True))
+    figure = _figure(0.8 * len(originals) + 1, 0.85 * len(rows))
+    axes = figure.subplots(len(rows), len(originals))
+    low, high = originals.min(), originals.max()
+    for axes_row, (name, images) in zip(axes, rows.items(), strict=True):
+        axes_row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=11)
+        for axis, image in zip(axes_row, images, strict=True):
+            axis.imshow(image.reshape(shape), cmap="gray_r", vmin=low, vmax=high)
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_color("0.8")
+    figure.savefig(path)
+
+
+def draw_column_errors(path, columns, errors):
+    """Draw the reconstruction error of each column as a pair of bars.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file to write.
+    columns : sequence of str
+    errors : pair of ndarray of shape (n_columns,)
+        Of the autoencoder and of PCA. Columns with NaN are left out.
+    """
+    measured = np.flatnonzero(np.isfinite(errors[0]))
+    worst_first = measured[np.argsort(-errors[1][measured])][:MAX_BARS]
+    positions = np.arange(len(worst_first))
+    figure = _figure(6.4, 1.2 + 0.3 * len(worst_first))
+    axis = figure.subplots()
+    for method, colour, error, shift in zip(
+        METHODS, METHOD_COLOURS, errors, (-0.2, 0.2), strict=True
+    ):
+        axis.barh(
+            positions + shift, error[worst_first], 0.38, color=colour, label=method
+        )
+    axis.set_yticks(positions, [_shortened(columns[i]) for i in worst_first])
+    axis.margins(y=0.02)
+    axis.invert_yaxis()
+    axis.set_xlabel(
+        "mean squared error on held-out rows, in squared standard deviations"
+    )
+    if len(worst_first) < len(measured):
+        axis.set_title(f"The {MAX_BARS} columns that PCA restores worst", fontsize=11)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, loc="outside upper center", ncols=2)
+    figure.savefig(path)
+
+
+def draw_latent_space(path, planes, target, rows):
+    """Draw the rows in the autoencoder's plane, beside PCA's.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file to write.
+    planes : pair of ndarray of shape (n_rows, 2)
+        Two latent columns of each method.
+    target : Target or None
+        Classes or numbers that colour the rows.
+    rows : ndarray of int of shape (n_rows,)
+        Where the rows of the planes stand in the target.
+    """
+    figure = _figure(9.6, 4.2)
+    axes = figure.subplots(1, 2)
+    colours, legend = _row_colours(target, rows)
+    size = np.clip(8000 / len(rows), 3, 14)
+    titles = ("Autoencoder, two latent columns", "PCA, two components")
+    for axis, title, plane in zip(axes, titles, planes, strict=True):
+        points = axis.scatter(*plane.T, s=size, c=colours, linewidths=0, alpha=0.8)
+        axis.set_title(title, fontsize=11)
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_color("0.8")
+    if legend:
+        handles = [
+            axis.scatter([], [], s=40, color=colour) for colour in legend.values()
+        ]
+        figure.legend(
+            handles,
+            legend,
+            title=_shortened(target.name),
+            loc="outside right center",
+            frameon=False,
+            handletextpad=0,
+        )
+    elif target is not None:
+        figure.colorbar(points, ax=axes, label=_shortened(target.name), aspect=30)
+    figure.savefig(path)
+
+
+def _row_colours(target, rows):
+    """Return what colours the rows, and the legend as a dict of name to colour.
+
+    The most frequent classes have colours of their own, the others are grey. Numbers
+    are their own colours, on a scale instead of a legend.
+    """
+    if target is None:
+        return [METHOD_COLOURS[0]] * len(rows), {}
+    if not target.classes:
+        return target.values[rows], {}
+    size = np.bincount(target.values[target.known], minlength=len(target.classes))
+    named = np.sort(np.argsort(-size, kind="stable")[: len(CLASS_COLOURS)])
+    colour_of = dict(zip(named, CLASS_COLOURS, strict=False))
+    colours = [colour_of.get(number, GREY) for number in target.values[rows]]
+    legend = {_shortened(target.classes[n]): colour for n, colour in colour_of.items()}
+    return colours, legend | ({"other": GREY} if GREY in colours else {})
+
+
+def _shortened(name, length=24):
+    return name if len(name) <= length else f"{name[: length - 1]}…"

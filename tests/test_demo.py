@@ -1,0 +1,291 @@
+"""The command line: what it prints, what it writes, and how it refuses."""
+
+import gzip
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_wine
+
+from sklearn_ae._demo import main
+from sklearn_ae._demo_comparison import (
+    Line,
+    StandardizedPCA,
+    column_errors,
+    matched_accuracy,
+)
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def wine():
+    """178 rows with every kind of column that a user's table may hold."""
+    frame, cultivar = load_wine(return_X_y=True, as_frame=True)
+    frame = frame.iloc[:, :6].copy()
+    frame.loc[::7, "ash"] = np.nan
+    frame["organic"] = (frame["alcohol"] > 13).astype(object)
+    frame.loc[::5, "organic"] = None
+    frame["constant"] = 1.5
+    frame["empty"] = np.nan
+    frame["grower"] = [f"grower {i % 100}" for i in range(len(frame))]
+    frame["cultivar"] = cultivar.map({0: "Barolo", 1: "Grignolino", 2: "Barbera"})
+    return frame
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Return a function that runs the command line in an output folder of its own."""
+
+    def run(*arguments):
+        code = main([*map(str, arguments), "--output", str(tmp_path / "output")])
+        streams = capsys.readouterr()
+        return code, streams.out, streams.err
+
+    return run
+
+
+def test__digits__no_arguments__prints_table_and_draws(tmp_path):
+    """The one command of the README, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sklearn_ae"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "handwritten digits" in done.stdout
+    for measure in ("reconstruction error", "KMeans accuracy", "KMeans NMI"):
+        assert measure in done.stdout
+    assert "LogisticRegression accuracy" in done.stdout
+    assert "epoch" in done.stderr  # of the progress bar
+    pictures = sorted((tmp_path / "sklearn_ae_output").iterdir())
+    assert [p.name for p in pictures] == ["latent_space.png", "reconstructions.png"]
+    assert all(p.read_bytes().startswith(PNG_SIGNATURE) for p in pictures)
+
+
+def test__digits__reconstruction__beats_pca(run):
+    _, out, _ = run()
+    line = next(line for line in out.splitlines() if line.startswith("reconstruction"))
+    assert line.endswith("   autoencoder")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
+def test__own_table__each_format__writes_one_latent_row_per_row(
+    run, wine, tmp_path, suffix
+):
+    path = tmp_path / f"wine{suffix}"
+    if suffix == ".parquet":
+        wine.to_parquet(path)
+    else:
+        wine.to_csv(path, index=False)
+    code, out, _ = run(path, "--target", "cultivar", "--n-components", 3)
+    assert code == 0
+    assert "3 classes" in out
+    assert "LogisticRegression accuracy" in out
+    latents = pd.read_csv(tmp_path / "output" / "latents.csv")
+    assert latents.shape == (178, 3)
+    assert list(latents) == [f"autoencodertransformer{i}" for i in range(3)]
+    assert latents.notna().all(axis=None)
+
+
+def test__own_table__without_target__compares_reconstructions_only(run, wine, tmp_path):
+    wine.to_csv(tmp_path / "wine.csv", index=False)
+    code, out, _ = run(tmp_path / "wine.csv")
+    assert code == 0
+    assert "reconstruction error" in out
+    assert "KMeans" not in out
+    assert (tmp_path / "output" / "latent_space.png").exists()
+
+
+def test__own_table__text_and_empty_columns__are_named(run, wine, tmp_path):
+    wine.to_csv(tmp_path / "wine.csv", index=False)
+    _, out, _ = run(tmp_path / "wine.csv")
+    assert "text and dates come with a later version: grower, cultivar." in out
+    assert "because they are empty: empty." in out
+    assert "8 columns of numbers" in out  # six, the truth values, and the constant
+
+
+def test__own_table__number_as_target__is_predicted_by_ridge(run, wine, tmp_path):
+    wine.to_csv(tmp_path / "wine.csv", index=False)
+    code, out, _ = run(tmp_path / "wine.csv", "--target", "alcohol")
+    assert code == 0
+    assert "Ridge R2" in out
+    assert "KMeans" not in out
+
+
+def test__own_table__missing_and_rare_classes__are_left_out_or_split(
+    run, wine, tmp_path
+):
+    wine.loc[::3, "cultivar"] = None
+    wine.loc[1, "cultivar"] = "the only one"
+    wine.to_csv(tmp_path / "wine.csv", index=False)
+    code, out, _ = run(tmp_path / "wine.csv", "--target", "cultivar")
+    assert code == 0
+    assert "4 classes" in out
+
+
+def test__own_table__fewer_rows_than_components__works(run, tmp_path):
+    X = np.random.default_rng(0).normal(size=(12, 40))
+    pd.DataFrame(X).to_csv(tmp_path / "wide.csv", index=False)
+    code, _, err = run(tmp_path / "wide.csv", "--n-components", 20)
+    assert code == 0, err
+
+
+def test__same_seed__prints_the_same(run, wine, tmp_path):
+    wine.to_csv(tmp_path / "wine.csv", index=False)
+    outputs = {run(tmp_path / "wine.csv", "--seed", 3)[1] for _ in range(2)}
+    assert len(outputs) == 1
+
+
+def _write(path, content):
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.csv", None, "There is no file"),
+        ("table.xlsx", b"", "has to end in .csv, .csv.gz or .parquet"),
+        ("empty.csv", b"", "is empty"),
+        ("empty.csv.gz", gzip.compress(b""), "is empty"),
+        ("header.csv", b"a,b\n", "has 0 rows"),
+        ("short.csv", b"a,b\n" + 9 * b"1,2\n", "has 9 rows"),
+        ("text.csv", b"a,b\n" + 20 * b"x,y\n", "0 columns of numbers"),
+        ("single.csv", b"a,b\n" + 20 * b"1,y\n", "1 columns of numbers"),
+        ("infinite.csv", b"a,b\n" + 20 * b"1,inf\n", "Infinite values in: b"),
+        ("binary.csv", bytes(range(256)), "Cannot read"),
+        ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "Cannot read"),
+        ("plain.csv.gz", b"a,b\n1,2\n", "Cannot read"),
+        ("damaged.parquet", b"PAR1", "Cannot read"),
+    ],
+)
+def test__bad_file__one_line_and_exit_code_2(run, tmp_path, name, content, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    _assert_refused(run(path), message)
+    assert not (tmp_path / "output").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--target", "cultivars"], "Did you mean 'cultivar'?"),
+        (["--target", "zzz"], "It has: alcohol, malic_acid"),
+        (["--target", "empty"], "0 distinct values"),
+        (["--target", "constant"], "1 distinct values"),
+        (["--target", "grower"], "100 distinct values in 178 rows"),
+        (["--n-components", "100"], "more than the"),
+        (["--n-components", "0"], "a whole number of at least 1"),
+        (["--seed", "x"], "a whole number of at least 0"),
+        (["--epochs", "3"], "unrecognized arguments"),
+    ],
+)
+def test__bad_arguments__one_line_and_exit_code_2(
+    run, wine, tmp_path, arguments, message
+):
+    wine.to_csv(tmp_path / "wine.csv", index=False)
+    _assert_refused(run(tmp_path / "wine.csv", *arguments), message)
+
+
+def test__target_without_path__one_line_and_exit_code_2(run):
+    _assert_refused(run("--target", "digit"), "give its PATH")
+
+
+def test__folder_as_path__one_line_and_exit_code_2(run, tmp_path):
+    _assert_refused(run(tmp_path), "is a folder")
+
+
+def test__output_is_a_file__one_line_and_exit_code_2(tmp_path, capsys):
+    path = _write(tmp_path / "taken", b"")
+    code = main(["--output", str(path)])
+    _assert_refused((code, *capsys.readouterr()), "Cannot make the folder")
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "hint"),
+    [
+        ("matplotlib", [], 'pip install "sklearn_ae[plot]"'),
+        ("pyarrow", ["table.parquet"], "pip install pyarrow"),
+    ],
+)
+def test__missing_optional_package__is_named_before_training(
+    run, monkeypatch, tmp_path, module, arguments, hint
+):
+    _write(tmp_path / "table.parquet", b"PAR1")
+    monkeypatch.chdir(tmp_path)
+    for name in [n for n in sys.modules if n.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    _assert_refused(run(*arguments), hint)
+
+
+def _assert_refused(result, message):
+    code, out, err = result
+    assert code == 2
+    assert out == ""
+    assert message in err
+    assert err.startswith("sklearn_ae: error: ")
+    assert err.count("\n") == 1
+
+
+def test__interrupted__says_so_without_a_traceback(run, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sklearn_ae._demo.digits", interrupt)
+    assert run() == (130, "", "sklearn_ae: interrupted\n")
+
+
+def test__help__shows_an_example_of_each_use(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["--help"])
+    assert exit_info.value.code == 0
+    text = capsys.readouterr().out
+    assert "python -m sklearn_ae wine.csv --target quality" in text
+    assert all(len(line) <= 88 for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("autoencoder", "pca", "lower_wins", "better"),
+    [
+        (0.2, 0.3, True, "autoencoder"),
+        (0.2, 0.3, False, "PCA"),
+        (0.9501, 0.9502, False, "tie"),
+    ],
+)
+def test__line__better__follows_the_printed_digits(
+    autoencoder, pca, lower_wins, better
+):
+    assert Line("measure", autoencoder, pca, lower_wins).better == better
+
+
+def test__matched_accuracy__renamed_clusters__is_one():
+    assert matched_accuracy([0, 0, 1, 2], [2, 2, 0, 1]) == 1
+    assert matched_accuracy([0, 0, 1, 1], [0, 0, 0, 0]) == 0.5
+
+
+def test__column_errors__missing_cells_and_constant_columns__do_not_count():
+    X_train = np.array([[-1.0, 7.0], [1.0, 7.0]])
+    X = np.array([[np.nan, 9.0], [3.0, 9.0]])
+    errors = column_errors(X, np.zeros((2, 2)), X_train)
+    np.testing.assert_array_equal(errors, [9.0, np.nan])
+
+
+def test__column_errors__column_means__have_error_one():
+    X = np.random.default_rng(0).normal(3, 5, size=(50, 4))
+    means = np.broadcast_to(X.mean(axis=0), X.shape)
+    np.testing.assert_allclose(column_errors(X, means, X), 1)
+
+
+def test__pca__all_components__restores_observed_cells():
+    X = np.random.default_rng(0).normal(3, 5, size=(50, 4))
+    X[::5, 1] = np.nan
+    restored = StandardizedPCA(4, random_state=0).fit(X).reconstruct(X)
+    observed = np.isfinite(X)
+    np.testing.assert_allclose(restored[observed], X[observed])
