@@ -1,0 +1,96 @@
+"""What a clean checkout holds, and that its two set-up commands are what is tested."""
+
+import re
+import subprocess
+from importlib.metadata import requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import sklearn_ae
+
+ROOT = Path(__file__).parents[1]
+TEST_COMMAND = 'pip install -c tests/constraints.txt -e ".[test]" && pytest'
+DEMO_COMMAND = (
+    'pip install -c tests/constraints.txt -e ".[plot]" && python -m sklearn_ae'
+)
+
+
+def _pins():
+    lines = (ROOT / "tests" / "constraints.txt").read_text("utf-8").splitlines()
+    pins = [line.partition("==")[0] for line in lines if "==" in line]
+    return set(map(canonicalize_name, pins))
+
+
+def test__top_level__holds_only_what_a_reader_expects():
+    visible = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    made_by_tools = {"build", "dist", "venv", "sklearn_ae_output"}
+    egg_infos = {name for name in visible if name.endswith(".egg-info")}
+    assert visible - made_by_tools - egg_infos == {
+        "LICENSE",
+        "README.md",
+        "docs",
+        "pyproject.toml",
+        "sklearn_ae",
+        "tests",
+    }
+
+
+def test__readme__set_up__takes_exactly_two_commands():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    commands = [line for line in readme.splitlines() if "pip install" in line]
+    assert commands == [DEMO_COMMAND, TEST_COMMAND]
+
+
+def test__ci__runs_the_command_of_the_readme():
+    """The script reads the command from the README; its pattern has to find it."""
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    pattern = re.search(r"grep -E '(.*)' README\.md", script)[1]
+    found = subprocess.run(
+        ["grep", "-E", pattern, "README.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.splitlines() == [TEST_COMMAND]
+
+
+def test__version__is_that_of_the_installed_package():
+    assert version("sklearn_ae") == sklearn_ae.__version__
+
+
+def _required(name, extras=("",)):
+    """Return the requirements of an installed package that apply here."""
+    found = map(Requirement, requires(name) or ())
+    return [
+        requirement
+        for requirement in found
+        if requirement.marker is None
+        or any(requirement.marker.evaluate({"extra": extra}) for extra in extras)
+    ]
+
+
+def test__constraints__packages_that_tests_need__are_all_pinned():
+    """A version left open would let a release from outside break these tests."""
+    pending = _required("sklearn_ae", ("plot", "docs", "test"))
+    needed = set()
+    while pending:
+        requirement = pending.pop()
+        name = canonicalize_name(requirement.name)
+        # What torch needs beside Python packages depends on its build.
+        if name not in needed | {"sklearn-ae", "torch"}:
+            needed.add(name)
+            pending += _required(name, ("", *requirement.extras))
+    assert needed <= _pins()
+
+
+def test__constraints__packages_of_other_extras__are_pinned():
+    extras = ("persistence", "distributed", "onnx")
+    names = {canonicalize_name(r.name) for r in _required("sklearn_ae", extras)}
+    assert {"safetensors", "accelerate", "dask", "onnx"} <= names <= _pins()
+
+
+def test__typed__marker__is_shipped():
+    assert (Path(sklearn_ae.__file__).parent / "py.typed").exists()
