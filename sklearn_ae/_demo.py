@@ -85,8 +85,8 @@ def _parser():
         "--n-components",
         type=_whole_number(1),
         metavar="N",
-        help="numbers that each row is squeezed into (default: chosen by the number "
-        "of columns)",
+        help="numbers that each row is squeezed into (default: 10 for the "
+        "digits, else chosen by the number of columns)",
     )
     parser.add_argument(
         "--output",
@@ -148,7 +148,8 @@ def _run(arguments):
     train, held_out = _split(table, seed)
     _say(_headline(table, train, held_out), *table.notes, "")
 
-    autoencoder = _fit_autoencoder(arguments.n_components, table.X[train], seed)
+    n_components = arguments.n_components or table.n_components
+    autoencoder = _fit_autoencoder(n_components, table.X[train], seed)
     pca = StandardizedPCA(autoencoder.n_components_, seed).fit(table.X[train])
     methods = autoencoder, pca
     latents = [method.transform(table.X) for method in methods]

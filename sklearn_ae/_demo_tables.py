@@ -54,6 +54,7 @@ class Table:
     target: Target | None = None
     notes: tuple = ()
     image_shape: tuple = ()
+    n_components: int | None = None
 
 
 def digits():
@@ -65,6 +66,7 @@ def digits():
         columns=tuple(data.feature_names),
         target=Target("digit", data.target, tuple("0123456789")),
         image_shape=(8, 8),
+        n_components=10,
     )
 
 
