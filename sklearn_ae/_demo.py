@@ -13,6 +13,7 @@ from sklearn_ae._demo_comparison import (
     Line,
     StandardizedPCA,
     column_errors,
+    column_scales,
     compare_latents,
 )
 from sklearn_ae._demo_pictures import (
@@ -154,7 +155,9 @@ def _run(arguments):
     methods = autoencoder, pca
     latents = [method.transform(table.X) for method in methods]
     restored = [method.reconstruct(table.X[held_out]) for method in methods]
-    errors = [column_errors(table.X[held_out], X, table.X[train]) for X in restored]
+    # All rows give the unit: a column may be all but constant on one side of the split.
+    scales = column_scales(table.X)
+    errors = [column_errors(table.X[held_out], X, scales) for X in restored]
     lines = [Line("reconstruction error", *map(np.nanmean, errors), lower_wins=True)]
     if table.target is not None:
         lines += compare_latents(latents, table.target, train, held_out, seed)
@@ -287,7 +290,7 @@ def _report(table, n_components, lines, held_out):
     report += [
         "",
         f"Where the autoencoder does not win: {', '.join(lost) or 'nowhere here'}.",
-        "An error of 1 is that of the column means: squared, in standard deviations.",
+        "Errors are squared, in standard deviations. Column means alone give about 1.",
     ]
     if table.target is not None and table.target.classes:
         n_known = table.target.known[held_out].sum()

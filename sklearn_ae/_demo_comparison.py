@@ -63,24 +63,28 @@ class StandardizedPCA:
         )
 
 
-def column_errors(X, reconstructed, X_train):
+def column_scales(X):
+    """Return the standard deviation of each column, NaN where nothing varies."""
+    varies = np.nanmax(X, axis=0) > np.nanmin(X, axis=0)
+    return np.where(varies, np.nanstd(X, axis=0), np.nan)
+
+
+def column_errors(X, reconstructed, scales):
     """Return the mean squared error of each column over its observed cells.
 
     Parameters
     ----------
     X, reconstructed : ndarray of shape (n_samples, n_features)
         Held-out rows, with NaN for a missing cell, and what a method makes of them.
-    X_train : ndarray of shape (n_train_samples, n_features)
-        Rows that give each column its unit, its standard deviation there.
+    scales : ndarray of shape (n_features,)
+        Unit of each column; NaN leaves a column out.
 
     Returns
     -------
     errors : ndarray of shape (n_features,)
-        NaN for a column without an observed cell or without variation in `X_train`.
+        NaN for a column that was left out or has no observed cell.
     """
-    varies = np.nanmax(X_train, axis=0) > np.nanmin(X_train, axis=0)
-    scale = np.where(varies, np.nanstd(X_train, axis=0), np.nan)
-    squares = ((X - reconstructed) / scale) ** 2
+    squares = ((X - reconstructed) / scales) ** 2
     n_observed = np.isfinite(squares).sum(axis=0)
     total = np.nansum(squares, axis=0)
     return np.divide(

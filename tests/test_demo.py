@@ -14,6 +14,7 @@ from sklearn_ae._demo_comparison import (
     Line,
     StandardizedPCA,
     column_errors,
+    column_scales,
     matched_accuracy,
 )
 
@@ -271,16 +272,16 @@ def test__matched_accuracy__renamed_clusters__is_one():
 
 
 def test__column_errors__missing_cells_and_constant_columns__do_not_count():
-    X_train = np.array([[-1.0, 7.0], [1.0, 7.0]])
-    X = np.array([[np.nan, 9.0], [3.0, 9.0]])
-    errors = column_errors(X, np.zeros((2, 2)), X_train)
+    scales = column_scales(np.array([[-1.0, 7.0], [1.0, 7.0], [np.nan, 7.0]]))
+    X = np.array([[np.nan, 7.0], [3.0, 7.0]])
+    errors = column_errors(X, np.zeros((2, 2)), scales)
     np.testing.assert_array_equal(errors, [9.0, np.nan])
 
 
 def test__column_errors__column_means__have_error_one():
     X = np.random.default_rng(0).normal(3, 5, size=(50, 4))
     means = np.broadcast_to(X.mean(axis=0), X.shape)
-    np.testing.assert_allclose(column_errors(X, means, X), 1)
+    np.testing.assert_allclose(column_errors(X, means, column_scales(X)), 1)
 
 
 def test__pca__all_components__restores_observed_cells():
