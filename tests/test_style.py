@@ -14,7 +14,7 @@ PACKAGE = Path(sklearn_ae.__file__).parent
 # From the bottom up. A module imports only from layers below its own.
 LAYERS = (
     ("_compat", "_defaults", "datasets"),
-    ("_batches", "_heads", "_modules", "_table", "noise"),
+    ("_batches", "_heads", "_modules", "_start", "_table", "noise"),
     ("architectures", "latents"),
     ("_net",),
     ("scale",),
