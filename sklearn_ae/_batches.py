@@ -15,10 +15,10 @@ from torch.utils.data import Dataset
 
 from sklearn_ae._compat import is_mapped, release_pages
 
-# A mapped file is read in blocks of about 1 MB; 64 of them, drawn from all over the
+# A mapped file is read in blocks of about 1 MB; 32 of them, drawn from all over the
 # file, are shuffled together.
 BLOCK_BYTES = 2**20
-BLOCKS_IN_MEMORY = 64
+BLOCKS_IN_MEMORY = 32
 # Equal rows of tables up to this size are merged: beyond it, sorting them takes time.
 MERGED_ROWS = 10_000
 MERGED_CELLS = 2**24
@@ -31,7 +31,7 @@ class Rows(Dataset):
     ----------
     X : Tensor of shape (n_stored, n_encoded), dtype=float32
     weight : Tensor of shape (n_stored,), dtype=float32, default=None
-    index : Tensor of shape (n_rows,), dtype=int64, default=None
+    index : Tensor of shape (n_rows,), dtype=int32, default=None
         Positions of the rows to use, ascending; `None` uses all.
     """
 
@@ -55,14 +55,25 @@ class Rows(Dataset):
         return self._take(places), weight
 
     def _take(self, places):
-        return self.X[places]
+        if isinstance(places, slice):
+            return self.X[places]
+        # Four times faster than X[places], which handles every kind of index.
+        return self.X.index_select(0, places)
 
     def subset(self, places):
         """Return some of the rows, without copying them."""
-        places = places.sort().values.to(self.device)
+        places = places.to(self.device)
         chosen = copy(self)
         chosen.index = places if self.index is None else self.index[places]
         return chosen
+
+    def split(self, n_valid):
+        """Return two parts, the second with `n_valid` rows drawn at random."""
+        # A mask and 32 bits: sorted 64-bit positions of many rows fill hundreds of MB.
+        drawn = torch.zeros(len(self), dtype=torch.bool)
+        drawn[torch.randperm(len(self), dtype=torch.int32)[:n_valid]] = True
+        parts = (part.nonzero()[:, 0].int() for part in (~drawn, drawn))
+        return tuple(self.subset(part) for part in parts)
 
     def sample(self, n_rows):
         """Return at most `n_rows` evenly spaced rows and their weights."""
@@ -111,8 +122,8 @@ class MappedRows(SparseRows):
     """Rows of a memory-mapped file, read in blocks that are shuffled in groups.
 
     Reading single rows from all over a file is slow, and reading it in order keeps
-    neighbours together. Each piece joins blocks of neighbouring rows drawn from all over
-    the file and shuffles the rows within (Xu et al., 2022) [1]_.
+    neighbours together. Each piece joins blocks of neighbouring rows drawn from all
+    over the file and shuffles the rows within (Xu et al., 2022) [1]_.
 
     References
     ----------
@@ -124,10 +135,12 @@ class MappedRows(SparseRows):
         """Yield `Rows` of many blocks, and the order in which to visit them."""
         n_rows = len(self)
         n_blocks = ceil(n_rows * self.X[:1].nbytes / BLOCK_BYTES)
-        blocks = torch.arange(n_rows).tensor_split(min(n_blocks, n_rows))
-        order = torch.randperm(len(blocks)) if shuffle else torch.arange(len(blocks))
-        for group in order.tensor_split(ceil(len(blocks) / BLOCKS_IN_MEMORY)):
-            piece = Rows(*self[torch.cat([blocks[i] for i in group])])
+        n_blocks = min(n_blocks, n_rows)
+        bounds = torch.linspace(0, n_rows, n_blocks + 1, dtype=torch.float64).long()
+        order = torch.randperm(n_blocks) if shuffle else torch.arange(n_blocks)
+        for group in order.tensor_split(ceil(n_blocks / BLOCKS_IN_MEMORY)):
+            places = [torch.arange(bounds[i], bounds[i + 1]) for i in group]
+            piece = Rows(*self[torch.cat(places)])
             release_pages(self.X)
             yield piece, torch.randperm(len(piece)) if shuffle else None
 
@@ -194,7 +207,7 @@ def make_rows(X, encode, sample_weight, device):
     else:
         rows = Rows(torch.from_numpy(encode(X)), weight)
     if weight is not None:
-        rows = rows.subset(torch.from_numpy(positive))
+        rows = rows.subset(torch.from_numpy(positive).int())
     if len(rows) <= MERGED_ROWS and len(rows) * X.shape[1] <= MERGED_CELLS:
         rows = merge_equal_rows(rows)
     return move_if_it_fits(rows, device)

@@ -9,13 +9,14 @@ import mmap
 import random
 import threading
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import torch
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 __all__ = [
     "Interval",
@@ -92,6 +93,12 @@ def draw_seed(random_state):
     return int(random_state)
 
 
+@cache
+def _thread_pools():
+    """Return the thread pools of NumPy and SciPy; finding them takes milliseconds."""
+    return ThreadpoolController()
+
+
 @contextmanager
 def seeded(seed, device, *, one_thread):
     """Seed the global generators for a block, and leave them as they were found.
@@ -115,7 +122,7 @@ def seeded(seed, device, *, one_thread):
     with (
         _GLOBAL_GENERATORS,
         torch.random.fork_rng(devices=devices),
-        threadpool_limits(limits=1 if one_thread else None),
+        _thread_pools().limit(limits=1 if one_thread else None),
     ):
         states = random.getstate(), np.random.get_state()
         random.seed(seed)

@@ -1,5 +1,7 @@
 """The torch module of an autoencoder: noise, encoder, decoder."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -29,6 +31,8 @@ class Autoencoder(nn.Module):
     network : nn.Module
         Has the methods ``encode(X)`` and ``decode(Z)``, or the submodules ``encoder``
         and ``decoder``.
+    n_components : int
+        Width of the latent.
     noise : callable, default=None
         Corrupts each training batch: ``noise(X, blocks)``.
     indicators : sequence of int, default=None
@@ -40,13 +44,14 @@ class Autoencoder(nn.Module):
     >>> import torch
     >>> from sklearn_ae._modules import Autoencoder, Dense
     >>> network = Dense(3, 3, 2, (8,), "relu")
-    >>> Autoencoder(network)(torch.zeros(5, 3)).shape
+    >>> Autoencoder(network, 2)(torch.zeros(5, 3)).shape
     torch.Size([5, 3])
     """
 
-    def __init__(self, network, noise=None, indicators=None):
+    def __init__(self, network, n_components, noise=None, indicators=None):
         super().__init__()
         self.network = network
+        self.n_components = n_components
         self.noise = noise
         self.missing = indicators is not None
         """Whether rows may have missing cells: looking for them takes time."""
@@ -65,11 +70,11 @@ class Autoencoder(nn.Module):
         """Return the latent codes of scaled rows."""
         if self.missing:
             X = self._fill_missing(X)
-        return half(self.network, "encode", "encoder")(X)
+        return half(self.network, "encode")(X)
 
     def decode(self, Z):
         """Return the raw reconstruction of latent codes."""
-        return half(self.network, "decode", "decoder")(Z)
+        return half(self.network, "decode")(Z)
 
     def _fill_missing(self, X):
         missing = torch.isnan(X)
@@ -79,9 +84,18 @@ class Autoencoder(nn.Module):
         return torch.cat([X, missing[:, self.indicators].to(X.dtype)], dim=1)
 
 
-def half(network, method, submodule):
-    """Return the method of a network if it has one, else its submodule, else None."""
-    return getattr(network, method, None) or getattr(network, submodule, None)
+def half(network, name):
+    """Return the method "encode" or "decode" of a network, else its submodule.
+
+    Raises
+    ------
+    AttributeError
+        If it has neither.
+    """
+    # A method is an attribute of the class; a module looks for others at length.
+    if hasattr(type(network), name):
+        return getattr(network, name)
+    return getattr(network, f"{name}r")
 
 
 class Dense(nn.Module):
@@ -128,6 +142,6 @@ class Dense(nn.Module):
 def _layers(widths, activation):
     """Return linear layers of these widths with an activation between each two."""
     layers = []
-    for n_in, n_out in zip(widths, widths[1:]):
+    for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), make_activation(activation)]
     return nn.Sequential(*layers[:-1])

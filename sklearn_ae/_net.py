@@ -9,11 +9,11 @@ from copy import deepcopy
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
-from skorch.utils import noop
+from skorch.utils import TeeGenerator, noop
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from tqdm.auto import tqdm
 
 from sklearn_ae._batches import BatchIterator
+from sklearn_ae._callbacks import BestWeights, CosineDecay, ProgressBar, PullToStart
 
 OPTIMIZERS = {
     "adamw": torch.optim.AdamW,
@@ -26,7 +26,7 @@ OPTIMIZERS = {
 NET_PARAMS = ("iterator_valid__batch_size", "torch_load_kwargs", "use_caching")
 
 
-def make_net(module, head, settings, *, max_epochs, batch_size, device):
+def make_net(module, head, settings, *, pull, max_epochs, batch_size, device):
     """Return the initialized net that trains an autoencoder.
 
     Parameters
@@ -37,6 +37,8 @@ def make_net(module, head, settings, *, max_epochs, batch_size, device):
         Loss of a batch, from the raw output, the clean batch and the weights.
     settings : AutoencoderTransformer
         Its optimizer, learning rate, callbacks and `net_params`.
+    pull : float
+        How strongly the weights are drawn back to where training starts.
     max_epochs, batch_size : int
     device : torch.device
 
@@ -58,20 +60,21 @@ def make_net(module, head, settings, *, max_epochs, batch_size, device):
         iterator_train__shuffle=True,
         iterator_valid=BatchIterator,
         train_split=None,
-        own_callbacks=_own_callbacks(settings),
+        own_callbacks=_own_callbacks(settings, pull),
         callbacks=settings.callbacks,
         verbose=int(settings.verbose > 1),
         device=str(device),
         precision=resolve_precision(settings.precision, device),
         compile=settings.compile,
-        **_optimizer_params(optimizer, settings.weight_decay, device) | net_params,
+        **_optimizer_params(optimizer, settings.weight_decay or 0.0, device)
+        | net_params,
     )
     return net.initialize()
 
 
-def _own_callbacks(settings):
+def _own_callbacks(settings, pull):
     """Return the callbacks that the estimator's own parameters ask for."""
-    callbacks = []
+    callbacks = [("pull_to_start", PullToStart(pull))] if pull else []
     monitor = "valid_loss" if settings.early_stopping else "train_loss"
     if settings.lr_schedule == "cosine":
         callbacks.append(("lr_schedule", CosineDecay()))
@@ -150,8 +153,8 @@ def resolve_device(device):
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"device={str(device)!r} cannot be used here: {reason} Use 'cpu', or 'auto' "
-            "for the best device there is."
+            f"device={str(device)!r} cannot be used here: {reason} Use 'cpu', or "
+            "'auto' for the best device there is."
         ) from error
     return device
 
@@ -346,17 +349,35 @@ class AutoencoderNet(NeuralNet):
             )
             raise
 
+    def train_step(self, batch, **fit_params):
+        """Take one step; few optimizers need the closure that skorch gives to all."""
+        if isinstance(self.optimizer_, torch.optim.LBFGS):
+            return super().train_step(batch, **fit_params)
+        self._zero_grad_optimizer()
+        step = self.train_step_single(batch, **fit_params)
+        if self.callbacks:
+            parameters = self.get_all_learnable_params()
+            self.notify(
+                "on_grad_computed",
+                named_parameters=TeeGenerator(parameters),
+                batch=batch,
+                training=True,
+            )
+        self._step_optimizer(None)
+        return step
+
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Train or validate on all batches, and record their mean loss."""
         if iterator is None:
             return
-        total, n_rows, n_batches = 0.0, 0, 0
+        total, n_rows, n_batches = None, 0, 0
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             n_batch = len(batch[0])
             # Kept on the device: reading each loss would wait for a GPU to finish.
-            total = total + step["loss"].detach() * n_batch
+            loss = step["loss"].detach()
+            total = loss * n_batch if total is None else total.add_(loss, alpha=n_batch)
             n_rows += n_batch
             n_batches += 1
             if self.callbacks:
@@ -376,62 +397,3 @@ class AutoencoderNet(NeuralNet):
         """Record a batch only where callbacks of the user may read it."""
         if self.callbacks:
             super().on_batch_begin(net, batch, training, **kwargs)
-
-
-class CosineDecay(Callback):
-    """Let the learning rate fall to zero along a cosine (Loshchilov and Hutter, 2017).
-
-    References
-    ----------
-    Loshchilov, I. and Hutter, F. "SGDR: stochastic gradient descent with warm
-    restarts." ICLR 2017.
-    """
-
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Note the learning rates and how many rows all epochs will visit."""
-        self.lrs_ = [group["lr"] for group in net.optimizer_.param_groups]
-        self.n_rows_ = 0
-        self.n_rows_in_all_ = net.max_epochs * len(X[0])
-
-    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
-        """Set the learning rate of the next step."""
-        if training:
-            share = self.n_rows_ / self.n_rows_in_all_
-            for group, lr in zip(net.optimizer_.param_groups, self.lrs_):
-                group["lr"] = lr * (1 + math.cos(math.pi * share)) / 2
-            self.n_rows_ += len(batch[0])
-
-
-class BestWeights(EarlyStopping):
-    """skorch's early stopping, restoring the weights of the lowest validation loss.
-
-    skorch remembers the weights of the last improvement by more than the threshold.
-    """
-
-    def on_epoch_end(self, net, **kwargs):
-        """Remember the weights of the best epoch; stop when patience runs out."""
-        if net.history[-1, "valid_loss_best"]:
-            self.best_epoch_ = net.history[-1, "epoch"]
-            self.best_model_weights_ = deepcopy(net.module_.state_dict())
-        super().on_epoch_end(net, **kwargs)
-
-
-class ProgressBar(Callback):
-    """One progress bar over all epochs, with the losses."""
-
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs, unit="epoch", leave=True)
-
-    def on_epoch_end(self, net, **kwargs):
-        """Move the bar on by one epoch."""
-        names = {"train_loss": "loss", "valid_loss": "validation"}
-        last = net.history[-1]
-        losses = {names[key]: f"{last[key]:.4f}" for key in names if key in last}
-        self.bar_.set_postfix(losses, refresh=False)
-        self.bar_.update()
-
-    def on_train_end(self, net, X=None, y=None, **kwargs):
-        """Close the bar."""
-        self.bar_.close()
-        del self.bar_

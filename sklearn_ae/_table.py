@@ -1,13 +1,15 @@
-"""From an array, sparse matrix or frame to a float32 matrix of scaled columns, and back.
+"""From an array, sparse matrix or frame to scaled float32 columns, and back.
 
 Everything here works on blocks of rows, so that a table that does not fit in memory
 never has to.
 """
 
 import importlib
+from math import isfinite
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy import sparse
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
 
@@ -111,11 +113,12 @@ class Scaler:
         names : sequence of str, default=None
             Names of the columns for messages.
         """
+        self.names = names
         self.missing_ = np.zeros(X.shape[1], dtype=bool)
         self.dtype_ = np.dtype(np.float32)
         scalers = {"standard": StandardScaler, "minmax": MinMaxScaler}
         self._scaler = scalers.get(self.scaling, lambda: None)()
-        self.partial_fit(X, sample_weight, names)
+        self.partial_fit(X, sample_weight)
         if self.scaling == "quantile":
             rows = _sample_rows(X, sample_weight, QUANTILE_ROWS)
             self._quantiles = QuantileTransformer(
@@ -125,7 +128,7 @@ class Scaler:
             ).fit(rows)
         return self
 
-    def partial_fit(self, X, sample_weight=None, names=None):
+    def partial_fit(self, X, sample_weight=None):
         """Update the scale of each column with further rows; quantiles stay."""
         if X.dtype != np.float32:
             self.dtype_ = np.dtype(np.float64)
@@ -136,7 +139,7 @@ class Scaler:
                 block, weight = block[weight > 0], weight[weight > 0]
             if not len(block):
                 continue
-            if has_missing(block, names):
+            if has_missing(block, self.names):
                 self.missing_ |= np.isnan(block).any(axis=0)
             with np.errstate(over="ignore", invalid="ignore"):
                 if self.scaling == "standard":
@@ -155,8 +158,8 @@ class Scaler:
         if np.isinf(center).any() or np.isinf(scale).any():
             columns = np.flatnonzero(np.isinf(center) | np.isinf(scale)).tolist()
             raise ValueError(
-                f"The spread of columns {columns} of X is too large for float64. Divide "
-                "them by a constant, or take their logarithm, before fitting."
+                f"The spread of columns {columns} of X is too large for float64. "
+                "Divide them by a constant, or take their logarithm, before fitting."
             )
         # Rounded, the two do not depend on the order in which rows were added up: an
         # array, its blocks, its sparse form and repeated rows scale to the same bits.
@@ -168,6 +171,7 @@ class Scaler:
         if self.dtype_ == np.float32:
             self._center = self._center.astype(np.float32).astype(np.float64)
         self._scale = scale
+        self._float32_factor = torch.from_numpy((1 / scale).astype(np.float32))
 
     def encode(self, X, out=None):
         """Return rows as a dense float32 ndarray of scaled columns.
@@ -186,17 +190,22 @@ class Scaler:
 
     def _encode_block(self, X, out):
         if self.scaling == "quantile":
+            has_missing(X, self.names)
             out[:] = self._quantiles.transform(X.astype(np.float64))
-        elif X.dtype == np.float32 and self.dtype_ == np.float32:
-            # The center is a float32 number, so the difference loses nothing.
-            np.subtract(X, self._center.astype(np.float32), out=out)
-            np.divide(out, self._scale.astype(np.float32), out=out)
-        else:
-            scaled = np.subtract(X, self._center, dtype=np.float64)
-            scaled /= self._scale
-            out[:] = np.clip(scaled, -LARGEST_SCALED, LARGEST_SCALED, out=scaled)
             return
-        np.clip(out, -LARGEST_SCALED, LARGEST_SCALED, out=out)
+        if X.dtype == np.float32 and self.dtype_ == np.float32:
+            # The center is a float32 number, so the difference loses nothing. torch
+            # does the rest: NumPy is slow with rows of few columns.
+            np.subtract(X, self._center.astype(np.float32), out=out)
+            scaled = torch.from_numpy(out).mul_(self._float32_factor)
+        else:
+            scaled = torch.from_numpy(np.subtract(X, self._center, dtype=np.float64))
+            scaled.div_(torch.from_numpy(self._scale))
+        if not isfinite(scaled.sum()):
+            has_missing(X, self.names)
+        scaled.clamp_(-LARGEST_SCALED, LARGEST_SCALED)
+        if scaled.dtype == torch.float64:
+            out[:] = scaled
 
     def decode(self, values):
         """Return scaled rows in their original units, as an ndarray of `dtype_`."""
@@ -258,7 +267,9 @@ class Container:
         return polars.DataFrame(
             [
                 polars.Series(name, column).cast(dtype)
-                for name, column, dtype in zip(self.columns, columns, self.dtypes)
+                for name, column, dtype in zip(
+                    self.columns, columns, self.dtypes, strict=True
+                )
             ]
         )
 
@@ -289,13 +300,13 @@ def non_numeric_columns(X):
     if library == "polars":
         return {
             name: dtype
-            for name, dtype in zip(X.columns, X.dtypes)
+            for name, dtype in zip(X.columns, X.dtypes, strict=True)
             if not (dtype.is_numeric() or str(dtype) in ("Boolean", "Null", "Object"))
         }
     types = pd.api.types
     return {
         name: dtype
-        for name, dtype in zip(X.columns, X.dtypes)
+        for name, dtype in zip(X.columns, X.dtypes, strict=True)
         if not (
             (types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype))
             or types.is_object_dtype(dtype)

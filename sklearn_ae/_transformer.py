@@ -1,9 +1,9 @@
 """AutoencoderTransformer: reduce the columns of a table with an autoencoder."""
 
-import inspect
 import warnings
 from contextlib import contextmanager
 from copy import deepcopy
+from math import isnan
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,13 +12,12 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    clone,
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
-from torch import nn
 
 from sklearn_ae._batches import make_rows
+from sklearn_ae._build import build_net, check_params
 from sklearn_ae._compat import (
     Interval,
     StrOptions,
@@ -28,19 +27,12 @@ from sklearn_ae._compat import (
     is_mapped,
     seeded,
 )
-from sklearn_ae._defaults import (
-    default_batch_size,
-    default_hidden_layer_sizes,
-    default_max_epochs,
-    default_n_components,
-)
-from sklearn_ae._heads import LOSSES, NumericHead
-from sklearn_ae._modules import ACTIVATIONS, Autoencoder, Dense, make_activation
+from sklearn_ae._heads import LOSSES
+from sklearn_ae._modules import ACTIVATIONS
 from sklearn_ae._net import (
     OPTIMIZERS,
     continue_from,
     expect_missing,
-    make_net,
     resolve_device,
     train,
     train_one_epoch,
@@ -49,14 +41,13 @@ from sklearn_ae._table import (
     Container,
     Scaler,
     blocks_of_rows,
-    has_missing,
     non_numeric_columns,
 )
 from sklearn_ae.architectures import TorchModule
 from sklearn_ae.noise import Noise
 
-# Cells of X that go through the network at once: on a CPU its activations stay in cache,
-# a GPU wants to be kept busy.
+# Cells of X that go through the network at once: on a CPU its activations stay in
+# cache, a GPU wants to be kept busy.
 CPU_CELLS = 2**17
 GPU_CELLS = 2**24
 
@@ -64,7 +55,168 @@ GPU_CELLS = 2**24
 class AutoencoderTransformer(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
-    """Docstring."""
+    """Reduce the columns of a table with an autoencoder.
+
+    An encoder network maps each row to a few numbers, the latent code; a decoder
+    network maps the code back. Both are trained, through skorch, to reconstruct the
+    rows [1]_. It is used like :class:`~sklearn.decomposition.PCA`, alone or in a
+    :class:`~sklearn.pipeline.Pipeline` before clustering or classification, and can
+    follow curves where PCA follows planes.
+
+    Read more in :doc:`/getting_started`.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Size of the latent code. `None` takes half the number of columns, at most 32.
+    hidden_layer_sizes : array-like of int, default=None
+        Widths of the dense layers of the encoder, outermost first; the decoder mirrors
+        them. ``()`` has no hidden layer. `None` takes two layers, of
+        ``max(128, 2 * n_components)`` and ``max(64, 2 * n_components)`` units.
+    activation : {"relu", "gelu", "silu", "tanh", "sigmoid", "identity"} or type, \
+            default="relu"
+        Activation of the hidden layers; a type is a class derived from
+        :class:`torch.nn.Module` that is built without arguments.
+    latent_activation : same as `activation`, default="identity"
+        Activation of the latent layer.
+    output_activation : "auto" or same as `activation`, default="auto"
+        Activation of the output; "auto" is "sigmoid" for ``loss="bce"`` and else
+        "identity".
+    architecture : TorchModule, default=None
+        A torch model of your own, see :class:`~sklearn_ae.architectures.TorchModule`.
+        `None` is the dense network that the parameters above describe.
+    noise : GaussianNoise, MaskingNoise or SwapNoise, default=None
+        Corrupts the input while training, see :mod:`sklearn_ae.noise`; the target, the
+        validation loss and everything after `fit` see clean rows.
+    loss : {"auto", "mse", "mae", "huber", "bce"} or callable, default="auto"
+        Loss between a cell and its reconstruction, in scaled units: squared error
+        ("auto" and "mse"), absolute error, the Huber loss with delta 1, or binary
+        cross-entropy for values in [0, 1]. A callable takes two tensors of shape
+        (n_rows, n_features), the reconstruction and the target, and returns a loss for
+        each cell or for each row. Each column counts equally.
+    scaling : {"standard", "minmax", "quantile"} or None, default="standard"
+        How columns are scaled inside, and scaled back by `inverse_transform`: to zero
+        mean and unit variance, to the range [0, 1], by rank to a normal distribution,
+        or not at all.
+    optimizer : {"adamw", "adam", "rmsprop", "sgd"} or type, default="adamw"
+        Optimizer, or a class derived from :class:`torch.optim.Optimizer`.
+    lr : float, default=2e-3
+        Learning rate at the start.
+    weight_decay : float, default=None
+        Weight decay of the optimizer. `None` draws the weights back to where training
+        started instead of to zero, the fewer the rows the more, see Notes.
+    lr_schedule : {"cosine", "plateau", "constant"}, default="cosine"
+        "cosine" lets the learning rate fall to zero along half a cosine; "plateau"
+        divides it by 10 after 5 epochs without progress of the validation loss, or of
+        the training loss without early stopping. Any other schedule is a
+        :class:`skorch.callbacks.LRScheduler` among `callbacks`.
+    max_epochs : int, default=None
+        Passes over the rows. `None` takes 20, more if that is under 1,000 steps, fewer
+        if it is over 4,000 steps, at least 1.
+    batch_size : int, default=None
+        Largest number of rows in a step; rows are shared out evenly. `None` takes 256.
+    early_stopping : bool, default=False
+        Whether to hold out rows, stop when the loss on them does not improve, and
+        restore the weights that had the lowest one.
+    validation_fraction : float, default=0.1
+        Share of the rows to hold out, drawn at random, if `early_stopping`.
+    n_iter_no_change : int, default=10
+        Epochs without improvement of the validation loss by `tol` before stopping.
+    tol : float, default=1e-4
+        Smallest improvement that counts.
+    device : str or torch.device, default="cpu"
+        Where to compute: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best there
+        is. Rows in memory are moved there as a whole if they fit.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Type that the network computes in while training; "auto" is "bfloat16" on a GPU
+        that has it. Whatever was trained, results are computed in float32.
+    compile : bool, default=False
+        Whether to train through :func:`torch.compile`. It takes from 10 to 50 seconds
+        to compile, and pays for large networks.
+    callbacks : list, default=None
+        skorch callbacks.
+    net_params : dict, default=None
+        Further parameters of the skorch net: those of the optimizer as in
+        ``{"optimizer__betas": (0.9, 0.95)}``, of the `callbacks`, and of
+        :func:`torch.compile` as in ``{"compile__mode": "reduce-overhead"}``.
+    warm_start : bool, default=False
+        Whether `fit` goes on with the weights and the scaling of the last one.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar with the losses, 2 skorch's table.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the weights, the order of the rows, the noise and the validation split.
+        The same seed gives the same weights, bit for bit on the CPU, on which training
+        then uses one thread: what several threads sum depends on how many there are.
+        The global states of torch, NumPy and Python are left as they were found.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The fitted net.
+    module_ : torch.nn.Module
+        Its module, on scaled rows: ``module_(X)``, ``module_.encode(X)``,
+        ``module_.decode(Z)``; ``module_.network`` is the dense network, or yours.
+    history_ : skorch.history.History
+        Losses and durations of each epoch.
+    n_components_ : int
+        Size of the latent code.
+    n_iter_ : int
+        Number of epochs.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, of corrupted rows if there is `noise`.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the held-out rows after each epoch, if `early_stopping`.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X is a frame whose column names are all strings.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The best linear reconstruction.
+
+    Notes
+    -----
+    *Start.* With the activations "relu", "gelu", "silu" and "identity", a linear latent
+    and a linear output, training starts at PCA: pairs of hidden units carry the
+    principal components through the layers unchanged. `weight_decay=None` draws the
+    weights back there, weakly for many rows and strongly for few, so that small tables
+    do not end up worse than PCA. After training, the latent is turned by the linear map
+    that brings the codes closest to the principal components, and the decoder undoes
+    it.
+
+    *Missing cells* (`NaN`, `None`) of X are fed as 0, the mean of a standardised
+    column, together with a column that says so, and are left out of the loss. A column
+    that is missing everywhere is reconstructed as `NaN`.
+
+    *Equal rows.* In tables of up to 10,000 rows, equal rows are merged into one that
+    weighs more. So a sample weight of 2 is the same as a row that stands there twice,
+    and the order of the rows makes no difference, bit for bit.
+
+    *Sparse matrices* are made dense a batch at a time, and *memory-mapped* arrays
+    (`numpy.load` with ``mmap_mode="r"``) are read in blocks.
+
+    References
+    ----------
+    .. [1] Hinton, G. E. and Salakhutdinov, R. R. "Reducing the dimensionality of data
+       with neural networks." Science 313 (2006), 504-507.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> ae = AutoencoderTransformer(16, max_epochs=10, random_state=0)
+    >>> ae.fit_transform(X).shape
+    (1797, 16)
+    >>> ae.reconstruct(X).shape
+    (1797, 64)
+    >>> pipeline = make_pipeline(ae, KMeans(10, random_state=0))
+    >>> pipeline.fit_predict(X).shape
+    (1797,)
+    """
 
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -82,7 +234,7 @@ class AutoencoderTransformer(
         "scaling": [StrOptions({"standard", "minmax", "quantile"}), None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
         "lr_schedule": [StrOptions({"constant", "cosine", "plateau"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
@@ -113,8 +265,8 @@ class AutoencoderTransformer(
         loss="auto",
         scaling="standard",
         optimizer="adamw",
-        lr=1e-3,
-        weight_decay=0.0,
+        lr=2e-3,
+        weight_decay=None,
         lr_schedule="cosine",
         max_epochs=None,
         batch_size=None,
@@ -161,7 +313,32 @@ class AutoencoderTransformer(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
-        """Train the autoencoder to reconstruct the rows of X."""
+        """Train the autoencoder to reconstruct the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows, in any units. `NaN` and `None` are missing cells.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts; only their ratios matter.
+
+        Returns
+        -------
+        self : AutoencoderTransformer
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter cannot be used, or the loss stops being finite. What was
+            fitted before is left as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training was interrupted, as by Ctrl+C. What was trained so far is kept.
+        """
         with _unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
             X, sample_weight, container = self._check_fit(X, sample_weight, not warm)
@@ -169,41 +346,69 @@ class AutoencoderTransformer(
             with self._seeded(device, self.n_iter_ if warm else 0):
                 scaler = self._scaler if warm else self._fit_scaler(X, sample_weight)
                 rows = make_rows(X, scaler.encode, sample_weight, device)
-                net, n_components = self._make_net(scaler, rows, device)
+                rows, valid = self._split(rows)
+                net, start = build_net(self, scaler, rows, device)
                 if warm:
                     continue_from(net, self.net_)
-                train(net, *self._split(rows))
-            self._keep(net, scaler, container, n_components)
+                train(net, rows, valid)
+                # The optimizer's running means belong to the weights before this.
+                net.optimizer_.state.clear()
+                if start is not None:
+                    start.align_latent(net.module_)
+            self._keep(net, scaler, container)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
-        """Train for one epoch on some rows of a stream."""
+        """Train for one epoch on some rows of a stream.
+
+        The first call decides the network, and the columns with missing cells that get
+        an indicator; with ``scaling="quantile"`` also the scale, which the other
+        scalings update with each call. The learning rate is `lr` throughout, and there
+        is no early stopping: schedule and stopping belong to `fit`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts among these rows.
+
+        Returns
+        -------
+        self : AutoencoderTransformer
+        """
+        if not hasattr(self, "net_"):
+            return self._first_partial_fit(X, sample_weight)
         with _unchanged_on_error(self):
-            first = not hasattr(self, "net_")
-            X, sample_weight, container = self._check_fit(X, sample_weight, first)
-            device = resolve_device(self.device)
-            with self._seeded(device, 0 if first else self.n_iter_):
-                if first:
-                    scaler = self._fit_scaler(X, sample_weight)
-                else:
-                    scaler = deepcopy(self._scaler).partial_fit(
-                        X, sample_weight, self._names
-                    )
+            X, sample_weight, _ = self._check_fit(X, sample_weight, reset=False)
+            device = torch.device(self.net_.device)
+            with self._seeded(device, self.n_iter_):
+                scaler = deepcopy(self._scaler).partial_fit(X, sample_weight)
                 rows = make_rows(X, scaler.encode, sample_weight, device)
-                if first:
-                    net, n_components = self._make_net(scaler, rows, device)
-                else:
-                    net, n_components = self.net_, self.n_components_
-                    container = self._container
-                expect_missing(net, scaler.missing_.any())
+                expect_missing(self.net_, scaler.missing_.any())
+                train_one_epoch(self.net_, rows)
+            self._keep(self.net_, scaler, self._container)
+        return self
+
+    def _first_partial_fit(self, X, sample_weight):
+        """Train for one epoch from scratch."""
+        with _unchanged_on_error(self):
+            X, sample_weight, container = self._check_fit(X, sample_weight, reset=True)
+            device = resolve_device(self.device)
+            with self._seeded(device, 0):
+                scaler = self._fit_scaler(X, sample_weight)
+                rows = make_rows(X, scaler.encode, sample_weight, device)
+                net, _ = build_net(self, scaler, rows, device)
                 train_one_epoch(net, rows)
-            self._keep(net, scaler, container, n_components)
+            self._keep(net, scaler, container)
         return self
 
     def _check_fit(self, X, sample_weight, reset):
         """Return checked rows and weights, and what kind of table X is."""
-        self._check_params()
+        check_params(self)
         container = Container(X)
         X = self._check_table(X, reset)
         if sample_weight is not None:
@@ -215,54 +420,6 @@ class AutoencoderTransformer(
                     "Sample weights must contain at least one non-zero number."
                 )
         return X, sample_weight, container
-
-    def _check_params(self):
-        """Check what the declared constraints cannot say."""
-        sizes = np.atleast_1d(
-            () if self.hidden_layer_sizes is None else self.hidden_layer_sizes
-        )
-        if sizes.size and (sizes.dtype.kind not in "iu" or sizes.min() < 1):
-            raise ValueError(
-                "hidden_layer_sizes must be integers of at least 1. Got "
-                f"{self.hidden_layer_sizes}."
-            )
-        for name, base in (
-            ("activation", nn.Module),
-            ("latent_activation", nn.Module),
-            ("output_activation", nn.Module),
-            ("optimizer", torch.optim.Optimizer),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, type) and not issubclass(value, base):
-                raise TypeError(
-                    f"A class given as {name} must derive from {base.__module__}."
-                    f"{base.__name__}. Got {value!r}."
-                )
-        if self.noise is not None:
-            self.noise._validate_params()
-        if self.loss == "bce" and self.scaling in ("standard", "quantile"):
-            raise ValueError(
-                "loss='bce' needs values in [0, 1], which scaling="
-                f"{self.scaling!r} does not give. Use scaling='minmax', or scaling=None "
-                "if X is in [0, 1] already."
-            )
-        if isinstance(self.architecture, TorchModule):
-            self._check_torch_module_params()
-
-    def _check_torch_module_params(self):
-        defaults = inspect.signature(type(self)).parameters
-        for name in (
-            "hidden_layer_sizes",
-            "activation",
-            "latent_activation",
-            "output_activation",
-        ):
-            if getattr(self, name) != defaults[name].default:
-                raise ValueError(
-                    f"{name} shapes the dense network, and architecture=TorchModule("
-                    f"...) brings its own. Got {name}={getattr(self, name)!r}; leave it "
-                    f"at {defaults[name].default!r}."
-                )
 
     def _check_table(self, X, reset=False):
         """Return X as an ndarray, memmap or CSR matrix of numbers."""
@@ -306,58 +463,8 @@ class AutoencoderTransformer(
         return seeded(seed, device, one_thread=one_thread)
 
     def _fit_scaler(self, X, sample_weight):
-        return Scaler(self.scaling).fit(X, sample_weight, self._names)
-
-    def _make_net(self, scaler, rows, device):
-        """Return a new net for these rows, and the size of its latent."""
-        n_rows = len(rows)
-        batch_size = self.batch_size or default_batch_size(n_rows)
-        max_epochs = self.max_epochs or default_max_epochs(n_rows, batch_size)
-        missing = np.flatnonzero(scaler.missing_)
-        network, n_components = self._build_network(len(missing))
-        noise = None if self.noise is None else clone(self.noise)
-        indicators = missing if self.architecture is None and len(missing) else None
-        module = Autoencoder(network, noise, indicators)
-        head = self._make_head()
-        if self.loss == "bce":
-            check_unit_interval(rows)
-        net = make_net(
-            module,
-            head,
-            self,
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            device=device,
-        )
-        expect_missing(net, len(missing) > 0)
-        return net, n_components
-
-    def _build_network(self, n_missing):
-        """Return the encoder and decoder in one module, and the size of the latent."""
-        n_features = self.n_features_in_
-        if self.architecture is not None:
-            return self.architecture.build(n_features, self.n_components)
-        n_components = self.n_components or default_n_components(n_features)
-        sizes = self.hidden_layer_sizes
-        if sizes is None:
-            sizes = default_hidden_layer_sizes(n_components)
-        network = Dense(
-            n_features + n_missing,
-            n_features,
-            n_components,
-            [int(size) for size in np.atleast_1d(sizes)],
-            self.activation,
-            self.latent_activation,
-        )
-        return network, n_components
-
-    def _make_head(self):
-        loss = "mse" if self.loss == "auto" else self.loss
-        activation = self.output_activation
-        if activation == "auto":
-            own_output = self.architecture is None and loss == "bce"
-            activation = "sigmoid" if own_output else "identity"
-        return NumericHead(loss, make_activation(activation))
+        names = getattr(self, "feature_names_in_", None)
+        return Scaler(self.scaling).fit(X, sample_weight, names)
 
     def _split(self, rows):
         """Return rows to train on and, for early stopping, rows to validate on."""
@@ -370,10 +477,9 @@ class AutoencoderTransformer(
                 f"2 different rows. Got n_samples = {n_rows}."
             )
         n_valid = min(n_rows - 1, max(1, round(self.validation_fraction * n_rows)))
-        order = torch.randperm(n_rows)
-        return rows.subset(order[n_valid:]), rows.subset(order[:n_valid])
+        return rows.split(n_valid)
 
-    def _keep(self, net, scaler, container, n_components):
+    def _keep(self, net, scaler, container):
         """Set the fitted attributes."""
         net.module_.eval()
         self._scaler = scaler
@@ -381,7 +487,7 @@ class AutoencoderTransformer(
         self.net_ = net
         self.module_ = net.module_
         self.history_ = net.history_
-        self.n_components_ = n_components
+        self.n_components_ = net.module_.n_components
         self.loss_curve_ = _curve(net.history_, "train_loss")
         self.validation_loss_curve_ = _curve(net.history_, "valid_loss") or None
         self.n_iter_ = len(self.loss_curve_)
@@ -394,12 +500,34 @@ class AutoencoderTransformer(
             )
 
     def transform(self, X):
-        """Return the latent codes of rows."""
+        """Return the latent codes of rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components_), dtype=float32
+        """
         X = self._check_rows(X)
         return self._infer(X, self._encode, self.n_components_)
 
     def inverse_transform(self, X):
-        """Return the rows that latent codes stand for, in original units."""
+        """Return the rows that latent codes stand for, in original units.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_components_)
+            Latent codes.
+
+        Returns
+        -------
+        X_original : {ndarray, dataframe} of shape (n_samples, n_features_in_)
+            A frame with the columns and dtypes seen in `fit`, if that was one;
+            otherwise float32 if X was in `fit`, else float64.
+        """
         check_is_fitted(self)
         Z = check_array(X, dtype=np.float32, input_name="X")
         if Z.shape[1] != self.n_components_:
@@ -411,17 +539,55 @@ class AutoencoderTransformer(
         return self._container.wrap(self._scaler.decode(values), like=X)
 
     def reconstruct(self, X):
-        """Return the reconstruction of rows, in original units."""
+        """Return the reconstruction of rows, in original units.
+
+        The same as ``inverse_transform(transform(X))``, in one pass.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        X_reconstructed : {ndarray, dataframe} of shape (n_samples, n_features_in_)
+            As `inverse_transform` returns it.
+        """
         rows = self._check_rows(X)
         values = self._infer(rows, self._reconstruct, self.n_features_in_)
         return self._container.wrap(self._scaler.decode(values), like=X)
 
     def score_samples(self, X):
-        """Return minus the reconstruction loss of each row."""
+        """Return minus the reconstruction loss of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), dtype=float32
+            Minus the mean loss over the observed cells; with the default loss and
+            scaling in squared standard deviations. The lower, the more abnormal.
+        """
         return self._infer(self._check_rows(X), self._minus_loss)
 
     def score(self, X, y=None):
-        """Return the mean of `score_samples`."""
+        """Return the mean of `score_samples`, for searches and cross-validation.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            Minus the mean reconstruction loss. The higher, the better.
+        """
         return float(np.mean(self.score_samples(X), dtype=np.float64))
 
     def _infer(self, X, function, *n_columns, encoded=False):
@@ -442,33 +608,26 @@ class AutoencoderTransformer(
         out = np.empty((X.shape[0], *n_columns), dtype=np.float32)
         with torch.inference_mode():
             for rows, block in blocks_of_rows(X, cells):
-                missing = False
-                if not encoded:
-                    missing = has_missing(block, self._names)
-                    block = self._scaler.encode(block)
+                block = block if encoded else self._scaler.encode(block)
                 block = torch.from_numpy(block).to(device)
-                out[rows] = function(block, missing).cpu().numpy()
+                out[rows] = function(block).cpu().numpy()
         return out
 
-    def _encode(self, X, missing):
-        if missing and not self.module_.missing:
+    def _encode(self, X):
+        if not self.module_.missing and isnan(X.sum()):
             # No column had missing cells in fit: these count as the mean.
             X = torch.nan_to_num(X)
         return self.module_.encode(X)
 
-    def _decode(self, Z, missing=False):
+    def _decode(self, Z):
         return self.net_.criterion_.values(self.module_.decode(Z))
 
-    def _reconstruct(self, X, missing):
-        return self._decode(self._encode(X, missing))
+    def _reconstruct(self, X):
+        return self._decode(self._encode(X))
 
-    def _minus_loss(self, X, missing):
-        raw = self.module_.decode(self._encode(X, missing))
-        return -self.net_.criterion_.loss_of_rows(raw, X, missing)
-
-    @property
-    def _names(self):
-        return getattr(self, "feature_names_in_", None)
+    def _minus_loss(self, X):
+        raw = self.module_.decode(self._encode(X))
+        return -self.net_.criterion_.loss_of_rows(raw, X, missing=isnan(X.sum()))
 
     @property
     def _n_features_out(self):
@@ -502,18 +661,6 @@ class AutoencoderTransformer(
 def _curve(history, key):
     """Return one loss for each epoch that was completed."""
     return [row[key] for row in history if key in row]
-
-
-def check_unit_interval(rows):
-    """Refuse rows that binary cross-entropy cannot take."""
-    X, _ = rows.sample(100_000)
-    X = X[~torch.isnan(X)]
-    if ((X < -1e-4) | (X > 1 + 1e-4)).any():
-        raise ValueError(
-            "loss='bce' needs values in [0, 1]. Got values from "
-            f"{X.min().item():.4g} to {X.max().item():.4g}; use scaling='minmax', or "
-            "another loss."
-        )
 
 
 @contextmanager

@@ -120,10 +120,10 @@ class TorchModule(BaseEstimator):
                 f"{self.cls!r}."
             )
         network = self.cls(**self._arguments(n_features, n_components))
-        for method, submodule in (("encode", "encoder"), ("decode", "decoder")):
-            if not callable(half(network, method, submodule)):
+        for method in ("encode", "decode"):
+            if not hasattr(self.cls, method) and not hasattr(network, f"{method}r"):
                 raise TypeError(
-                    f"{name} needs a method '{method}' or a submodule '{submodule}' to "
+                    f"{name} needs a method '{method}' or a submodule '{method}r' to "
                     "be used as TorchModule. Got neither."
                 )
         return network, _check_widths(network, name, n_features, n_components)
@@ -141,13 +141,13 @@ def _check_widths(network, name, n_features, n_components):
     training = network.training
     network.eval()
     with torch.no_grad():
-        Z = half(network, "encode", "encoder")(torch.zeros(2, n_features))
+        Z = half(network, "encode")(torch.zeros(2, n_features))
         if not isinstance(Z, torch.Tensor) or Z.ndim != 2 or Z.shape[0] != 2:
             raise ValueError(
                 f"The encoder of {name} must return a tensor of shape "
                 f"(n_rows, n_components). Got {_describe(Z)} for 2 rows."
             )
-        output = half(network, "decode", "decoder")(Z)
+        output = half(network, "decode")(Z)
     network.train(training)
     if not isinstance(output, torch.Tensor) or output.shape != (2, n_features):
         raise ValueError(

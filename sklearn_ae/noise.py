@@ -73,6 +73,7 @@ class GaussianNoise(Noise):
         self.std = std
 
     def __call__(self, X, blocks=None):
+        """Return the batch with noise added."""
         return X + self.std * torch.randn_like(X)
 
 
@@ -101,6 +102,7 @@ class MaskingNoise(Noise):
         self.rate = rate
 
     def __call__(self, X, blocks=None):
+        """Return the batch with some cells set to zero."""
         return X.masked_fill(self._cells(X, blocks), 0.0)
 
 
@@ -132,6 +134,7 @@ class SwapNoise(Noise):
         self.rate = rate
 
     def __call__(self, X, blocks=None):
+        """Return the batch with some cells taken from other rows."""
         n_rows = X.shape[0]
         n_blocks = X.shape[1] if blocks is None else int(blocks[-1]) + 1
         donors = torch.randint(n_rows, (n_rows, n_blocks), device=X.device)

@@ -1,6 +1,5 @@
 """scikit-learn's own checks, over the estimator in several settings."""
 
-import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 

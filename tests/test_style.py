@@ -15,9 +15,9 @@ PACKAGE = Path(sklearn_ae.__file__).parent
 LAYERS = (
     ("_compat", "_defaults", "datasets"),
     ("_batches", "_heads", "_modules", "_start", "_table", "noise"),
-    ("architectures", "latents"),
+    ("_callbacks", "architectures", "latents"),
     ("_net",),
-    ("scale",),
+    ("_build", "scale"),
     ("_transformer",),
     ("_anomaly", "_imputation", "_supervised"),
     ("displays", "persistence", "_demo_comparison", "_demo_pictures", "_demo_tables"),

@@ -1,0 +1,103 @@
+"""skorch callbacks behind the parameters of the estimators."""
+
+import math
+from copy import deepcopy
+
+import torch
+from skorch.callbacks import Callback, EarlyStopping
+from tqdm.auto import tqdm
+
+
+class PullToStart(Callback):
+    """Draw the weights back to where training started, instead of to zero.
+
+    The fewer the rows, the stronger: a network that starts as PCA stays near it where
+    the rows cannot say better (Li et al., 2018) [1]_.
+
+    Parameters
+    ----------
+    strength : float
+        What AdamW calls weight decay.
+
+    References
+    ----------
+    .. [1] Li, X., Grandvalet, Y. and Davoine, F. "Explicit inductive bias for transfer
+       learning with convolutional networks." ICML 2018.
+    """
+
+    def __init__(self, strength):
+        self.strength = strength
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Note the weights at the start; biases go free."""
+        self.weights_ = [w.data for w in net.module_.parameters() if w.ndim > 1]
+        self.starts_ = [weight.clone() for weight in self.weights_]
+
+    def on_batch_end(self, net, training=None, **kwargs):
+        """Take a step towards the start; implicit, so that none is too long."""
+        if training:
+            step = net.optimizer_.param_groups[0]["lr"] * self.strength
+            torch._foreach_lerp_(self.weights_, self.starts_, step / (1 + step))
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Forget the weights at the start."""
+        del self.weights_, self.starts_
+
+
+class CosineDecay(Callback):
+    """Let the learning rate fall to zero along a cosine (Loshchilov and Hutter, 2017).
+
+    References
+    ----------
+    Loshchilov, I. and Hutter, F. "SGDR: stochastic gradient descent with warm
+    restarts." ICLR 2017.
+    """
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Note the learning rates and how many rows all epochs will visit."""
+        self.lrs_ = [group["lr"] for group in net.optimizer_.param_groups]
+        self.n_rows_ = 0
+        self.n_rows_in_all_ = net.max_epochs * len(X[0])
+
+    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+        """Set the learning rate of the next step."""
+        if training:
+            share = self.n_rows_ / self.n_rows_in_all_
+            for group, lr in zip(net.optimizer_.param_groups, self.lrs_, strict=True):
+                group["lr"] = lr * (1 + math.cos(math.pi * share)) / 2
+            self.n_rows_ += len(batch[0])
+
+
+class BestWeights(EarlyStopping):
+    """skorch's early stopping, restoring the weights of the lowest validation loss.
+
+    skorch remembers the weights of the last improvement by more than the threshold.
+    """
+
+    def on_epoch_end(self, net, **kwargs):
+        """Remember the weights of the best epoch; stop when patience runs out."""
+        if net.history[-1, "valid_loss_best"]:
+            self.best_epoch_ = net.history[-1, "epoch"]
+            self.best_model_weights_ = deepcopy(net.module_.state_dict())
+        super().on_epoch_end(net, **kwargs)
+
+
+class ProgressBar(Callback):
+    """One progress bar over all epochs, with the losses."""
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Open the bar."""
+        self.bar_ = tqdm(total=net.max_epochs, unit="epoch", leave=True)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Move the bar on by one epoch."""
+        names = {"train_loss": "loss", "valid_loss": "validation"}
+        last = net.history[-1]
+        losses = {names[key]: f"{last[key]:.4f}" for key in names if key in last}
+        self.bar_.set_postfix(losses, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Close the bar."""
+        self.bar_.close()
+        del self.bar_

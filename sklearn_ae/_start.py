@@ -1,0 +1,159 @@
+"""Start a dense autoencoder as principal component analysis.
+
+The identity ``f(x) - f(-x) = x`` holds for the ReLU, GELU and SiLU functions, so pairs
+of hidden units carry a linear map through any number of layers unchanged, as in
+looks-linear initialisation (Balduzzi et al., 2017) [1]_. A network that starts there
+reconstructs as well as PCA before its first step, and training can add to it.
+
+References
+----------
+.. [1] Balduzzi, D. et al. "The shattered gradients problem: if resnets are the answer,
+   then what is the question?" ICML 2017.
+"""
+
+import numpy as np
+import torch
+from scipy.linalg import eigh
+from sklearn.utils.extmath import randomized_svd, svd_flip
+from torch import nn
+
+# Cells of the sample that the components are computed from: 16 MB as float64.
+SAMPLE_CELLS = 2**21
+# Up to so many columns the covariance matrix is the faster way.
+COVARIANCE_COLUMNS = 200
+# Units that carry one component: a pair, where one half of it is cut off.
+UNITS = {"relu": 2, "gelu": 2, "silu": 2, "identity": 1}
+# A latent that has collapsed cannot be turned back.
+LARGEST_CONDITION = 1e4
+
+
+class PCAStart:
+    """The principal components of some rows, and what a network does with them.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_rows, n_columns), dtype=float32
+        Scaled rows; missing cells are NaN and count as 0.
+    weight : Tensor of shape (n_rows,) or None
+    n_components : int
+
+    Attributes
+    ----------
+    components : ndarray of shape (n_found, n_columns), dtype=float64
+        Orthonormal; fewer than `n_components` if the rank is lower.
+    mean : ndarray of shape (n_columns,), dtype=float64
+    scale : float
+        Root of the mean variance of the components.
+    """
+
+    def __init__(self, X, weight, n_components):
+        self.X = X
+        rows = self._rows()
+        weight = np.ones(len(X)) if weight is None else weight.cpu().numpy()
+        self.weight = weight / weight.sum(dtype=np.float64)
+        self.mean = self.weight @ rows
+        rows = (rows - self.mean) * np.sqrt(self.weight)[:, None]
+        variances, components = _leading(rows, n_components)
+        found = variances > 1e-9 * max(variances[0], 1e-30)
+        _, self.components = svd_flip(None, components[found], u_based_decision=False)
+        self.scale = float(np.sqrt(variances[found].mean())) if found.any() else 1.0
+
+    def _rows(self):
+        """Return the rows in double precision, missing cells as 0."""
+        return torch.nan_to_num(self.X).cpu().double().numpy()
+
+    @torch.no_grad()
+    def set_weights(self, network, activation):
+        """Let a dense network compute the PCA reconstruction.
+
+        The latent is the component scores divided by `scale`. Hidden units that are not
+        needed keep their random incoming weights; their outgoing weights are zero at
+        first. Where a layer is too narrow for all components, it carries the leading
+        ones.
+
+        Parameters
+        ----------
+        network : Dense
+        activation : {"relu", "gelu", "silu", "identity"}
+        """
+        encoder, decoder = _linear(network.encoder), _linear(network.decoder)
+        units = UNITS[activation]
+        hidden = [layer.out_features // units for layer in encoder[:-1] + decoder[:-1]]
+        n_carried = min([len(self.components), *hidden])
+        inward = torch.from_numpy(self.components[:n_carried].copy())
+        mean = torch.from_numpy(self.mean)
+        identity = torch.eye(len(inward), dtype=torch.float64)
+        nothing = torch.zeros(len(inward), dtype=torch.float64)
+        split = torch.cat([identity, -identity][:units])
+        outward = inward.T * self.scale
+        inward = inward / self.scale
+        _carry(encoder, split, (inward, -inward @ mean), (identity, nothing))
+        _carry(decoder, split, (identity, nothing), (outward, mean))
+
+    @torch.no_grad()
+    def align_latent(self, module):
+        """Turn the latent of a trained network as close to the components as it goes.
+
+        Any invertible linear map of the latent, undone by the decoder, reconstructs the
+        same. Training ends at one of them by chance; least squares finds the one whose
+        codes are nearest to the component scores, so that distances between codes,
+        which KMeans goes by, mean about what they mean in PCA, and the components come
+        in PCA's order.
+
+        Parameters
+        ----------
+        module : Autoencoder
+            Its network is a `Dense` one.
+        """
+        n_components = module.network.encoder[-1].out_features
+        if len(self.components) < n_components:
+            return
+        root = np.sqrt(self.weight)[:, None]
+        codes = module.encode(self.X).cpu().numpy().astype(np.float64)
+        scores = (self._rows() - self.mean) @ self.components.T / self.scale
+        design = np.hstack([codes, np.ones_like(root)])
+        solution = np.linalg.lstsq(design * root, scores * root, rcond=None)[0]
+        turn, shift = torch.from_numpy(solution[:-1].T), torch.from_numpy(solution[-1])
+        if not np.linalg.cond(solution[:-1]) < LARGEST_CONDITION:
+            return
+        last, first = module.network.encoder[-1], module.network.decoder[0]
+        device = last.weight.device
+        turn, shift = turn.to(device), shift.to(device)
+        back = first.weight.double() @ torch.linalg.inv(turn)
+        first.weight.copy_(back)
+        first.bias.copy_(first.bias.double() - back @ shift)
+        last.weight.copy_(turn @ last.weight.double())
+        last.bias.copy_(turn @ last.bias.double() + shift)
+
+
+def _leading(X, n_components):
+    """Return the leading eigenvalues of X'X, largest first, and the eigenvectors."""
+    n_columns = X.shape[1]
+    n_components = min(n_components, n_columns)
+    if n_columns <= COVARIANCE_COLUMNS or n_components > min(X.shape) // 2:
+        wanted = [n_columns - n_components, n_columns - 1]
+        variances, vectors = eigh(X.T @ X, subset_by_index=wanted)
+        return variances[::-1], vectors.T[::-1]
+    X = X.astype(np.float32)
+    _, deviations, components = randomized_svd(
+        X, n_components, n_iter=3, random_state=0
+    )
+    return deviations.astype(np.float64) ** 2, components.astype(np.float64)
+
+
+def _linear(layers):
+    return [layer for layer in layers if isinstance(layer, nn.Linear)]
+
+
+def _carry(layers, split, first, last):
+    """Let layers compute one affine map after another, split into pairs in between."""
+    for i, layer in enumerate(layers):
+        weight, bias = first if i == 0 else (split.T, 0 * first[1])
+        if i == len(layers) - 1:
+            weight, bias = last[0] @ weight, last[0] @ bias + last[1]
+        else:
+            weight, bias = split @ weight, split @ bias
+        n_out, n_in = weight.shape
+        layer.weight[:n_out] = 0.0
+        layer.weight[:n_out, :n_in] = weight.to(layer.weight)
+        layer.bias[:n_out] = bias.to(layer.bias)
