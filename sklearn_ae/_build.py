@@ -135,16 +135,16 @@ def check_params(settings):
         value = getattr(settings, name)
         if isinstance(value, type) and not issubclass(value, base):
             raise TypeError(
-                f"A class given as {name} must derive from {base.__module__}."
-                f"{base.__name__}. Got {value!r}."
+                f"A class given as {name} must derive from the {base.__name__} of "
+                f"torch. Got {value!r}."
             )
     if settings.noise is not None:
         settings.noise._validate_params()
     if settings.loss == "bce" and settings.scaling in ("standard", "quantile"):
         raise ValueError(
-            "loss='bce' needs values in [0, 1], which "
-            f"scaling={settings.scaling!r} does not give. Use scaling='minmax', or "
-            "scaling=None if X is in [0, 1] already."
+            f"loss='bce' needs values in [0, 1]. Scaling {settings.scaling!r} does not "
+            "give them. Use scaling='minmax', or scaling=None if X is in [0, 1] "
+            "already."
         )
     if settings.architecture is not None:
         _check_unused(settings)

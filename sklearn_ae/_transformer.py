@@ -106,7 +106,7 @@ class AutoencoderTransformer(
         Weight decay of the optimizer. `None` draws the weights back to where training
         started instead of to zero, the fewer the rows the more, see Notes.
     lr_schedule : {"cosine", "plateau", "constant"}, default="cosine"
-        "cosine" lets the learning rate fall to zero along half a cosine; "plateau"
+        The learning rate falls to zero along half a cosine; or "plateau"
         divides it by 10 after 5 epochs without progress of the validation loss, or of
         the training loss without early stopping. Any other schedule is a
         :class:`skorch.callbacks.LRScheduler` among `callbacks`.

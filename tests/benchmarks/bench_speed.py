@@ -2,7 +2,8 @@
 
 Run ``python tests/benchmarks/bench_speed.py`` for the table of docs/benchmarks.md, and
 add ``--memory`` for the peak memory of `fit`, which writes a file of 4 GB to a
-temporary folder. Everything runs on one thread; each ratio compares runs that took turns.
+temporary folder. Everything runs on one thread; each ratio compares runs that took
+turns.
 """
 
 import argparse
