@@ -3,7 +3,6 @@
 import warnings
 from contextlib import contextmanager
 from copy import deepcopy
-from math import isnan
 from numbers import Integral, Real
 
 import numpy as np
@@ -28,6 +27,7 @@ from sklearn_ae._compat import (
     seeded,
 )
 from sklearn_ae._heads import LOSSES
+from sklearn_ae._inference import decode, encode, infer, minus_loss, reconstruct
 from sklearn_ae._modules import ACTIVATIONS
 from sklearn_ae._net import (
     OPTIMIZERS,
@@ -40,16 +40,10 @@ from sklearn_ae._net import (
 from sklearn_ae._table import (
     Container,
     Scaler,
-    blocks_of_rows,
     non_numeric_columns,
 )
 from sklearn_ae.architectures import TorchModule
 from sklearn_ae.noise import Noise
-
-# Cells of X that go through the network at once: on a CPU its activations stay in
-# cache, a GPU wants to be kept busy.
-CPU_CELLS = 2**17
-GPU_CELLS = 2**24
 
 
 class AutoencoderTransformer(
@@ -512,7 +506,7 @@ class AutoencoderTransformer(
         Z : ndarray of shape (n_samples, n_components_), dtype=float32
         """
         X = self._check_rows(X)
-        return self._infer(X, self._encode, self.n_components_)
+        return infer(self.net_, encode, X, self.n_components_, scaler=self._scaler)
 
     def inverse_transform(self, X):
         """Return the rows that latent codes stand for, in original units.
@@ -535,7 +529,7 @@ class AutoencoderTransformer(
                 f"X has {Z.shape[1]} columns, but inverse_transform takes latent codes "
                 f"with n_components_={self.n_components_} columns."
             )
-        values = self._infer(Z, self._decode, self.n_features_in_, encoded=True)
+        values = infer(self.net_, decode, Z, self.n_features_in_)
         return self._container.wrap(self._scaler.decode(values), like=X)
 
     def reconstruct(self, X):
@@ -553,8 +547,13 @@ class AutoencoderTransformer(
         X_reconstructed : {ndarray, dataframe} of shape (n_samples, n_features_in_)
             As `inverse_transform` returns it.
         """
-        rows = self._check_rows(X)
-        values = self._infer(rows, self._reconstruct, self.n_features_in_)
+        values = infer(
+            self.net_,
+            reconstruct,
+            self._check_rows(X),
+            self.n_features_in_,
+            scaler=self._scaler,
+        )
         return self._container.wrap(self._scaler.decode(values), like=X)
 
     def score_samples(self, X):
@@ -571,7 +570,8 @@ class AutoencoderTransformer(
             Minus the mean loss over the observed cells; with the default loss and
             scaling in squared standard deviations. The lower, the more abnormal.
         """
-        return self._infer(self._check_rows(X), self._minus_loss)
+        X = self._check_rows(X)
+        return infer(self.net_, minus_loss, X, scaler=self._scaler)
 
     def score(self, X, y=None):
         """Return the mean of `score_samples`, for searches and cross-validation.
@@ -589,45 +589,6 @@ class AutoencoderTransformer(
             Minus the mean reconstruction loss. The higher, the better.
         """
         return float(np.mean(self.score_samples(X), dtype=np.float64))
-
-    def _infer(self, X, function, *n_columns, encoded=False):
-        """Send rows through a function of the module, block by block.
-
-        Parameters
-        ----------
-        X : {ndarray, memmap, CSR matrix} of shape (n_rows, n_columns)
-        function : callable
-            Takes a float32 tensor on the device of the net.
-        *n_columns : int
-            Number of columns that `function` returns, if it returns more than one.
-        encoded : bool, default=False
-            Whether X is latent codes, not rows in original units.
-        """
-        device = torch.device(self.net_.device)
-        cells = CPU_CELLS if device.type == "cpu" else GPU_CELLS
-        out = np.empty((X.shape[0], *n_columns), dtype=np.float32)
-        with torch.inference_mode():
-            for rows, block in blocks_of_rows(X, cells):
-                block = block if encoded else self._scaler.encode(block)
-                block = torch.from_numpy(block).to(device)
-                out[rows] = function(block).cpu().numpy()
-        return out
-
-    def _encode(self, X):
-        if not self.module_.missing and isnan(X.sum()):
-            # No column had missing cells in fit: these count as the mean.
-            X = torch.nan_to_num(X)
-        return self.module_.encode(X)
-
-    def _decode(self, Z):
-        return self.net_.criterion_.values(self.module_.decode(Z))
-
-    def _reconstruct(self, X):
-        return self._decode(self._encode(X))
-
-    def _minus_loss(self, X):
-        raw = self.module_.decode(self._encode(X))
-        return -self.net_.criterion_.loss_of_rows(raw, X, missing=isnan(X.sum()))
 
     @property
     def _n_features_out(self):

@@ -17,7 +17,7 @@ LAYERS = (
     ("_batches", "_heads", "_modules", "_start", "_table", "noise"),
     ("_callbacks", "architectures", "latents"),
     ("_net",),
-    ("_build", "scale"),
+    ("_build", "_inference", "scale"),
     ("_transformer",),
     ("_anomaly", "_imputation", "_supervised"),
     ("displays", "persistence", "_demo_comparison", "_demo_pictures", "_demo_tables"),
