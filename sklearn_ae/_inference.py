@@ -1,0 +1,68 @@
+"""What a trained net says about rows, block by block."""
+
+from math import isnan
+
+import numpy as np
+import torch
+
+from sklearn_ae._table import blocks_of_rows
+
+# Cells of X that go through the network at once: on a CPU its activations stay in
+# cache, a GPU wants to be kept busy.
+CPU_CELLS = 2**17
+GPU_CELLS = 2**24
+
+
+def infer(net, function, X, *n_columns, scaler=None):
+    """Send rows through a function of a net, block by block.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        Trained.
+    function : callable
+        One of those below: takes the net and a float32 tensor on its device.
+    X : {ndarray, memmap, CSR matrix} of shape (n_rows, n_columns)
+        Rows in original units, or latent codes.
+    *n_columns : int
+        Number of columns that `function` returns, if it returns any.
+    scaler : Scaler, default=None
+        Scales rows in original units; `None` for latent codes.
+
+    Returns
+    -------
+    out : ndarray of shape (n_rows, *n_columns), dtype=float32
+    """
+    device = torch.device(net.device)
+    cells = CPU_CELLS if device.type == "cpu" else GPU_CELLS
+    out = np.empty((X.shape[0], *n_columns), dtype=np.float32)
+    with torch.inference_mode():
+        for rows, block in blocks_of_rows(X, cells):
+            block = block if scaler is None else scaler.encode(block)
+            block = torch.from_numpy(block).to(device)
+            out[rows] = function(net, block).cpu().numpy()
+    return out
+
+
+def encode(net, X):
+    """Return the latent codes of scaled rows."""
+    if not net.module_.missing and isnan(X.sum()):
+        # No column had missing cells in fit: these count as the mean.
+        X = torch.nan_to_num(X)
+    return net.module_.encode(X)
+
+
+def decode(net, Z):
+    """Return the scaled rows that latent codes stand for."""
+    return net.criterion_.values(net.module_.decode(Z))
+
+
+def reconstruct(net, X):
+    """Return the reconstruction of scaled rows."""
+    return decode(net, encode(net, X))
+
+
+def minus_loss(net, X):
+    """Return minus the loss of each scaled row."""
+    raw = net.module_.decode(encode(net, X))
+    return -net.criterion_.loss_of_rows(raw, X, missing=isnan(X.sum()))
