@@ -114,8 +114,11 @@ def draw_latent_space(path, planes, target, rows):
     size = np.clip(8000 / len(rows), 3, 14)
     titles = ("Autoencoder, two latent columns", "PCA, two components")
     for axis, title, plane in zip(axes, titles, planes, strict=True):
-        points = axis.scatter(*plane.T, s=size, c=colours, linewidths=0, alpha=0.8)
+        framed, n_outside = _framed(plane)
+        points = axis.scatter(*framed.T, s=size, c=colours, linewidths=0, alpha=0.8)
         axis.set_title(title, fontsize=11)
+        if n_outside:
+            axis.set_xlabel(f"{n_outside} rows farther out are drawn at the edge")
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_color("0.8")
     if legend:
@@ -133,6 +136,17 @@ def draw_latent_space(path, planes, target, rows):
     elif target is not None:
         figure.colorbar(points, ax=axes, label=_shortened(target.name), aspect=30)
     figure.savefig(path)
+
+
+def _framed(plane):
+    """Return points moved into a frame around most of them, and how many were outside.
+
+    A few rows far from all others would leave one dot for the rest.
+    """
+    low, high = np.percentile(plane, [2, 98], axis=0)
+    margin = 0.35 * (high - low)
+    framed = np.clip(plane, low - margin, high + margin)
+    return framed, int((framed != plane).any(axis=1).sum())
 
 
 def _row_colours(target, rows):
