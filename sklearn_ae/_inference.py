@@ -38,7 +38,8 @@ def infer(net, function, X, *n_columns, scaler=None):
     out = np.empty((X.shape[0], *n_columns), dtype=np.float32)
     with torch.inference_mode():
         for rows, block in blocks_of_rows(X, cells):
-            block = block if scaler is None else scaler.encode(block)
+            # torch warns about arrays that nobody may write to, as frames hold.
+            block = np.array(block) if scaler is None else scaler.encode(block)
             block = torch.from_numpy(block).to(device)
             out[rows] = function(net, block).cpu().numpy()
     return out
@@ -46,7 +47,7 @@ def infer(net, function, X, *n_columns, scaler=None):
 
 def encode(net, X):
     """Return the latent codes of scaled rows."""
-    if not net.module_.missing and isnan(X.sum()):
+    if not net.module_.missing and has_missing(X):
         # No column had missing cells in fit: these count as the mean.
         X = torch.nan_to_num(X)
     return net.module_.encode(X)
@@ -65,4 +66,9 @@ def reconstruct(net, X):
 def minus_loss(net, X):
     """Return minus the loss of each scaled row."""
     raw = net.module_.decode(encode(net, X))
-    return -net.criterion_.loss_of_rows(raw, X, missing=isnan(X.sum()))
+    return net.criterion_.loss_of_rows(raw, X, has_missing(X)).neg_()
+
+
+def has_missing(X):
+    """Whether any cell of scaled rows is missing."""
+    return isnan(X.sum())
