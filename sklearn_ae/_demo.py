@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from sklearn_ae._compat import import_optional
@@ -233,7 +235,12 @@ def _headline(table, train, held_out):
 def _fit_autoencoder(n_components, X, seed):
     autoencoder = AutoencoderTransformer(n_components, verbose=1, random_state=seed)
     try:
-        return autoencoder.fit(X)
+        # The estimator keeps what it has when interrupted; a comparison would mislead.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ConvergenceWarning)
+            return autoencoder.fit(X)
+    except ConvergenceWarning as warning:
+        raise KeyboardInterrupt from warning
     except ValueError as error:
         raise UserError(" ".join(str(error).split())) from error
 

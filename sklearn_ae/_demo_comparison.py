@@ -25,7 +25,8 @@ class Line:
     @property
     def shown(self):
         """Both values as they are printed."""
-        return f"{self.autoencoder:#.3g}", f"{self.pca:#.3g}"
+        values = (self.autoencoder, self.pca)
+        return tuple(f"{value:#.3g}".rstrip(".") for value in values)
 
     @property
     def better(self):

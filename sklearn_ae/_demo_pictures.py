@@ -168,4 +168,5 @@ def _row_colours(target, rows):
 
 
 def _shortened(name, length=24):
-    return name if len(name) <= length else f"{name[: length - 1]}…"
+    name = name if len(name) <= length else f"{name[: length - 1]}…"
+    return name.replace("$", r"\$")  # else matplotlib reads formulas

@@ -161,20 +161,20 @@ def _numeric_columns(frame, path):
         and not pd.api.types.is_complex_dtype(dtype)
     ]
     other = [name for name in frame if name not in numeric]
-    empty = [name for name in numeric if frame[name].isna().all()]
-    used = [name for name in numeric if name not in empty]
+    constant = [name for name in numeric if frame[name].nunique() < 2]
+    used = [name for name in numeric if name not in constant]
     if len(used) < 2:
         raise UserError(
-            f"{path} has {len(used)} columns of numbers to learn from; "
-            f"at least 2 are needed. Columns of text or dates: {_listed(other) or 0}."
+            f"At least 2 columns of different numbers are needed. {path} has "
+            f"{len(used)}; its columns of text or dates: {_listed(other) or 'none'}."
         )
     notes = []
     if other:
         notes.append(
             f"Left out, as text and dates come with a later version: {_listed(other)}."
         )
-    if empty:
-        notes.append(f"Left out, because they are empty: {_listed(empty)}.")
+    if constant:
+        notes.append(f"Left out, as they hold one value or none: {_listed(constant)}.")
     return frame[used], tuple(notes)
 
 

@@ -106,8 +106,8 @@ def test__own_table__text_and_empty_columns__are_named(run, wine, tmp_path):
     wine.to_csv(tmp_path / "wine.csv", index=False)
     _, out, _ = run(tmp_path / "wine.csv")
     assert "text and dates come with a later version: grower, cultivar." in out
-    assert "because they are empty: empty." in out
-    assert "8 columns of numbers" in out  # six, the truth values, and the constant
+    assert "as they hold one value or none: constant, empty." in out
+    assert "7 columns of numbers" in out  # six, and the truth values
 
 
 def test__own_table__number_as_target__is_predicted_by_ridge(run, wine, tmp_path):
@@ -122,7 +122,7 @@ def test__own_table__missing_and_rare_classes__are_left_out_or_split(
     run, wine, tmp_path
 ):
     wine.loc[::3, "cultivar"] = None
-    wine.loc[1, "cultivar"] = "the only one"
+    wine.loc[1, "cultivar"] = r"$\the_only^one$"
     wine.to_csv(tmp_path / "wine.csv", index=False)
     code, out, _ = run(tmp_path / "wine.csv", "--target", "cultivar")
     assert code == 0
@@ -156,9 +156,10 @@ def _write(path, content):
         ("empty.csv.gz", gzip.compress(b""), "is empty"),
         ("header.csv", b"a,b\n", "has 0 rows"),
         ("short.csv", b"a,b\n" + 9 * b"1,2\n", "has 9 rows"),
-        ("text.csv", b"a,b\n" + 20 * b"x,y\n", "0 columns of numbers"),
-        ("single.csv", b"a,b\n" + 20 * b"1,y\n", "1 columns of numbers"),
-        ("infinite.csv", b"a,b\n" + 20 * b"1,inf\n", "Infinite values in: b"),
+        ("text.csv", b"a,b\n" + 20 * b"x,y\n", "has 0;"),
+        ("constant.csv", b"a,b\n" + 20 * b"1,2\n", "has 0;"),
+        ("single.csv", b"a,b\n" + 10 * b"1,y\n2,z\n", "has 1;"),
+        ("infinite.csv", b"a,b\n" + 10 * b"1,inf\n2,1\n", "Infinite values in: b"),
         ("binary.csv", bytes(range(256)), "Cannot read"),
         ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "Cannot read"),
         ("plain.csv.gz", b"a,b\n1,2\n", "Cannot read"),
@@ -235,12 +236,22 @@ def _assert_refused(result, message):
     assert err.count("\n") == 1
 
 
-def test__interrupted__says_so_without_a_traceback(run, monkeypatch):
-    def interrupt():
-        raise KeyboardInterrupt
+def _interrupt(*_, **__):
+    raise KeyboardInterrupt
 
-    monkeypatch.setattr("sklearn_ae._demo.digits", interrupt)
-    assert run() == (130, "", "sklearn_ae: interrupted\n")
+
+@pytest.mark.parametrize(
+    "place",
+    ["sklearn_ae._demo.digits", "sklearn_ae._modules.Autoencoder.forward"],
+    ids=["reading", "training"],
+)
+def test__interrupted__says_so_and_compares_nothing(run, monkeypatch, place):
+    monkeypatch.setattr(place, _interrupt)
+    code, out, err = run()
+    assert code == 130
+    assert "reconstruction error" not in out
+    assert err.endswith("sklearn_ae: interrupted\n")
+    assert "Traceback" not in err
 
 
 def test__help__shows_an_example_of_each_use(capsys):
