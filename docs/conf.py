@@ -26,5 +26,7 @@ html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 
 autosummary_generate = True
 numpydoc_show_class_members = False
+# Parameters missing or out of order, and results that are not described.
+numpydoc_validation_checks = {"PR01", "PR03", "RT01", "YD01"}
 # The build needs no network, so it cannot know where other projects describe theirs.
 nitpick_ignore_regex = [("py:.*", r"(numpy|pandas|sklearn|skorch|torch)\..*")]
