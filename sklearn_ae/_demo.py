@@ -79,11 +79,8 @@ def _parser():
         help="your table: .csv, .csv.gz or .parquet, with column names in its first "
         "line (default: the handwritten digits)",
     )
-    parser.add_argument(
-        "--target",
-        metavar="COLUMN",
-        help="column of your table to predict from the others",
-    )
+    target = "column of your table to predict from the others"
+    parser.add_argument("--target", metavar="COLUMN", help=target)
     parser.add_argument(
         "--n-components",
         type=_whole_number(1),
@@ -134,7 +131,8 @@ def main(argv=None):
     """
     try:
         _run(_parser().parse_args(argv))
-    except UserError as error:
+    # An OSError is a full disk, or a folder that may not be written to.
+    except (UserError, OSError) as error:
         print(f"sklearn_ae: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -201,7 +199,7 @@ def _table(arguments):
     if arguments.n_components is not None and arguments.n_components > n_columns:
         raise UserError(
             f"--n-components {arguments.n_components} is more than the {n_columns} "
-            f"columns of {table.name}."
+            "columns of numbers in the table."
         )
     return table
 

@@ -61,7 +61,7 @@ def digits():
     """Return the 1,797 handwritten digits that scikit-learn ships."""
     data = load_digits()
     return Table(
-        name="the handwritten digits of scikit-learn",
+        name="The handwritten digits of scikit-learn",
         X=data.data,
         columns=tuple(data.feature_names),
         target=Target("digit", data.target, tuple("0123456789")),

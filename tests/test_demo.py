@@ -209,6 +209,15 @@ def test__output_is_a_file__one_line_and_exit_code_2(tmp_path, capsys):
     _assert_refused((code, *capsys.readouterr()), "Cannot make the folder")
 
 
+def test__output_not_writable__one_line_and_exit_code_2(run, wine, tmp_path):
+    wine.to_csv(tmp_path / "wine.csv", index=False)
+    (tmp_path / "output" / "latents.csv").mkdir(parents=True)
+    code, _, err = run(tmp_path / "wine.csv")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("sklearn_ae: error: ")
+    assert "latents.csv" in err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("module", "arguments", "hint"),
     [
