@@ -50,8 +50,8 @@ def build_net(settings, scaler, rows, device):
     n_rows, n_features = len(rows), settings.n_features_in_
     batch_size = settings.batch_size or default_batch_size(n_rows)
     max_epochs = settings.max_epochs or default_max_epochs(n_rows, batch_size)
-    missing = np.flatnonzero(scaler.missing_)
-    network, n_components = _build_network(settings, len(missing))
+    indicated = np.flatnonzero(scaler.indicated_)
+    network, n_components = _build_network(settings, len(indicated))
     head = _build_head(settings)
     if settings.loss == "bce":
         check_unit_interval(rows)
@@ -63,7 +63,7 @@ def build_net(settings, scaler, rows, device):
         if settings.weight_decay is None:
             pull = default_pull(n_rows, n_features)
     own_layers = settings.architecture is None
-    indicators = missing if own_layers and len(missing) else None
+    indicators = indicated if own_layers and len(indicated) else None
     noise = None if settings.noise is None else clone(settings.noise)
     module = Autoencoder(network, n_components, noise, indicators)
     net = make_net(
@@ -75,7 +75,7 @@ def build_net(settings, scaler, rows, device):
         batch_size=batch_size,
         device=device,
     )
-    expect_missing(net, len(missing) > 0)
+    expect_missing(net, scaler.missing_.any())
     return net, start
 
 

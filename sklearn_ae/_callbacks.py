@@ -36,7 +36,7 @@ class PullToStart(Callback):
     def on_batch_end(self, net, training=None, **kwargs):
         """Take a step towards the start; implicit, so that none is too long."""
         if training:
-            step = net.optimizer_.param_groups[0]["lr"] * self.strength
+            step = net.optimizer_.param_groups[-1]["lr"] * self.strength
             torch._foreach_lerp_(self.weights_, self.starts_, step / (1 + step))
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
@@ -74,12 +74,24 @@ class BestWeights(EarlyStopping):
     skorch remembers the weights of the last improvement by more than the threshold.
     """
 
+    def on_train_begin(self, net, **kwargs):
+        """Forget earlier fits: with warm start they were held to other rows."""
+        super().on_train_begin(net, **kwargs)
+        self.lowest_ = math.inf
+
     def on_epoch_end(self, net, **kwargs):
         """Remember the weights of the best epoch; stop when patience runs out."""
-        if net.history[-1, "valid_loss_best"]:
+        loss = net.history[-1, "valid_loss"]
+        if loss < self.lowest_:
+            self.lowest_ = loss
             self.best_epoch_ = net.history[-1, "epoch"]
             self.best_model_weights_ = deepcopy(net.module_.state_dict())
         super().on_epoch_end(net, **kwargs)
+
+    def on_train_end(self, net, **kwargs):
+        """Restore the best weights; keeping the copy would double a pickle."""
+        super().on_train_end(net, **kwargs)
+        self.best_model_weights_ = None
 
 
 class ProgressBar(Callback):

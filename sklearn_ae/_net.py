@@ -12,7 +12,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, P
 from skorch.utils import TeeGenerator, noop
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from sklearn_ae._batches import BatchIterator
+from sklearn_ae._batches import BatchIterator, Rows
 from sklearn_ae._callbacks import BestWeights, CosineDecay, ProgressBar, PullToStart
 
 OPTIMIZERS = {
@@ -23,7 +23,12 @@ OPTIMIZERS = {
 }
 # Names that `net_params` may set beside those of the optimizer, torch.compile and the
 # callbacks. All other parameters of a skorch net are the estimator's own.
-NET_PARAMS = ("iterator_valid__batch_size", "torch_load_kwargs", "use_caching")
+NET_PARAMS = (
+    "iterator_valid__batch_size",
+    "optimizer__param_groups",
+    "torch_load_kwargs",
+    "use_caching",
+)
 
 
 def make_net(module, head, settings, *, pull, max_epochs, batch_size, device):
@@ -48,6 +53,7 @@ def make_net(module, head, settings, *, pull, max_epochs, batch_size, device):
     """
     optimizer = OPTIMIZERS.get(settings.optimizer, settings.optimizer)
     net_params = settings.net_params or {}
+    _check_callbacks(settings.callbacks)
     check_net_params(net_params, optimizer, settings.callbacks)
     net = AutoencoderNet(
         module,
@@ -66,10 +72,14 @@ def make_net(module, head, settings, *, pull, max_epochs, batch_size, device):
         device=str(device),
         precision=resolve_precision(settings.precision, device),
         compile=settings.compile,
-        **_optimizer_params(optimizer, settings.weight_decay or 0.0, device)
+        **_optimizer_params(optimizer, settings.weight_decay or 0.0, device, net_params)
         | net_params,
     )
-    return net.initialize()
+    net.initialize()
+    _check_callback_names(net_params, [name for name, _ in net.callbacks_])
+    for group in net.optimizer_.param_groups:
+        group["initial_lr"] = group["lr"]
+    return net
 
 
 def _own_callbacks(settings, pull):
@@ -95,7 +105,7 @@ def _own_callbacks(settings, pull):
     return callbacks
 
 
-def _optimizer_params(optimizer, weight_decay, device):
+def _optimizer_params(optimizer, weight_decay, device, net_params):
     """Return the keyword arguments of the optimizer, as skorch names them."""
     taken = inspect.signature(optimizer).parameters
     params = {}
@@ -106,7 +116,11 @@ def _optimizer_params(optimizer, weight_decay, device):
             f"{optimizer.__name__} takes no weight_decay. Got weight_decay="
             f"{weight_decay}; set it to 0."
         )
-    if "fused" in taken and device.type in ("cpu", "cuda"):
+    # torch refuses these two together with "fused".
+    others = any(
+        net_params.get(f"optimizer__{n}") for n in ("foreach", "differentiable")
+    )
+    if "fused" in taken and device.type in ("cpu", "cuda") and not others:
         # One kernel for all weights; a fifth of the training time of small nets.
         params["optimizer__fused"] = True
     return params
@@ -126,14 +140,38 @@ def check_net_params(net_params, optimizer, callbacks):
     ]
     known = sorted({*known, *NET_PARAMS} - {"optimizer__params", "compile__model"})
     for name in net_params:
-        if name in known or (callbacks and name.startswith("callbacks__")):
+        if name in known or (callbacks and str(name).startswith("callbacks__")):
             continue
-        nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
+        nearest = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4) or known
         raise ValueError(
             f"net_params has the unknown name {name!r}. Did you mean one of {nearest}? "
             "What AutoencoderTransformer takes itself, such as lr, max_epochs and "
             "batch_size, is set there."
         )
+
+
+def _check_callbacks(callbacks):
+    """Refuse what skorch would fail on with a message about something else."""
+    for item in callbacks or []:
+        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+        is_class = isinstance(callback, type) and issubclass(callback, Callback)
+        if not (is_class or isinstance(callback, Callback)):
+            raise TypeError(
+                "callbacks must hold skorch callbacks, or pairs of a name and a "
+                f"callback. Got {item!r}."
+            )
+
+
+def _check_callback_names(net_params, names):
+    """Refuse parameters of callbacks that are not there; skorch ignores them."""
+    for param in net_params:
+        kind, _, rest = param.partition("__")
+        name = rest.partition("__")[0]
+        if kind == "callbacks" and name not in names:
+            raise ValueError(
+                f"net_params has the unknown name {param!r}. The callbacks are named "
+                f"{names}."
+            )
 
 
 def resolve_device(device):
@@ -151,9 +189,9 @@ def resolve_device(device):
         device = torch.device(device)
         torch.ones(1, device=device).add_(1).item()
     except Exception as error:
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
         raise ValueError(
-            f"device={str(device)!r} cannot be used here: {reason} Use 'cpu', or "
+            f"device={str(device)!r} cannot be used here: {reason}. Use 'cpu', or "
             "'auto' for the best device there is."
         ) from error
     return device
@@ -201,7 +239,7 @@ def train_one_epoch(net, rows):
         net.own_callbacks = []
         net.initialize_callbacks()
     for group in net.optimizer_.param_groups:
-        group["lr"] = net.lr
+        group["lr"] = group["initial_lr"]
     before = deepcopy((net.module_.state_dict(), net.optimizer_.state_dict()))
     n_epochs = len(net.history)
     try:
@@ -277,7 +315,7 @@ class AutoencoderNet(NeuralNet):
         self.precision = precision
         self.own_callbacks = own_callbacks
         super().__init__(*args, **kwargs)
-        self.interrupted_ = False
+        self.interrupted_after_ = None
 
     @property
     def _default_callbacks(self):
@@ -285,8 +323,13 @@ class AutoencoderNet(NeuralNet):
         return callbacks + [("print_log", PrintLog())] * (self.verbose > 0)
 
     def initialize_callbacks(self):
-        """Initialize the callbacks, and note which events each one listens to."""
+        """Initialize the callbacks, and note which events each one listens to.
+
+        Early stopping comes last: it ends training with an exception, and callbacks
+        after it would never see the last epoch.
+        """
         super().initialize_callbacks()
+        self.callbacks_.sort(key=lambda item: isinstance(item[1], EarlyStopping))
         self._listeners = {}
         return self
 
@@ -308,11 +351,24 @@ class AutoencoderNet(NeuralNet):
         if self.module_.training != training:
             super()._set_training(training)
 
+    def _zero_grad_optimizer(self, set_to_none=None):
+        # What optimizer.zero_grad() does, without its profiler hooks, which take a
+        # tenth of a step of a small net.
+        for group in self.optimizer_.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
     def torch_compile(self, module, name):
         """Compile the module in place, so that it still pickles."""
         if self.compile and name == "module":
             module.compile(**self.get_params_for("compile"))
         return module
+
+    def get_dataset(self, X, y=None):
+        """Return scaled rows as a data set, so that `predict` takes tensors too."""
+        if isinstance(X, Rows):
+            return X
+        return Rows(torch.as_tensor(X, dtype=torch.float32))
 
     def get_split_datasets(self, X, y=None, **fit_params):
         """Return the training rows and the validation rows or None."""
@@ -336,17 +392,21 @@ class AutoencoderNet(NeuralNet):
         return self.criterion_(y_pred, X.to(self.device), weight)
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Train, and note whether it was the user who interrupted it."""
-        self.interrupted_ = False
+        """Train, and note after how many epochs the user interrupted it, if so."""
+        self.interrupted_after_ = None
+        n_before = len(self.history)
         try:
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
         except KeyboardInterrupt:
             # skorch's early stopping uses the same signal as Ctrl+C.
-            self.interrupted_ = not any(
+            stopped = any(
                 isinstance(callback, EarlyStopping)
                 and callback.misses_ == callback.patience
                 for _, callback in self.callbacks_
             )
+            if not stopped:
+                rows = self.history[n_before:]
+                self.interrupted_after_ = sum("train_loss" in row for row in rows)
             raise
 
     def train_step(self, batch, **fit_params):
@@ -371,6 +431,7 @@ class AutoencoderNet(NeuralNet):
         if iterator is None:
             return
         total, n_rows, n_batches = None, 0, 0
+        weights = []
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
@@ -380,11 +441,14 @@ class AutoencoderNet(NeuralNet):
             total = loss * n_batch if total is None else total.add_(loss, alpha=n_batch)
             n_rows += n_batch
             n_batches += 1
+            if batch[1] is not None:
+                weights.append(batch[1].sum())
             if self.callbacks:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", n_batch)
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        loss = float(total) / n_rows
+        # Weights have a mean of 1 over all rows, not over those held out.
+        loss = float(total) / (float(sum(weights)) if weights else n_rows)
         if not math.isfinite(loss):
             raise TrainingDiverged(f"{prefix} loss")
         key = f"{prefix}_loss"

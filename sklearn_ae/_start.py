@@ -13,7 +13,7 @@ References
 
 import numpy as np
 import torch
-from scipy.linalg import eigh
+from scipy.linalg import eigh, svd
 from sklearn.utils.extmath import randomized_svd, svd_flip
 from torch import nn
 
@@ -129,7 +129,10 @@ class PCAStart:
 def _leading(X, n_components):
     """Return the leading eigenvalues of X'X, largest first, and the eigenvectors."""
     n_columns = X.shape[1]
-    n_components = min(n_components, n_columns)
+    n_components = min(n_components, *X.shape)
+    if len(X) < n_columns and n_components > len(X) // 2:
+        _, deviations, components = svd(X, full_matrices=False)
+        return deviations[:n_components] ** 2, components[:n_components]
     if n_columns <= COVARIANCE_COLUMNS or n_components > min(X.shape) // 2:
         wanted = [n_columns - n_components, n_columns - 1]
         variances, vectors = eigh(X.T @ X, subset_by_index=wanted)

@@ -96,6 +96,8 @@ class Scaler:
     ----------
     missing_ : bool ndarray of shape (n_columns,)
         Columns with missing cells.
+    indicated_ : bool ndarray of shape (n_columns,)
+        Those of them that had some in `fit`: the network has an input for each.
     dtype_ : {float32, float64}
         Type of the values that `decode` returns: float32 if all rows were.
     """
@@ -119,6 +121,7 @@ class Scaler:
         scalers = {"standard": StandardScaler, "minmax": MinMaxScaler}
         self._scaler = scalers.get(self.scaling, lambda: None)()
         self.partial_fit(X, sample_weight)
+        self.indicated_ = self.missing_.copy()
         if self.scaling == "quantile":
             rows = _sample_rows(X, sample_weight, QUANTILE_ROWS)
             self._quantiles = QuantileTransformer(
@@ -147,6 +150,13 @@ class Scaler:
                 elif self.scaling == "minmax":
                     self._scaler.partial_fit(block)
         self._set_center_and_scale(X.shape[1])
+        return self
+
+    def note_missing(self, X):
+        """Note the columns of further rows with missing cells; the scale stays."""
+        for _, block in blocks_of_rows(X):
+            if has_missing(block, self.names):
+                self.missing_ |= np.isnan(block).any(axis=0)
         return self
 
     def _set_center_and_scale(self, n_columns):

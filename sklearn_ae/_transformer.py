@@ -338,7 +338,10 @@ class AutoencoderTransformer(
             X, sample_weight, container = self._check_fit(X, sample_weight, not warm)
             device = resolve_device(self.device)
             with self._seeded(device, self.n_iter_ if warm else 0):
-                scaler = self._scaler if warm else self._fit_scaler(X, sample_weight)
+                if warm:
+                    scaler = deepcopy(self._scaler).note_missing(X)
+                else:
+                    scaler = self._fit_scaler(X, sample_weight)
                 rows = make_rows(X, scaler.encode, sample_weight, device)
                 rows, valid = self._split(rows)
                 net, start = build_net(self, scaler, rows, device)
@@ -485,10 +488,11 @@ class AutoencoderTransformer(
         self.loss_curve_ = _curve(net.history_, "train_loss")
         self.validation_loss_curve_ = _curve(net.history_, "valid_loss") or None
         self.n_iter_ = len(self.loss_curve_)
-        if net.interrupted_:
+        if net.interrupted_after_ is not None:
             warnings.warn(
-                f"Training was interrupted after {self.n_iter_} of {net.max_epochs} "
-                "epochs. The weights trained so far are kept and usable.",
+                f"Training was interrupted after {net.interrupted_after_} of "
+                f"{net.max_epochs} epochs. The weights trained so far are kept and "
+                "usable.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
