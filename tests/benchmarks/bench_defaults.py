@@ -4,13 +4,13 @@ Run ``python tests/benchmarks/bench_defaults.py`` for the table of
 docs/development/defaults.md. It uses the data sets of scikit-learn, and more if the
 folder named by SKLEARN_AE_DATA, or ``../shared/data`` beside the checkout, holds them.
 Any parameter can be changed, to see what it contributes:
-``python tests/benchmarks/bench_defaults.py weight_decay=0.0 lr=1e-3``. An activation
-given as a class, ``activation=nn.ReLU``, trains without the start at PCA;
+``python tests/benchmarks/bench_defaults.py lr=1e-3 "noise=SwapNoise(rate=0.1)"``. An
+activation given as a class, ``activation=nn.ReLU``, trains without the start at PCA;
+``"pull=lambda n, d: 1e4 / n"`` is how strongly weights are drawn back to the start;
 ``share=0.25`` takes a quarter of the columns as `n_components`; ``max_table=12000``
 leaves larger tables out and ``max_rows=6000`` takes a sample of the others.
 """
 
-import ast
 import json
 import os
 import sys
@@ -25,7 +25,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import AutoencoderTransformer, _build, noise
 
 DATA = Path(
     os.environ.get(
@@ -87,6 +87,7 @@ def main(arguments):
     params = {name: _value(text) for name, text in params.items()}
     seeds = range(params.pop("seeds", 2))
     out, only = params.pop("out", None), params.pop("max_table", None)
+    _build.default_pull = params.pop("pull", _build.default_pull)
     torch.set_num_threads(1)
     results, ratios = {}, []
     print("| table | rows | columns | k | steps | PCA | autoencoder | ratio | s |")
@@ -116,12 +117,8 @@ def main(arguments):
 
 
 def _value(text):
-    if text.startswith("nn."):
-        return getattr(torch.nn, text.removeprefix("nn."))
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+    names = {"nn": torch.nn, **vars(noise)}
+    return eval(text, names)  # the text is typed by whoever runs the script
 
 
 if __name__ == "__main__":
