@@ -248,6 +248,8 @@ def train_one_epoch(net, rows):
         net.module_.load_state_dict(before[0])
         net.optimizer_.load_state_dict(before[1])
         del net.history[n_epochs:]
+        # Dropout would go on in `transform`.
+        net.module_.eval()
         raise
 
 
@@ -407,6 +409,12 @@ class AutoencoderNet(NeuralNet):
             if not stopped:
                 rows = self.history[n_before:]
                 self.interrupted_after_ = sum("train_loss" in row for row in rows)
+            raise
+        except BaseException:
+            # Else the error message would stand behind the bar, on the same line.
+            for _, callback in self.callbacks_:
+                if isinstance(callback, ProgressBar):
+                    callback.on_train_end(self)
             raise
 
     def train_step(self, batch, **fit_params):

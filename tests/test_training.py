@@ -471,6 +471,14 @@ def test__verbose_1__fit__shows_one_bar_that_counts_every_epoch(capfd, stops_ear
     assert f"validation={ae.validation_loss_curve_[-1]:.4f}" in last
 
 
+def test__verbose_1__fit_fails__closes_the_bar_before_the_error(capfd):
+    """Else the error message would stand behind the bar, on the same line."""
+    with pytest.raises(ValueError, match="finite number") as error:
+        make(verbose=1, optimizer="sgd", lr=1e30, max_epochs=30).fit(X_WINE)
+    assert error is not None  # its traceback keeps the bar alive
+    assert capfd.readouterr().err.endswith("\n")
+
+
 def test__verbose_2__fit__prints_one_line_for_each_epoch(capfd):
     ae = make(verbose=2, early_stopping=True, n_iter_no_change=2, tol=9, max_epochs=9)
     ae.fit(X_WINE)
@@ -620,6 +628,45 @@ def test__partial_fit__fails__leaves_the_model_as_it_was():
         ae.partial_fit(bad)
     assert_array_equal(weights(ae), before)
     assert ae.n_iter_ == len(ae.history_) == n_iter
+
+
+class FailInEpoch(Callback):
+    """Fails at the end of the given epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            raise RuntimeError("as planned")
+
+
+class WithDropout(nn.Module):
+    """Gives random codes while it trains."""
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Dropout(0.5), nn.Linear(n_features, 2))
+        self.decoder = nn.Linear(2, n_features)
+
+
+def test__partial_fit__fails_after_a_step__leaves_the_model_as_it_was():
+    """Weights, history and the mode of the module, in which dropout is off."""
+    ae = make(architecture=TorchModule(WithDropout), callbacks=[FailInEpoch(5)])
+    before = ae.fit(X_WINE).transform(X_WINE)
+    with pytest.raises(RuntimeError, match="as planned"):
+        ae.partial_fit(X_WINE)
+    assert_array_equal(ae.transform(X_WINE), before)
+    assert ae.n_iter_ == len(ae.history_) == 4
+
+
+def test__fit__fails_halfway__leaves_the_last_fit_as_it_was():
+    ae = make(warm_start=True, callbacks=[FailInEpoch(6)]).fit(X_WINE)
+    before = ae.transform(X_WINE)
+    with pytest.raises(RuntimeError, match="as planned"):
+        ae.fit(X_WINE)
+    assert_array_equal(ae.transform(X_WINE), before)
+    assert ae.n_iter_ == len(ae.history_) == 4
 
 
 def test__sample_weight__heavy_rows__are_reconstructed_better():
