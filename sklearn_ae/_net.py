@@ -348,6 +348,17 @@ class AutoencoderNet(NeuralNet):
         for callback in self._listeners[method_name]:
             getattr(callback, method_name)(self, **cb_kwargs)
 
+    def __getstate__(self):
+        # skorch writes `module_` in a way that loads on machines without the device;
+        # `module`, the same one, would be a second copy that does not.
+        state = super().__getstate__()
+        state["module"] = None
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.module = self.module_
+
     def _set_training(self, training=True):
         # Setting the mode walks through all submodules, which small nets feel.
         if self.module_.training != training:

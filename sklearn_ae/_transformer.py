@@ -615,6 +615,18 @@ class AutoencoderTransformer(
         kept = {name: params[name] for name in params if not name.startswith(absent)}
         return super().set_params(**kept)
 
+    def __getstate__(self):
+        # The net holds the module too, and writes it on its own, so that a model from
+        # a GPU loads without one.
+        state = dict(super().__getstate__())
+        state.pop("module_", None)
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "net_" in state:
+            self.module_ = self.net_.module_
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True

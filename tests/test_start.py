@@ -156,7 +156,8 @@ def test__align_latent__random_network__leaves_the_reconstruction_unchanged():
 def test__align_latent__trained__brings_codes_close_to_the_pca_scores(weighted):
     """KMeans and plots go by distances between codes, and by their order."""
     weight = np.linspace(0.5, 2, len(X_DIGITS)) if weighted else None
-    ae = AutoencoderTransformer(8, max_epochs=10, random_state=0)
+    # Far from the start, so that the codes would have turned on the way.
+    ae = AutoencoderTransformer(8, max_epochs=30, lr=0.01, random_state=0)
     Z = ae.fit(X_DIGITS, sample_weight=weight).transform(X_DIGITS)
     scores = PCA(8).fit_transform(StandardScaler().fit_transform(X_DIGITS))
     correlations = np.abs(np.corrcoef(Z.T, scores.T)[:8, 8:])

@@ -181,7 +181,11 @@ def test__early_stopping__after_fit__has_the_weights_of_the_lowest_loss(tol, wei
 def test__early_stopping__warm_start_on_harder_rows__restores_the_best_of_this_fit():
     """Compared with the losses of the last fit, no epoch of this one would count."""
     ae = make(
-        early_stopping=True, warm_start=True, max_epochs=12, n_iter_no_change=12
+        early_stopping=True,
+        warm_start=True,
+        max_epochs=12,
+        n_iter_no_change=12,
+        tol=1e9,
     ).fit(X_DIGITS)
     recorder = Recorder()
     harder = np.random.RandomState(0).uniform(-16, 16, X_DIGITS.shape)
