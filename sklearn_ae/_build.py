@@ -14,7 +14,7 @@ from sklearn_ae._defaults import (
     default_n_components,
     default_pull,
 )
-from sklearn_ae._heads import NumericHead
+from sklearn_ae._heads import NumericHead, check_loss
 from sklearn_ae._modules import Autoencoder, Dense, make_activation
 from sklearn_ae._net import expect_missing, make_net
 from sklearn_ae._start import SAMPLE_CELLS, UNITS, PCAStart
@@ -55,6 +55,8 @@ def build_net(settings, scaler, rows, device):
     head = _build_head(settings)
     if settings.loss == "bce":
         check_unit_interval(rows)
+    elif callable(settings.loss):
+        check_loss(settings.loss, n_features)
     start, pull = None, 0.0
     if _can_start_as_pca(settings, head):
         sample = rows.sample(max(1, SAMPLE_CELLS // n_features))
@@ -76,6 +78,8 @@ def build_net(settings, scaler, rows, device):
         device=device,
     )
     expect_missing(net, scaler.missing_.any())
+    if settings.loss == "bce":
+        _check_unit_output(net, rows)
     return net, start
 
 
@@ -129,7 +133,8 @@ def check_params(settings):
     ValueError
         If parameters do not go together.
     """
-    _check_sizes(settings.hidden_layer_sizes)
+    _check_sizes("n_components", settings.n_components)
+    _check_sizes("hidden_layer_sizes", settings.hidden_layer_sizes)
     bases = dict.fromkeys(DENSE_PARAMS[1:], nn.Module)
     for name, base in {**bases, "optimizer": torch.optim.Optimizer}.items():
         value = getattr(settings, name)
@@ -138,6 +143,14 @@ def check_params(settings):
                 f"A class given as {name} must derive from the {base.__name__} of "
                 f"torch. Got {value!r}."
             )
+        if base is nn.Module and isinstance(value, type):
+            _check_activation(name, value)
+    if isinstance(settings.loss, type):
+        raise TypeError(
+            "A callable loss must take a reconstruction and its target. Got the class "
+            f"{settings.loss.__name__}; pass an instance, such as "
+            "MSELoss(reduction='none')."
+        )
     if settings.noise is not None:
         settings.noise._validate_params()
     if settings.loss == "bce" and settings.scaling in ("standard", "quantile"):
@@ -150,11 +163,30 @@ def check_params(settings):
         _check_unused(settings)
 
 
-def _check_sizes(sizes):
-    sizes = np.atleast_1d(() if sizes is None else sizes)
-    if sizes.size and (sizes.dtype.kind not in "iu" or sizes.min() < 1):
+def _check_sizes(name, value):
+    sizes = np.atleast_1d(() if value is None else value)
+    if sizes.ndim > 1 or (
+        sizes.size and (sizes.dtype.kind not in "iu" or sizes.min() < 1)
+    ):
+        raise ValueError(f"{name} must hold integers of at least 1. Got {value!r}.")
+
+
+def _check_activation(name, cls):
+    """Refuse a class that torch would fail on in the middle of its own code."""
+    cells = torch.zeros(2, 4)
+    try:
+        # Its weights, if it has any, draw from the global generator.
+        with torch.random.fork_rng(devices=()):
+            shape = getattr(cls()(cells), "shape", None)
+    except Exception as error:
+        raise TypeError(
+            f"A class given as {name} must be built without arguments and take a "
+            f"tensor. {cls.__name__} fails: {error}"
+        ) from error
+    if shape != cells.shape:
         raise ValueError(
-            f"hidden_layer_sizes must be integers of at least 1. Got {sizes.tolist()}."
+            f"{name} must return a tensor of the shape that it takes. {cls.__name__} "
+            f"made {shape and tuple(shape)} of {tuple(cells.shape)}."
         )
 
 
@@ -179,4 +211,21 @@ def check_unit_interval(rows):
             "loss='bce' needs values in [0, 1]. Got values from "
             f"{X.min().item():.4g} to {X.max().item():.4g}; use scaling='minmax', or "
             "another loss."
+        )
+
+
+@torch.no_grad()
+def _check_unit_output(net, rows):
+    """Refuse a network whose output binary cross-entropy cannot take."""
+    module = net.module_
+    training = module.training
+    X, _ = rows.sample(100)
+    values = net.criterion_.values(module.eval()(X.to(net.device)))
+    module.train(training)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(
+            "loss='bce' needs a reconstruction in [0, 1]. Got values from "
+            f"{values.min().item():.4g} to {values.max().item():.4g}; use "
+            "output_activation='sigmoid', or let the decoder of your TorchModule end "
+            "in Sigmoid."
         )

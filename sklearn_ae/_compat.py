@@ -66,7 +66,8 @@ def import_optional(name, purpose, extra):
 
 def is_mapped(X):
     """Whether an array lies in a file that is read as needed."""
-    return isinstance(X, np.memmap)
+    # A copy in memory of such an array has the same type, but no file.
+    return isinstance(X, np.memmap) and X._mmap is not None
 
 
 def release_pages(X):

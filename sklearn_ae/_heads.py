@@ -4,11 +4,23 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+
+def binary_cross_entropy(values, X, reduction):
+    """Return the binary cross-entropy of values in [0, 1].
+
+    torch's own refuses targets outside [0, 1], and rounding takes some columns that
+    were scaled to this range a hair beyond it; a row after `fit` may lie far out.
+    """
+    loss = -X * torch.log(values).clamp(min=-100)
+    loss -= (1 - X) * torch.log1p(-values).clamp(min=-100)
+    return loss.mean() if reduction == "mean" else loss
+
+
 LOSSES = {
     "mse": F.mse_loss,
     "mae": F.l1_loss,
     "huber": F.huber_loss,
-    "bce": F.binary_cross_entropy,
+    "bce": binary_cross_entropy,
 }
 
 
@@ -91,10 +103,35 @@ def _mean_of_cells(loss, X):
     """Return one loss for each row from one for each cell or row."""
     if loss.shape == X.shape:
         return loss.mean(1)
-    if loss.shape == X.shape[:1]:
-        return loss
-    raise ValueError(
-        "A callable loss must return one value for each cell or for each row, of shape "
-        f"{tuple(X.shape)} or {tuple(X.shape[:1])}. Got shape {tuple(loss.shape)}. "
-        "The losses of torch do so with reduction='none'."
-    )
+    return loss
+
+
+def check_loss(loss, n_columns):
+    """Try a callable loss on a few rows.
+
+    Raises
+    ------
+    TypeError
+        If it returns no tensor that gradients flow through.
+    ValueError
+        If it returns something other than one value for each cell or row.
+    """
+    # Another number of rows than of columns: their losses could not be told apart.
+    n_rows = 2 if n_columns != 2 else 3
+    values = torch.full((n_rows, n_columns), 0.5, requires_grad=True)
+    got = loss(values, torch.full((n_rows, n_columns), 0.25))
+    if not (isinstance(got, torch.Tensor) and got.requires_grad):
+        kind = (
+            "detached tensor" if isinstance(got, torch.Tensor) else type(got).__name__
+        )
+        raise TypeError(
+            "A callable loss must return a tensor computed from its first argument "
+            f"with torch alone, so that it can be trained on. Got: {kind}."
+        )
+    if got.shape not in (values.shape, values.shape[:1]):
+        raise ValueError(
+            "A callable loss must return one value for each cell or for each row, of "
+            f"shape {tuple(values.shape)} or {tuple(values.shape[:1])} for {n_rows} "
+            f"rows of {n_columns} columns. Got shape {tuple(got.shape)}. The losses of "
+            "torch do so with reduction='none'."
+        )

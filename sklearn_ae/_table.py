@@ -5,13 +5,15 @@ never has to.
 """
 
 import importlib
+import re
+import warnings
 from math import isfinite
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy import sparse
-from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from sklearn_ae._compat import release_pages
 
@@ -21,6 +23,8 @@ BLOCK_CELLS = 2**20
 QUANTILE_ROWS = 10_000
 # Beyond this a float32 network overflows: squared, summed over 10,000 columns.
 LARGEST_SCALED = 1e15
+# Scales that a float32 number holds in full, and so does one divided by them.
+FLOAT32_SCALES = 1e-37, 1e37
 
 
 def blocks_of_rows(X, cells=BLOCK_CELLS):
@@ -59,15 +63,20 @@ def has_missing(block, names=None):
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(block.sum()):
             return False
-    infinite = np.flatnonzero(np.isinf(block).any(axis=0))
-    if len(infinite):
-        columns = infinite.tolist() if names is None else [names[i] for i in infinite]
+    infinite = np.isinf(block).any(axis=0)
+    if infinite.any():
         raise ValueError(
             "Input X contains infinity or a value too large for "
-            f"{block.dtype!r}. It stands in columns {columns}. Replace it by a number, "
-            "or by NaN, which counts as missing."
+            f"{block.dtype!r}. It stands in columns {_name(infinite, names)}. Replace "
+            "it by a number, or by NaN, which counts as missing."
         )
     return bool(np.isnan(block).any())
+
+
+def _name(chosen, names):
+    """Return the names of the columns that a mask chooses, else their positions."""
+    columns = np.flatnonzero(chosen).tolist()
+    return columns if names is None else [str(names[i]) for i in columns]
 
 
 def _round_to_bits(values, bits):
@@ -96,6 +105,8 @@ class Scaler:
     ----------
     missing_ : bool ndarray of shape (n_columns,)
         Columns with missing cells.
+    observed_ : bool ndarray of shape (n_columns,)
+        Columns with other cells.
     indicated_ : bool ndarray of shape (n_columns,)
         Those of them that had some in `fit`: the network has an input for each.
     dtype_ : {float32, float64}
@@ -117,19 +128,38 @@ class Scaler:
         """
         self.names = names
         self.missing_ = np.zeros(X.shape[1], dtype=bool)
+        self.observed_ = np.zeros(X.shape[1], dtype=bool)
         self.dtype_ = np.dtype(np.float32)
-        scalers = {"standard": StandardScaler, "minmax": MinMaxScaler}
-        self._scaler = scalers.get(self.scaling, lambda: None)()
+        self._moments = StandardScaler()
+        self._least = np.full(X.shape[1], np.inf)
+        self._largest = np.full(X.shape[1], -np.inf)
         self.partial_fit(X, sample_weight)
         self.indicated_ = self.missing_.copy()
         if self.scaling == "quantile":
-            rows = _sample_rows(X, sample_weight, QUANTILE_ROWS)
-            self._quantiles = QuantileTransformer(
-                n_quantiles=min(1000, len(rows)),
-                output_distribution="normal",
-                subsample=None,
-            ).fit(rows)
+            self._fit_quantiles(_sample_rows(X, sample_weight, QUANTILE_ROWS))
         return self
+
+    def _fit_quantiles(self, rows):
+        # scikit-learn takes values within 1e-7 of one another for equal, so all columns
+        # get a span of 1 first. Half of it is a float64, whatever the column holds.
+        least, largest = self._least / 2, self._largest / 2
+        span = np.where(self.observed_, largest - least, 1.0)
+        self._half_least = np.where(self.observed_, least, 0.0)
+        self._half_span = np.where(span > 0, span, 1.0)
+        quantiles = QuantileTransformer(
+            n_quantiles=min(1000, len(rows)),
+            output_distribution="normal",
+            subsample=None,
+        )
+        with warnings.catch_warnings():
+            # A column without any value is no fault here.
+            warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
+            self._quantiles = quantiles.fit(self._to_unit_span(rows))
+
+    def _to_unit_span(self, X):
+        # Beyond the least and the largest, all values rank alike.
+        with np.errstate(over="ignore"):
+            return np.clip((X / 2 - self._half_least) / self._half_span, -1, 2)
 
     def partial_fit(self, X, sample_weight=None):
         """Update the scale of each column with further rows; quantiles stay."""
@@ -140,16 +170,9 @@ class Scaler:
             if sample_weight is not None:
                 weight = sample_weight[rows]
                 block, weight = block[weight > 0], weight[weight > 0]
-            if not len(block):
-                continue
-            if has_missing(block, self.names):
-                self.missing_ |= np.isnan(block).any(axis=0)
-            with np.errstate(over="ignore", invalid="ignore"):
-                if self.scaling == "standard":
-                    self._scaler.partial_fit(block, sample_weight=weight)
-                elif self.scaling == "minmax":
-                    self._scaler.partial_fit(block)
-        self._set_center_and_scale(X.shape[1])
+            if len(block):
+                self._see(block, weight)
+        self._set_center_and_scale()
         return self
 
     def note_missing(self, X):
@@ -159,29 +182,69 @@ class Scaler:
                 self.missing_ |= np.isnan(block).any(axis=0)
         return self
 
-    def _set_center_and_scale(self, n_columns):
-        center, scale = np.zeros(n_columns), np.ones(n_columns)
-        if self.scaling == "standard":
-            center, scale = self._scaler.mean_, self._scaler.scale_
-        elif self.scaling == "minmax":
-            center, scale = self._scaler.data_min_, self._scaler.data_range_
-        if np.isinf(center).any() or np.isinf(scale).any():
-            columns = np.flatnonzero(np.isinf(center) | np.isinf(scale)).tolist()
+    def _see(self, block, weight):
+        """Update what is known about each column with a block of rows."""
+        if has_missing(block, self.names):
+            missing = np.isnan(block)
+            self.missing_ |= missing.any(axis=0)
+            here = ~missing.all(axis=0)
+        else:
+            here = np.ones(block.shape[1], dtype=bool)
+        self.observed_ |= here
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.scaling == "standard":
+                self._update_moments(block, weight, here)
+            elif self.scaling in ("minmax", "quantile"):
+                np.fmin(self._least, np.fmin.reduce(block), out=self._least)
+                np.fmax(self._largest, np.fmax.reduce(block), out=self._largest)
+
+    def _update_moments(self, block, weight, here):
+        """Update mean and variance of the columns that have a value here."""
+        moments = self._moments
+        # scikit-learn lets the mean of a column become NaN with the first block that
+        # has no value of it, and stay NaN whatever comes before or after.
+        absent, names = np.flatnonzero(~here), ("mean_", "var_", "scale_")
+        before = [getattr(moments, name, np.zeros(len(here)))[absent] for name in names]
+        moments.partial_fit(block, sample_weight=weight)
+        for name, values in zip(names, before, strict=True):
+            getattr(moments, name)[absent] = values
+
+    def _set_center_and_scale(self):
+        center, scale = np.zeros(len(self.observed_)), np.ones(len(self.observed_))
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.scaling == "standard":
+                center, scale = self._moments.mean_, self._moments.scale_
+            elif self.scaling == "minmax":
+                center, scale = self._least, self._largest - self._least
+            self._set_rounded(center, scale)
+
+    def _set_rounded(self, center, scale):
+        """Set center and scale of the columns to numbers of fewer bits."""
+        unusable = self.observed_ & ~(np.isfinite(center) & np.isfinite(scale))
+        if unusable.any():
             raise ValueError(
-                f"The spread of columns {columns} of X is too large for float64. "
-                "Divide them by a constant, or take their logarithm, before fitting."
+                f"The values of columns {_name(unusable, self.names)} of X are too far "
+                "apart for float64. Divide them by a constant, or take their "
+                "logarithm, before fitting."
             )
         # Rounded, the two do not depend on the order in which rows were added up: an
         # array, its blocks, its sparse form and repeated rows scale to the same bits.
-        scale = _round_to_bits(np.where(scale > 0, scale, 1.0), 24)
+        scale = np.where(self.observed_ & (scale > 0), scale, 1.0)
+        scale = _round_to_bits(scale, 24)
         on_grid = np.round(center / scale * 2.0**20) / 2.0**20 * scale
         self._center = np.where(
             np.abs(center) > 2.0**20 * scale, _round_to_bits(center, 40), on_grid
         )
         if self.dtype_ == np.float32:
             self._center = self._center.astype(np.float32).astype(np.float64)
+        # A column of which nothing is known stays missing, there and back.
+        self._center[~self.observed_] = np.nan
         self._scale = scale
-        self._float32_factor = torch.from_numpy((1 / scale).astype(np.float32))
+        least, largest = FLOAT32_SCALES
+        self._fits_float32 = self.dtype_ == np.float32 and bool(
+            np.all((scale > least) & (scale < largest))
+            and not np.any(np.abs(self._center) > largest)
+        )
 
     def encode(self, X, out=None):
         """Return rows as a dense float32 ndarray of scaled columns.
@@ -201,13 +264,15 @@ class Scaler:
     def _encode_block(self, X, out):
         if self.scaling == "quantile":
             has_missing(X, self.names)
-            out[:] = self._quantiles.transform(X.astype(np.float64))
+            X = self._to_unit_span(X.astype(np.float64))
+            out[:] = self._quantiles.transform(X)
             return
-        if X.dtype == np.float32 and self.dtype_ == np.float32:
+        if X.dtype == np.float32 and self._fits_float32:
             # The center is a float32 number, so the difference loses nothing. torch
             # does the rest: NumPy is slow with rows of few columns.
             np.subtract(X, self._center.astype(np.float32), out=out)
-            scaled = torch.from_numpy(out).mul_(self._float32_factor)
+            factor = torch.from_numpy((1 / self._scale).astype(np.float32))
+            scaled = torch.from_numpy(out).mul_(factor)
         else:
             scaled = torch.from_numpy(np.subtract(X, self._center, dtype=np.float64))
             scaled.div_(torch.from_numpy(self._scale))
@@ -219,13 +284,18 @@ class Scaler:
 
     def decode(self, values):
         """Return scaled rows in their original units, as an ndarray of `dtype_`."""
-        if self.scaling == "quantile":
-            values = self._quantiles.inverse_transform(values.astype(np.float64))
-            return values.astype(self.dtype_, copy=False)
         out = np.empty(values.shape, dtype=self.dtype_)
         for rows, block in blocks_of_rows(values):
-            out[rows] = block * self._scale + self._center
+            # A reconstruction may overshoot the largest number there is.
+            with np.errstate(over="ignore", invalid="ignore"):
+                out[rows] = _clip_to_dtype(self._decode_block(block), self.dtype_)
         return out
+
+    def _decode_block(self, values):
+        if self.scaling == "quantile":
+            values = self._quantiles.inverse_transform(values.astype(np.float64))
+            return (values * self._half_span + self._half_least) * 2
+        return values * self._scale + self._center
 
 
 def _sample_rows(X, sample_weight, n_rows):
@@ -250,7 +320,7 @@ class Container:
 
     def __init__(self, X):
         self.library = frame_library(X)
-        self.columns = None if self.library is None else list(X.columns)
+        self.columns = None if self.library is None else X.columns
         self.dtypes = None if self.library is None else list(X.dtypes)
 
     def wrap(self, values, like=None):
@@ -265,7 +335,7 @@ class Container:
         if self.library is None:
             return values
         columns = [
-            _fit_to_dtype(values[:, i], dtype) for i, dtype in enumerate(self.dtypes)
+            _clip_to_dtype(values[:, i], dtype) for i, dtype in enumerate(self.dtypes)
         ]
         if self.library == "pandas":
             frame = pd.DataFrame(
@@ -273,10 +343,9 @@ class Container:
             ).astype(dict(enumerate(self.dtypes)))
             frame.columns = self.columns
             return frame
-        polars = importlib.import_module("polars")
-        return polars.DataFrame(
+        return importlib.import_module("polars").DataFrame(
             [
-                polars.Series(name, column).cast(dtype)
+                _polars_column(name, column, dtype)
                 for name, column, dtype in zip(
                     self.columns, columns, self.dtypes, strict=True
                 )
@@ -284,22 +353,100 @@ class Container:
         )
 
 
-def _fit_to_dtype(column, dtype):
-    """Round and clip a float column to what a whole-number or bool dtype can hold."""
-    name = str(dtype).lower().partition("[")[0]
-    if name.startswith("bool"):
-        return np.clip(np.rint(column), 0, 1)
-    if name.startswith(("int", "uint")):
-        limits = np.iinfo(name)
-        return np.clip(np.rint(column), limits.min, limits.max)
-    return column
+def _polars_column(name, column, dtype):
+    """Return a float array as a polars column."""
+    polars = importlib.import_module("polars")
+    column = polars.Series(name, column)
+    if dtype == polars.Object:
+        return column
+    # Only floats know NaN.
+    return (column if dtype.is_float() else column.fill_nan(None)).cast(dtype)
+
+
+def _clip_to_dtype(values, dtype):
+    """Round and clip floats to what a dtype can hold; `NaN` stays.
+
+    Parameters
+    ----------
+    values : ndarray of float
+    dtype : dtype of NumPy, pandas or polars
+    """
+    kind, bits = re.match(r"([a-z]*)(\d*)", str(dtype).lower()).groups()
+    if kind.startswith("bool"):
+        return np.clip(np.rint(values), 0, 1)
+    if kind in ("int", "uint"):
+        bits = int(bits) - (kind == "int")
+        # The largest 64-bit integer is no float64, and the next float64 is too large.
+        largest = min(2.0**bits - 1, np.nextafter(2.0**bits, 0))
+        return np.clip(np.rint(values), -(2.0**bits) * (kind == "int"), largest)
+    if kind == "float" and bits:
+        largest = np.finfo(f"float{bits}").max
+        return np.clip(values, -largest, largest)
+    return values
 
 
 def frame_library(X):
     """Return "pandas" or "polars" if X is a frame of that library, else None."""
     library = type(X).__module__.partition(".")[0]
-    is_frame = hasattr(X, "columns") and library in ("pandas", "polars")
-    return library if is_frame else None
+    # A polars LazyFrame has columns, but no cells.
+    is_frame = hasattr(type(X), "columns") and hasattr(type(X), "to_numpy")
+    return library if is_frame and library in ("pandas", "polars") else None
+
+
+def as_array_like(X):
+    """Return X as something that `numpy.asarray` reads as the user means it.
+
+    Raises
+    ------
+    TypeError
+        If X is a polars LazyFrame.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        # numpy.asarray would show what is under the mask.
+        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
+    if type(X).__name__ == "LazyFrame":
+        raise TypeError(
+            "X must hold rows. Got a polars LazyFrame, which only says how to get "
+            "them; pass X.collect()."
+        )
+    return X
+
+
+def numbers(X, names=None):
+    """Return an array or sparse matrix of cells of any kind as one of numbers.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n_rows, n_columns)
+        Objects may be numbers, and `None` or `pandas.NA`, which become `NaN`.
+    names : sequence of str, default=None
+        Names of the columns for messages.
+    """
+    if X.dtype.kind in "fiub":
+        return X
+    if X.dtype.kind != "O":
+        raise ValueError(
+            f"X must hold numbers. Got an array of dtype {str(X.dtype)!r}. Encode its "
+            "cells as numbers first, for example with OneHotEncoder."
+        )
+    X = np.where(pd.isna(X), np.nan, X)
+    try:
+        return X.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        text = _name([_holds_text(column) for column in X.T], names)
+        raise type(error)(
+            f"X must hold numbers: {error}. It stands in columns {text}. Encode them "
+            "as numbers first, for example with OneHotEncoder, or drop them."
+        ) from error
+
+
+def _holds_text(column):
+    """Whether some object of a column is no number."""
+    try:
+        column.astype(np.float64)
+    except (TypeError, ValueError):
+        return True
+    return False
 
 
 def non_numeric_columns(X):
@@ -319,6 +466,7 @@ def non_numeric_columns(X):
         for name, dtype in zip(X.columns, X.dtypes, strict=True)
         if not (
             (types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype))
+            or str(dtype) == "bool[pyarrow]"
             or types.is_object_dtype(dtype)
         )
     }

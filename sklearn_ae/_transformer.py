@@ -40,7 +40,9 @@ from sklearn_ae._net import (
 from sklearn_ae._table import (
     Container,
     Scaler,
+    as_array_like,
     non_numeric_columns,
+    numbers,
 )
 from sklearn_ae.architectures import TorchModule
 from sklearn_ae.noise import Noise
@@ -412,6 +414,9 @@ class AutoencoderTransformer(
             sample_weight = _check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
+            if sample_weight.max() > 1e300 / len(sample_weight):
+                # Their sum would overflow.
+                sample_weight = sample_weight / sample_weight.max()
             if not sample_weight.any():
                 raise ValueError(
                     "Sample weights must contain at least one non-zero number."
@@ -429,12 +434,13 @@ class AutoencoderTransformer(
             )
         checked = validate_data(
             self,
-            X,
+            as_array_like(X),
             accept_sparse="csr",
-            dtype="numeric",
+            dtype=None,
             ensure_all_finite=False,
             reset=reset,
         )
+        checked = numbers(checked, getattr(self, "feature_names_in_", None))
         return X if is_mapped(X) else checked
 
     def _check_rows(self, X):
@@ -551,12 +557,9 @@ class AutoencoderTransformer(
         X_reconstructed : {ndarray, dataframe} of shape (n_samples, n_features_in_)
             As `inverse_transform` returns it.
         """
+        rows = self._check_rows(X)
         values = infer(
-            self.net_,
-            reconstruct,
-            self._check_rows(X),
-            self.n_features_in_,
-            scaler=self._scaler,
+            self.net_, reconstruct, rows, self.n_features_in_, scaler=self._scaler
         )
         return self._container.wrap(self._scaler.decode(values), like=X)
 

@@ -141,13 +141,13 @@ def _check_widths(network, name, n_features, n_components):
     training = network.training
     network.eval()
     with torch.no_grad():
-        Z = half(network, "encode")(torch.zeros(2, n_features))
+        Z = _try(network, "encode", torch.zeros(2, n_features), name)
         if not isinstance(Z, torch.Tensor) or Z.ndim != 2 or Z.shape[0] != 2:
             raise ValueError(
                 f"The encoder of {name} must return a tensor of shape "
                 f"(n_rows, n_components). Got {_describe(Z)} for 2 rows."
             )
-        output = half(network, "decode")(Z)
+        output = _try(network, "decode", Z, name)
     network.train(training)
     if not isinstance(output, torch.Tensor) or output.shape != (2, n_features):
         raise ValueError(
@@ -161,6 +161,18 @@ def _check_widths(network, name, n_features, n_components):
             "n_components."
         )
     return Z.shape[1]
+
+
+def _try(network, method, rows, name):
+    """Return what half a network makes of two rows."""
+    try:
+        return half(network, method)(rows)
+    except Exception as error:
+        raise ValueError(
+            f"{name} cannot {method} 2 rows of {rows.shape[1]} float32 columns: "
+            f"{error}. Its __init__ may take n_features and n_components, to learn "
+            "the widths."
+        ) from error
 
 
 def _describe(output):
