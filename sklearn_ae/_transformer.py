@@ -164,7 +164,7 @@ class AutoencoderTransformer(
         Mean loss of the held-out rows after each epoch, if `early_stopping`.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, if X is a frame whose column names are all strings.
 
     See Also
@@ -513,7 +513,7 @@ class AutoencoderTransformer(
 
         Returns
         -------
-        Z : ndarray of shape (n_samples, n_components_), dtype=float32
+        Z : ndarray of shape (n_samples, n_components), dtype=float32
         """
         X = self._check_rows(X)
         return infer(self.net_, encode, X, self.n_components_, scaler=self._scaler)
@@ -523,12 +523,12 @@ class AutoencoderTransformer(
 
         Parameters
         ----------
-        X : array-like or dataframe of shape (n_samples, n_components_)
+        X : array-like or dataframe of shape (n_samples, n_components)
             Latent codes.
 
         Returns
         -------
-        X_original : {ndarray, dataframe} of shape (n_samples, n_features_in_)
+        X_original : {ndarray, dataframe} of shape (n_samples, n_features)
             A frame with the columns and dtypes seen in `fit`, if that was one;
             otherwise float32 if X was in `fit`, else float64.
         """
@@ -554,7 +554,7 @@ class AutoencoderTransformer(
 
         Returns
         -------
-        X_reconstructed : {ndarray, dataframe} of shape (n_samples, n_features_in_)
+        X_reconstructed : {ndarray, dataframe} of shape (n_samples, n_features)
             As `inverse_transform` returns it.
         """
         rows = self._check_rows(X)
