@@ -1,21 +1,19 @@
-"""From an array, sparse matrix or frame to scaled float32 columns, and back.
+"""From rows in original units to scaled float32 columns, and back.
 
 Everything here works on blocks of rows, so that a table that does not fit in memory
 never has to.
 """
 
-import importlib
-import re
 import warnings
 from math import isfinite
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy import sparse
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from sklearn_ae._compat import release_pages
+from sklearn_ae._frames import clip_to_dtype, name_columns
 
 # Cells of a block: 8 MB as float64, small enough to stay out of the memory bill.
 BLOCK_CELLS = 2**20
@@ -67,16 +65,10 @@ def has_missing(block, names=None):
     if infinite.any():
         raise ValueError(
             "Input X contains infinity or a value too large for "
-            f"{block.dtype!r}. It stands in columns {_name(infinite, names)}. Replace "
-            "it by a number, or by NaN, which counts as missing."
+            f"{block.dtype!r}. It stands in columns {name_columns(infinite, names)}. "
+            "Replace it by a number, or by NaN, which counts as missing."
         )
     return bool(np.isnan(block).any())
-
-
-def _name(chosen, names):
-    """Return the names of the columns that a mask chooses, else their positions."""
-    columns = np.flatnonzero(chosen).tolist()
-    return columns if names is None else [str(names[i]) for i in columns]
 
 
 def _round_to_bits(values, bits):
@@ -223,8 +215,8 @@ class Scaler:
         unusable = self.observed_ & ~(np.isfinite(center) & np.isfinite(scale))
         if unusable.any():
             raise ValueError(
-                f"The values of columns {_name(unusable, self.names)} of X are too far "
-                "apart for float64. Divide them by a constant, or take their "
+                f"The values of columns {name_columns(unusable, self.names)} of X are "
+                "too far apart for float64. Divide them by a constant, or take their "
                 "logarithm, before fitting."
             )
         # Rounded, the two do not depend on the order in which rows were added up: an
@@ -241,6 +233,8 @@ class Scaler:
         self._center[~self.observed_] = np.nan
         self._scale = scale
         least, largest = FLOAT32_SCALES
+        self._float32_center = torch.from_numpy(self._center.astype(np.float32))
+        self._float32_factor = torch.from_numpy((1 / scale).astype(np.float32))
         self._fits_float32 = self.dtype_ == np.float32 and bool(
             np.all((scale > least) & (scale < largest))
             and not np.any(np.abs(self._center) > largest)
@@ -268,11 +262,11 @@ class Scaler:
             out[:] = self._quantiles.transform(X)
             return
         if X.dtype == np.float32 and self._fits_float32:
-            # The center is a float32 number, so the difference loses nothing. torch
-            # does the rest: NumPy is slow with rows of few columns.
-            np.subtract(X, self._center.astype(np.float32), out=out)
-            factor = torch.from_numpy((1 / self._scale).astype(np.float32))
-            scaled = torch.from_numpy(out).mul_(factor)
+            # The center is a float32 number, so the difference loses nothing. In torch:
+            # NumPy is slow with rows of few columns.
+            X_own = torch.from_numpy(np.require(X, requirements="CW"))
+            scaled = torch.sub(X_own, self._float32_center, out=torch.from_numpy(out))
+            scaled.mul_(self._float32_factor)
         else:
             scaled = torch.from_numpy(np.subtract(X, self._center, dtype=np.float64))
             scaled.div_(torch.from_numpy(self._scale))
@@ -288,7 +282,7 @@ class Scaler:
         for rows, block in blocks_of_rows(values):
             # A reconstruction may overshoot the largest number there is.
             with np.errstate(over="ignore", invalid="ignore"):
-                out[rows] = _clip_to_dtype(self._decode_block(block), self.dtype_)
+                out[rows] = clip_to_dtype(self._decode_block(block), self.dtype_)
         return out
 
     def _decode_block(self, values):
@@ -308,165 +302,3 @@ def _sample_rows(X, sample_weight, n_rows):
         n_rows = min(n_rows, X.shape[0])
         places = np.searchsorted(total, (np.arange(n_rows) + 0.5) / n_rows * total[-1])
     return dense(X[places]).astype(np.float64)
-
-
-class Container:
-    """Remembers what kind of table X was, and gives arrays the same form.
-
-    Parameters
-    ----------
-    X : array-like, sparse matrix or dataframe
-    """
-
-    def __init__(self, X):
-        self.library = frame_library(X)
-        self.columns = None if self.library is None else X.columns
-        self.dtypes = None if self.library is None else list(X.dtypes)
-
-    def wrap(self, values, like=None):
-        """Return an ndarray as a frame with the columns and dtypes of X, if X was one.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_rows, n_columns)
-        like : array-like or dataframe, default=None
-            A pandas frame lends its index.
-        """
-        if self.library is None:
-            return values
-        columns = [
-            _clip_to_dtype(values[:, i], dtype) for i, dtype in enumerate(self.dtypes)
-        ]
-        if self.library == "pandas":
-            frame = pd.DataFrame(
-                dict(enumerate(columns)), index=getattr(like, "index", None)
-            ).astype(dict(enumerate(self.dtypes)))
-            frame.columns = self.columns
-            return frame
-        return importlib.import_module("polars").DataFrame(
-            [
-                _polars_column(name, column, dtype)
-                for name, column, dtype in zip(
-                    self.columns, columns, self.dtypes, strict=True
-                )
-            ]
-        )
-
-
-def _polars_column(name, column, dtype):
-    """Return a float array as a polars column."""
-    polars = importlib.import_module("polars")
-    column = polars.Series(name, column)
-    if dtype == polars.Object:
-        return column
-    # Only floats know NaN.
-    return (column if dtype.is_float() else column.fill_nan(None)).cast(dtype)
-
-
-def _clip_to_dtype(values, dtype):
-    """Round and clip floats to what a dtype can hold; `NaN` stays.
-
-    Parameters
-    ----------
-    values : ndarray of float
-    dtype : dtype of NumPy, pandas or polars
-    """
-    kind, bits = re.match(r"([a-z]*)(\d*)", str(dtype).lower()).groups()
-    if kind.startswith("bool"):
-        return np.clip(np.rint(values), 0, 1)
-    if kind in ("int", "uint"):
-        bits = int(bits) - (kind == "int")
-        # The largest 64-bit integer is no float64, and the next float64 is too large.
-        largest = min(2.0**bits - 1, np.nextafter(2.0**bits, 0))
-        return np.clip(np.rint(values), -(2.0**bits) * (kind == "int"), largest)
-    if kind == "float" and bits:
-        largest = np.finfo(f"float{bits}").max
-        return np.clip(values, -largest, largest)
-    return values
-
-
-def frame_library(X):
-    """Return "pandas" or "polars" if X is a frame of that library, else None."""
-    library = type(X).__module__.partition(".")[0]
-    # A polars LazyFrame has columns, but no cells.
-    is_frame = hasattr(type(X), "columns") and hasattr(type(X), "to_numpy")
-    return library if is_frame and library in ("pandas", "polars") else None
-
-
-def as_array_like(X):
-    """Return X as something that `numpy.asarray` reads as the user means it.
-
-    Raises
-    ------
-    TypeError
-        If X is a polars LazyFrame.
-    """
-    if isinstance(X, np.ma.MaskedArray):
-        # numpy.asarray would show what is under the mask.
-        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
-    if type(X).__name__ == "LazyFrame":
-        raise TypeError(
-            "X must hold rows. Got a polars LazyFrame, which only says how to get "
-            "them; pass X.collect()."
-        )
-    return X
-
-
-def numbers(X, names=None):
-    """Return an array or sparse matrix of cells of any kind as one of numbers.
-
-    Parameters
-    ----------
-    X : {ndarray, sparse matrix} of shape (n_rows, n_columns)
-        Objects may be numbers, and `None` or `pandas.NA`, which become `NaN`.
-    names : sequence of str, default=None
-        Names of the columns for messages.
-    """
-    if X.dtype.kind in "fiub":
-        return X
-    if X.dtype.kind != "O":
-        raise ValueError(
-            f"X must hold numbers. Got an array of dtype {str(X.dtype)!r}. Encode its "
-            "cells as numbers first, for example with OneHotEncoder."
-        )
-    X = np.where(pd.isna(X), np.nan, X)
-    try:
-        return X.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        text = _name([_holds_text(column) for column in X.T], names)
-        raise type(error)(
-            f"X must hold numbers: {error}. It stands in columns {text}. Encode them "
-            "as numbers first, for example with OneHotEncoder, or drop them."
-        ) from error
-
-
-def _holds_text(column):
-    """Whether some object of a column is no number."""
-    try:
-        column.astype(np.float64)
-    except (TypeError, ValueError):
-        return True
-    return False
-
-
-def non_numeric_columns(X):
-    """Return {name: dtype} of the frame columns that hold no numbers."""
-    library = frame_library(X)
-    if library is None:
-        return {}
-    if library == "polars":
-        return {
-            name: dtype
-            for name, dtype in zip(X.columns, X.dtypes, strict=True)
-            if not (dtype.is_numeric() or str(dtype) in ("Boolean", "Null", "Object"))
-        }
-    types = pd.api.types
-    return {
-        name: dtype
-        for name, dtype in zip(X.columns, X.dtypes, strict=True)
-        if not (
-            (types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype))
-            or str(dtype) == "bool[pyarrow]"
-            or types.is_object_dtype(dtype)
-        )
-    }

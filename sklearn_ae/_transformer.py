@@ -13,19 +13,18 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_ae._batches import make_rows
-from sklearn_ae._build import build_net, check_params
+from sklearn_ae._build import build_net
 from sklearn_ae._compat import (
     Interval,
     StrOptions,
-    _check_sample_weight,
     _fit_context,
     draw_seed,
-    is_mapped,
     seeded,
 )
+from sklearn_ae._frames import Container
 from sklearn_ae._heads import LOSSES
 from sklearn_ae._inference import decode, encode, infer, minus_loss, reconstruct
 from sklearn_ae._modules import ACTIVATIONS
@@ -37,13 +36,8 @@ from sklearn_ae._net import (
     train,
     train_one_epoch,
 )
-from sklearn_ae._table import (
-    Container,
-    Scaler,
-    as_array_like,
-    non_numeric_columns,
-    numbers,
-)
+from sklearn_ae._table import Scaler
+from sklearn_ae._validation import check_params, check_table, check_weight
 from sklearn_ae.architectures import TorchModule
 from sklearn_ae.noise import Noise
 
@@ -364,7 +358,8 @@ class AutoencoderTransformer(
         The first call decides the network, and the columns with missing cells that get
         an indicator; with ``scaling="quantile"`` also the scale, which the other
         scalings update with each call. The learning rate is `lr` throughout, and there
-        is no early stopping: schedule and stopping belong to `fit`.
+        is no early stopping: schedule and stopping belong to `fit`. Parameters that are
+        set after the first call take effect in the next `fit`.
 
         Parameters
         ----------
@@ -409,42 +404,11 @@ class AutoencoderTransformer(
         """Return checked rows and weights, and what kind of table X is."""
         check_params(self)
         container = Container(X)
-        X = self._check_table(X, reset)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            if sample_weight.max() > 1e300 / len(sample_weight):
-                # Their sum would overflow.
-                sample_weight = sample_weight / sample_weight.max()
-            if not sample_weight.any():
-                raise ValueError(
-                    "Sample weights must contain at least one non-zero number."
-                )
-        return X, sample_weight, container
-
-    def _check_table(self, X, reset=False):
-        """Return X as an ndarray, memmap or CSR matrix of numbers."""
-        text = non_numeric_columns(X)
-        if text:
-            raise ValueError(
-                "AutoencoderTransformer takes columns of numbers. These hold something "
-                f"else: {text}. Encode them first, for example with OneHotEncoder in a "
-                "ColumnTransformer, or drop them."
-            )
-        checked = validate_data(
-            self,
-            as_array_like(X),
-            accept_sparse="csr",
-            dtype=None,
-            ensure_all_finite=False,
-            reset=reset,
-        )
-        checked = numbers(checked, getattr(self, "feature_names_in_", None))
-        return X if is_mapped(X) else checked
+        X = check_table(self, X, reset=reset)
+        return X, check_weight(sample_weight, X), container
 
     def _check_rows(self, X):
-        """Return rows to infer from, as `_check_table` does."""
+        """Return rows to infer from, as `check_table` does."""
         check_is_fitted(self)
         # For one row, scikit-learn's validation takes longer than the network.
         if (
@@ -456,7 +420,7 @@ class AutoencoderTransformer(
             and not hasattr(self, "feature_names_in_")
         ):
             return X
-        return self._check_table(X)
+        return check_table(self, X, reset=False)
 
     def _seeded(self, device, n_epochs):
         """Seed training that goes on after so many epochs."""

@@ -13,11 +13,11 @@ PACKAGE = Path(sklearn_ae.__file__).parent
 
 # From the bottom up. A module imports only from layers below its own.
 LAYERS = (
-    ("_compat", "_defaults", "datasets"),
+    ("_compat", "_defaults", "_frames", "datasets"),
     ("_batches", "_heads", "_modules", "_start", "_table", "noise"),
     ("_callbacks", "architectures", "latents"),
     ("_net",),
-    ("_build", "_inference", "scale"),
+    ("_build", "_inference", "_validation", "scale"),
     ("_transformer",),
     ("_anomaly", "_imputation", "_supervised"),
     ("displays", "persistence", "_demo_comparison", "_demo_pictures", "_demo_tables"),

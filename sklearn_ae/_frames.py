@@ -1,0 +1,175 @@
+"""What arrays and frames hold, and how results get the form of the user's table."""
+
+import importlib
+import re
+
+import numpy as np
+import pandas as pd
+
+
+def name_columns(chosen, names):
+    """Return the names of the columns that a mask chooses, else their positions."""
+    columns = np.flatnonzero(chosen).tolist()
+    return columns if names is None else [str(names[i]) for i in columns]
+
+
+class Container:
+    """Remembers what kind of table X was, and gives arrays the same form.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or dataframe
+    """
+
+    def __init__(self, X):
+        self.library = frame_library(X)
+        self.columns = None if self.library is None else X.columns
+        self.dtypes = None if self.library is None else list(X.dtypes)
+
+    def wrap(self, values, like=None):
+        """Return an ndarray as a frame with the columns and dtypes of X, if X was one.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_columns)
+        like : array-like or dataframe, default=None
+            A pandas frame lends its index.
+        """
+        if self.library is None:
+            return values
+        columns = [
+            clip_to_dtype(values[:, i], dtype) for i, dtype in enumerate(self.dtypes)
+        ]
+        if self.library == "pandas":
+            frame = pd.DataFrame(
+                dict(enumerate(columns)), index=getattr(like, "index", None)
+            ).astype(dict(enumerate(self.dtypes)))
+            frame.columns = self.columns
+            return frame
+        return importlib.import_module("polars").DataFrame(
+            [
+                _polars_column(name, column, dtype)
+                for name, column, dtype in zip(
+                    self.columns, columns, self.dtypes, strict=True
+                )
+            ]
+        )
+
+
+def _polars_column(name, column, dtype):
+    """Return a float array as a polars column."""
+    polars = importlib.import_module("polars")
+    column = polars.Series(name, column)
+    if dtype == polars.Object:
+        return column
+    # Only floats know NaN.
+    return (column if dtype.is_float() else column.fill_nan(None)).cast(dtype)
+
+
+def clip_to_dtype(values, dtype):
+    """Round and clip floats to what a dtype can hold; `NaN` stays.
+
+    Parameters
+    ----------
+    values : ndarray of float
+    dtype : dtype of NumPy, pandas or polars
+    """
+    kind, bits = re.match(r"([a-z]*)(\d*)", str(dtype).lower()).groups()
+    if kind.startswith("bool"):
+        return np.clip(np.rint(values), 0, 1)
+    if kind in ("int", "uint"):
+        bits = int(bits) - (kind == "int")
+        # The largest 64-bit integer is no float64, and the next float64 is too large.
+        largest = min(2.0**bits - 1, np.nextafter(2.0**bits, 0))
+        return np.clip(np.rint(values), -(2.0**bits) * (kind == "int"), largest)
+    if kind == "float" and bits:
+        largest = np.finfo(f"float{bits}").max
+        return np.clip(values, -largest, largest)
+    return values
+
+
+def frame_library(X):
+    """Return "pandas" or "polars" if X is a frame of that library, else None."""
+    library = type(X).__module__.partition(".")[0]
+    # A polars LazyFrame has columns, but no cells.
+    is_frame = hasattr(type(X), "columns") and hasattr(type(X), "to_numpy")
+    return library if is_frame and library in ("pandas", "polars") else None
+
+
+def as_array_like(X):
+    """Return X as something that `numpy.asarray` reads as the user means it.
+
+    Raises
+    ------
+    TypeError
+        If X is a polars LazyFrame.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        # numpy.asarray would show what is under the mask.
+        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
+    if type(X).__name__ == "LazyFrame":
+        raise TypeError(
+            "X must hold rows. Got a polars LazyFrame, which only says how to get "
+            "them; pass X.collect()."
+        )
+    return X
+
+
+def numbers(X, names=None):
+    """Return an array or sparse matrix of cells of any kind as one of numbers.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n_rows, n_columns)
+        Objects may be numbers, and `None` or `pandas.NA`, which become `NaN`.
+    names : sequence of str, default=None
+        Names of the columns for messages.
+    """
+    if X.dtype.kind in "fiub":
+        return X
+    if X.dtype.kind != "O":
+        raise ValueError(
+            f"X must hold numbers. Got an array of dtype {str(X.dtype)!r}. Encode its "
+            "cells as numbers first, for example with OneHotEncoder."
+        )
+    X = np.where(pd.isna(X), np.nan, X)
+    try:
+        return X.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        text = name_columns([_holds_text(column) for column in X.T], names)
+        raise type(error)(
+            f"X must hold numbers: {error}. It stands in columns {text}. Encode them "
+            "as numbers first, for example with OneHotEncoder, or drop them."
+        ) from error
+
+
+def _holds_text(column):
+    """Whether some object of a column is no number."""
+    try:
+        column.astype(np.float64)
+    except (TypeError, ValueError):
+        return True
+    return False
+
+
+def non_numeric_columns(X):
+    """Return {name: dtype} of the frame columns that hold no numbers."""
+    library = frame_library(X)
+    if library is None:
+        return {}
+    if library == "polars":
+        return {
+            name: dtype
+            for name, dtype in zip(X.columns, X.dtypes, strict=True)
+            if not (dtype.is_numeric() or str(dtype) in ("Boolean", "Null", "Object"))
+        }
+    types = pd.api.types
+    return {
+        name: dtype
+        for name, dtype in zip(X.columns, X.dtypes, strict=True)
+        if not (
+            (types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype))
+            or str(dtype) == "bool[pyarrow]"
+            or types.is_object_dtype(dtype)
+        )
+    }
