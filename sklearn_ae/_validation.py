@@ -116,8 +116,8 @@ def check_table(estimator, X, *, reset):
     if text:
         raise ValueError(
             f"{type(estimator).__name__} takes columns of numbers. These hold "
-            f"something else: {text}. Encode them first, for example with OneHotEncoder "
-            "in a ColumnTransformer, or drop them."
+            f"something else: {text}. Encode them first, for example with "
+            "OneHotEncoder in a ColumnTransformer, or drop them."
         )
     checked = validate_data(
         estimator,
