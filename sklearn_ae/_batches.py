@@ -6,6 +6,7 @@ count the same.
 """
 
 from copy import copy
+from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -21,7 +22,10 @@ BLOCK_BYTES = 2**20
 BLOCKS_IN_MEMORY = 32
 # Equal rows of tables up to this size are merged: beyond it, sorting them takes time.
 MERGED_ROWS = 10_000
-MERGED_CELLS = 2**24
+MERGED_CELLS = 2**21
+# A mapped file is read whole if its rows take at most 256 MB as float32: joblib maps
+# every array that it hands to its workers.
+MAPPED_CELLS = 2**26
 
 
 class Rows(Dataset):
@@ -81,6 +85,8 @@ class Rows(Dataset):
 
     def pieces(self, batch_size, shuffle):
         """Yield `Rows` that are in memory, and the order in which to visit each."""
+        # All rows at once: their order would change nothing but rounding.
+        shuffle = shuffle and len(self) > batch_size
         order = torch.randperm(len(self), device=self.device) if shuffle else None
         yield self, order
 
@@ -113,9 +119,10 @@ class SparseRows(Rows):
     def pieces(self, batch_size, shuffle):
         """Yield one batch of dense rows at a time."""
         n_rows = len(self)
+        shuffle = shuffle and n_rows > batch_size
         order = torch.randperm(n_rows) if shuffle else torch.arange(n_rows)
-        for places in order.tensor_split(ceil(n_rows / batch_size)):
-            yield Rows(*self[places]), None
+        for places in even_slices(n_rows, batch_size):
+            yield Rows(*self[order[places]]), None
 
 
 class MappedRows(SparseRows):
@@ -130,6 +137,17 @@ class MappedRows(SparseRows):
     .. [1] Xu, L. et al. "In-database machine learning with CorgiPile: stochastic
        gradient descent without full data shuffle." SIGMOD 2022.
     """
+
+    def sample(self, n_rows):
+        """Return at most `n_rows` evenly spaced rows and their weights."""
+        places = torch.arange(0, len(self), ceil(len(self) / n_rows))
+        parts = []
+        # Reading one row makes many of its neighbours resident.
+        for part in places.split(256):
+            parts.append(self[part])
+            release_pages(self.X)
+        X, weight = zip(*parts, strict=True)
+        return torch.cat(X), None if self.weight is None else torch.cat(weight)
 
     def pieces(self, batch_size, shuffle):
         """Yield `Rows` of many blocks, and the order in which to visit them."""
@@ -167,15 +185,15 @@ class BatchIterator:
 
     def __iter__(self):
         for piece, order in self.rows.pieces(self.batch_size, self.shuffle):
-            n_rows = len(piece)
-            n_batches = ceil(n_rows / self.batch_size)
-            if n_batches == 1:
-                # All rows at once: their order changes nothing but rounding.
-                yield piece[:]
-                continue
-            for i in range(n_batches):
-                places = slice(i * n_rows // n_batches, (i + 1) * n_rows // n_batches)
+            for places in even_slices(len(piece), self.batch_size):
                 yield piece[places if order is None else order[places]]
+
+
+def even_slices(n_rows, batch_size):
+    """Return slices that share out rows evenly, none longer than a batch."""
+    n_batches = ceil(n_rows / batch_size)
+    bounds = [i * n_rows // n_batches for i in range(n_batches + 1)]
+    return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
 def make_rows(X, encode, sample_weight, device):
@@ -197,17 +215,16 @@ def make_rows(X, encode, sample_weight, device):
     """
     weight = None
     if sample_weight is not None:
-        positive = np.flatnonzero(sample_weight)
-        weight = sample_weight / sample_weight[positive].mean()
-        weight = torch.from_numpy(weight.astype(np.float32))
+        mean = sample_weight[sample_weight > 0].mean()
+        weight = torch.from_numpy((sample_weight / mean).astype(np.float32))
     if sparse.issparse(X):
         rows = SparseRows(X, encode, weight)
-    elif is_mapped(X):
+    elif is_mapped(X) and X.size > MAPPED_CELLS:
         rows = MappedRows(X, encode, weight)
     else:
         rows = Rows(torch.from_numpy(encode(X)), weight)
     if weight is not None:
-        rows = rows.subset(torch.from_numpy(positive).int())
+        rows = rows.subset(weight.nonzero()[:, 0].int())
     if len(rows) <= MERGED_ROWS and len(rows) * X.shape[1] <= MERGED_CELLS:
         rows = merge_equal_rows(rows)
     return move_if_it_fits(rows, device)

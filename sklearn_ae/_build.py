@@ -1,5 +1,7 @@
 """From the parameters of an estimator to a net that is ready to train."""
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 from sklearn.base import clone
@@ -46,7 +48,7 @@ def build_net(settings, scaler, rows, device):
     if settings.loss == "bce":
         check_unit_interval(rows)
     elif callable(settings.loss):
-        check_loss(settings.loss, n_features)
+        check_loss(head.loss, n_features, device)
     start, pull = None, 0.0
     if _can_start_as_pca(settings, head):
         sample = rows.sample(max(1, SAMPLE_CELLS // n_features))
@@ -100,7 +102,8 @@ def _build_head(settings):
     if activation == "auto":
         sigmoid = loss == "bce" and settings.architecture is None
         activation = "sigmoid" if sigmoid else "identity"
-    return NumericHead(loss, make_activation(activation))
+    # A loss that is a module may have weights of its own, which are trained.
+    return NumericHead(deepcopy(loss), make_activation(activation))
 
 
 def _can_start_as_pca(settings, head):

@@ -117,23 +117,35 @@ def seeded(seed, device, *, one_thread):
         Whether the block runs on one CPU thread. The last bits of a sum depend on how
         many threads share it, and joblib gives its workers fewer than the main process.
     """
-    cuda = device.type == "cuda" or torch.cuda.is_initialized()
-    devices = range(torch.cuda.device_count()) if cuda else ()
-    n_threads = torch.get_num_threads()
-    with (
-        _GLOBAL_GENERATORS,
-        torch.random.fork_rng(devices=devices),
-        _thread_pools().limit(limits=1 if one_thread else None),
-    ):
-        states = random.getstate(), np.random.get_state()
+    with _GLOBAL_GENERATORS, _restored_generators(device):
         random.seed(seed)
         np.random.seed(seed)
-        torch.manual_seed(seed)
-        if one_thread:
-            torch.set_num_threads(1)
+        # torch.manual_seed would also seed a GPU that is first used later.
+        torch.default_generator.manual_seed(seed)
+        if device.type != "cpu":
+            module = torch.get_device_module(device)
+            getattr(module, "manual_seed_all", module.manual_seed)(seed)
+        n_threads = torch.get_num_threads()
         try:
-            yield
+            with _thread_pools().limit(limits=1 if one_thread else None):
+                torch.set_num_threads(1 if one_thread else n_threads)
+                yield
         finally:
             torch.set_num_threads(n_threads)
-            random.setstate(states[0])
-            np.random.set_state(states[1])
+
+
+@contextmanager
+def _restored_generators(device):
+    """Leave the global generators as they were found."""
+    states = random.getstate(), np.random.get_state()
+    kind, devices = "cuda", ()
+    # fork_rng does not know the one generator of an Apple GPU.
+    if device.type not in ("cpu", "mps"):
+        kind = device.type
+        devices = range(torch.get_device_module(device).device_count())
+    try:
+        with torch.random.fork_rng(devices=devices, device_type=kind):
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])

@@ -163,6 +163,11 @@ def _numeric_columns(frame, path):
     other = [name for name in frame if name not in numeric]
     constant = [name for name in numeric if frame[name].nunique() < 2]
     used = [name for name in numeric if name not in constant]
+    if len(frame.columns) == 1 and any(c in frame.columns[0] for c in ";\t|"):
+        raise UserError(
+            f"{path} reads as one column, {frame.columns[0]!r}. "
+            "Cells have to be separated by commas."
+        )
     if len(used) < 2:
         raise UserError(
             f"At least 2 columns of different numbers are needed. {path} has "

@@ -41,9 +41,9 @@ class Container:
             clip_to_dtype(values[:, i], dtype) for i, dtype in enumerate(self.dtypes)
         ]
         if self.library == "pandas":
-            frame = pd.DataFrame(
-                dict(enumerate(columns)), index=getattr(like, "index", None)
-            ).astype(dict(enumerate(self.dtypes)))
+            index = like.index if frame_library(like) == "pandas" else None
+            frame = pd.DataFrame(dict(enumerate(columns)), index=index)
+            frame = frame.astype(dict(enumerate(self.dtypes)))
             frame.columns = self.columns
             return frame
         return importlib.import_module("polars").DataFrame(

@@ -11,8 +11,10 @@ def binary_cross_entropy(values, X, reduction):
     torch's own refuses targets outside [0, 1], and rounding takes some columns that
     were scaled to this range a hair beyond it; a row after `fit` may lie far out.
     """
-    loss = -X * torch.log(values).clamp(min=-100)
-    loss -= (1 - X) * torch.log1p(-values).clamp(min=-100)
+    # At 0 and 1 the logarithm has no gradient that could be used.
+    eps = torch.finfo(values.dtype).eps
+    values = values.clamp(eps, 1 - eps)
+    loss = -X * torch.log(values) - (1 - X) * torch.log1p(-values)
     return loss.mean() if reduction == "mean" else loss
 
 
@@ -56,7 +58,7 @@ class NumericHead(nn.Module):
 
     def forward(self, raw, X, weight=None):
         """Return the mean loss of a batch; X is clean, whatever the network was fed."""
-        if weight is None and not self.missing and self.loss in LOSSES:
+        if weight is None and not self.missing and isinstance(self.loss, str):
             return self._loss(raw, X, "mean")
         rows = self.loss_of_rows(raw, X, self.missing)
         return rows.mean() if weight is None else (rows * weight).mean()
@@ -106,7 +108,7 @@ def _mean_of_cells(loss, X):
     return loss
 
 
-def check_loss(loss, n_columns):
+def check_loss(loss, n_columns, device):
     """Try a callable loss on a few rows.
 
     Raises
@@ -118,8 +120,8 @@ def check_loss(loss, n_columns):
     """
     # Another number of rows than of columns: their losses could not be told apart.
     n_rows = 2 if n_columns != 2 else 3
-    values = torch.full((n_rows, n_columns), 0.5, requires_grad=True)
-    got = loss(values, torch.full((n_rows, n_columns), 0.25))
+    values = torch.full((n_rows, n_columns), 0.5, device=device, requires_grad=True)
+    got = loss(values, torch.full((n_rows, n_columns), 0.25, device=device))
     if not (isinstance(got, torch.Tensor) and got.requires_grad):
         kind = (
             "detached tensor" if isinstance(got, torch.Tensor) else type(got).__name__

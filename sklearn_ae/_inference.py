@@ -11,6 +11,7 @@ from sklearn_ae._table import blocks_of_rows
 # cache, a GPU wants to be kept busy.
 CPU_CELLS = 2**17
 GPU_CELLS = 2**24
+LAYER_WIDTH = 32
 
 
 def infer(net, function, X, *n_columns, scaler=None):
@@ -35,6 +36,8 @@ def infer(net, function, X, *n_columns, scaler=None):
     """
     device = torch.device(net.device)
     cells = CPU_CELLS if device.type == "cpu" else GPU_CELLS
+    # Few columns may become many, here or in the hidden layers.
+    cells = cells * X.shape[1] // max(X.shape[1], LAYER_WIDTH, *n_columns)
     out = np.empty((X.shape[0], *n_columns), dtype=np.float32)
     with torch.inference_mode():
         for rows, block in blocks_of_rows(X, cells):

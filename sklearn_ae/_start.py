@@ -109,7 +109,8 @@ class PCAStart:
         if len(self.components) < n_components:
             return
         root = np.sqrt(self.weight)[:, None]
-        codes = module.encode(self.X).cpu().numpy().astype(np.float64)
+        device = module.network.encoder[-1].weight.device
+        codes = module.encode(self.X.to(device)).cpu().numpy().astype(np.float64)
         scores = (self._rows() - self.mean) @ self.components.T / self.scale
         design = np.hstack([codes, np.ones_like(root)])
         solution = np.linalg.lstsq(design * root, scores * root, rcond=None)[0]
@@ -117,7 +118,6 @@ class PCAStart:
         if not np.linalg.cond(solution[:-1]) < LARGEST_CONDITION:
             return
         last, first = module.network.encoder[-1], module.network.decoder[0]
-        device = last.weight.device
         turn, shift = turn.to(device), shift.to(device)
         back = first.weight.double() @ torch.linalg.inv(turn)
         first.weight.copy_(back)

@@ -5,7 +5,7 @@ never has to.
 """
 
 import warnings
-from math import isfinite
+from math import ceil, isfinite
 
 import numpy as np
 import torch
@@ -17,8 +17,10 @@ from sklearn_ae._frames import clip_to_dtype, name_columns
 
 # Cells of a block: 8 MB as float64, small enough to stay out of the memory bill.
 BLOCK_CELLS = 2**20
-# Rows from which the quantiles are estimated, scikit-learn's own default.
+# Rows from which the quantiles are estimated: scikit-learn's own default, fewer where
+# there are many columns.
 QUANTILE_ROWS = 10_000
+QUANTILE_CELLS = 2**23
 # Beyond this a float32 network overflows: squared, summed over 10,000 columns.
 LARGEST_SCALED = 1e15
 # Scales that a float32 number holds in full, and so does one divided by them.
@@ -128,7 +130,7 @@ class Scaler:
         self.partial_fit(X, sample_weight)
         self.indicated_ = self.missing_.copy()
         if self.scaling == "quantile":
-            self._fit_quantiles(_sample_rows(X, sample_weight, QUANTILE_ROWS))
+            self._fit_quantiles(_sample_rows(X, sample_weight))
         return self
 
     def _fit_quantiles(self, rows):
@@ -169,6 +171,8 @@ class Scaler:
 
     def note_missing(self, X):
         """Note the columns of further rows with missing cells; the scale stays."""
+        if X.dtype != np.float32:
+            self.dtype_ = np.dtype(np.float64)
         for _, block in blocks_of_rows(X):
             if has_missing(block, self.names):
                 self.missing_ |= np.isnan(block).any(axis=0)
@@ -292,8 +296,9 @@ class Scaler:
         return values * self._scale + self._center
 
 
-def _sample_rows(X, sample_weight, n_rows):
-    """Return about `n_rows` float64 rows, evenly spaced, in proportion to weight."""
+def _sample_rows(X, sample_weight):
+    """Return float64 rows to estimate quantiles from, in proportion to weight."""
+    n_rows = min(QUANTILE_ROWS, max(1000, QUANTILE_CELLS // X.shape[1]))
     weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
     total = np.cumsum(weight)
     if total[-1] <= n_rows and (weight == np.rint(weight)).all():
@@ -301,4 +306,9 @@ def _sample_rows(X, sample_weight, n_rows):
     else:
         n_rows = min(n_rows, X.shape[0])
         places = np.searchsorted(total, (np.arange(n_rows) + 0.5) / n_rows * total[-1])
-    return dense(X[places]).astype(np.float64)
+    parts = []
+    # Reading one row of a mapped file makes many of its neighbours resident.
+    for part in np.array_split(places, ceil(len(places) / 256)):
+        parts.append(dense(X[part]).astype(np.float64))
+        release_pages(X)
+    return np.concatenate(parts)

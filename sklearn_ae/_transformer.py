@@ -29,17 +29,16 @@ from sklearn_ae._heads import LOSSES
 from sklearn_ae._inference import decode, encode, infer, minus_loss, reconstruct
 from sklearn_ae._modules import ACTIVATIONS
 from sklearn_ae._net import (
-    OPTIMIZERS,
     continue_from,
     expect_missing,
-    resolve_device,
     train,
     train_one_epoch,
 )
+from sklearn_ae._options import OPTIMIZERS, resolve_device
 from sklearn_ae._table import Scaler
 from sklearn_ae._validation import check_params, check_table, check_weight
 from sklearn_ae.architectures import TorchModule
-from sklearn_ae.noise import Noise
+from sklearn_ae.noise import GaussianNoise, MaskingNoise, SwapNoise
 
 
 class AutoencoderTransformer(
@@ -124,7 +123,7 @@ class AutoencoderTransformer(
         Whether to train through :func:`torch.compile`. It takes from 10 to 50 seconds
         to compile, and pays for large networks.
     callbacks : list, default=None
-        skorch callbacks.
+        skorch callbacks. As in skorch, instances are used as they are, not cloned.
     net_params : dict, default=None
         Further parameters of the skorch net: those of the optimizer as in
         ``{"optimizer__betas": (0.9, 0.95)}``, of the `callbacks`, and of
@@ -179,9 +178,9 @@ class AutoencoderTransformer(
     column, together with a column that says so, and are left out of the loss. A column
     that is missing everywhere is reconstructed as `NaN`.
 
-    *Equal rows.* In tables of up to 10,000 rows, equal rows are merged into one that
-    weighs more. So a sample weight of 2 is the same as a row that stands there twice,
-    and the order of the rows makes no difference, bit for bit.
+    *Equal rows.* In tables of up to 10,000 rows and two million cells, equal rows are
+    merged into one that weighs more. So a sample weight of 2 is the same as a row that
+    stands there twice, and the order of the rows makes no difference, bit for bit.
 
     *Sparse matrices* are made dense a batch at a time, and *memory-mapped* arrays
     (`numpy.load` with ``mmap_mode="r"``) are read in blocks.
@@ -219,7 +218,7 @@ class AutoencoderTransformer(
         "latent_activation": [StrOptions(set(ACTIVATIONS)), type],
         "output_activation": [StrOptions({"auto", *ACTIVATIONS}), type],
         "architecture": [TorchModule, None],
-        "noise": [Noise, None],
+        "noise": [GaussianNoise, MaskingNoise, SwapNoise, None],
         "loss": [StrOptions({"auto", *LOSSES}), callable],
         "scaling": [StrOptions({"standard", "minmax", "quantile"}), None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
@@ -335,7 +334,7 @@ class AutoencoderTransformer(
             device = resolve_device(self.device)
             with self._seeded(device, self.n_iter_ if warm else 0):
                 if warm:
-                    scaler = deepcopy(self._scaler).note_missing(X)
+                    scaler = self._scaler_of_last_fit(X)
                 else:
                     scaler = self._fit_scaler(X, sample_weight)
                 rows = make_rows(X, scaler.encode, sample_weight, device)
@@ -431,7 +430,19 @@ class AutoencoderTransformer(
 
     def _fit_scaler(self, X, sample_weight):
         names = getattr(self, "feature_names_in_", None)
-        return Scaler(self.scaling).fit(X, sample_weight, names)
+        scaler = Scaler(self.scaling).fit(X, sample_weight, names)
+        if not scaler.observed_.any():
+            raise ValueError("X has no observed cell: all of them are missing.")
+        return scaler
+
+    def _scaler_of_last_fit(self, X):
+        if self._scaler.scaling != self.scaling:
+            raise ValueError(
+                "warm_start=True goes on with the scaling of the last fit, "
+                f"{self._scaler.scaling!r}. Got scaling={self.scaling!r}; set "
+                "warm_start=False to start anew."
+            )
+        return deepcopy(self._scaler).note_missing(X)
 
     def _split(self, rows):
         """Return rows to train on and, for early stopping, rows to validate on."""
@@ -449,6 +460,8 @@ class AutoencoderTransformer(
     def _keep(self, net, scaler, container):
         """Set the fitted attributes."""
         net.module_.eval()
+        while net.history_ and "train_loss" not in net.history_[-1]:
+            del net.history_[-1]  # an epoch that was interrupted
         self._scaler = scaler
         self._container = container
         self.net_ = net
@@ -539,7 +552,8 @@ class AutoencoderTransformer(
         -------
         scores : ndarray of shape (n_samples,), dtype=float32
             Minus the mean loss over the observed cells; with the default loss and
-            scaling in squared standard deviations. The lower, the more abnormal.
+            scaling in squared standard deviations. The lower, the more abnormal. A row
+            without any observed cell has nothing to get wrong, and scores 0.
         """
         X = self._check_rows(X)
         return infer(self.net_, minus_loss, X, scaler=self._scaler)
@@ -577,9 +591,20 @@ class AutoencoderTransformer(
         Returns
         -------
         self : AutoencoderTransformer
+
+        Raises
+        ------
+        ValueError
+            If a parameter of a part is set while there is no such part.
         """
         absent = tuple(f"{name}__" for name, value in params.items() if value is None)
         kept = {name: params[name] for name in params if not name.startswith(absent)}
+        for name in kept:
+            part, _, nested = name.partition("__")
+            if nested and kept.get(part, getattr(self, part, self)) is None:
+                raise ValueError(
+                    f"Cannot set {name!r}, because {part} is None. Set {part} as well."
+                )
         return super().set_params(**kept)
 
     def __getstate__(self):

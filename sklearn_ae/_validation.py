@@ -91,7 +91,7 @@ def _check_unused(settings):
     defaults = inspect.signature(type(settings)).parameters
     for name in DENSE_PARAMS:
         value, default = getattr(settings, name), defaults[name].default
-        if value is not default and value != default:
+        if value is not default and not (isinstance(value, str) and value == default):
             raise ValueError(
                 f"{name} shapes the dense network, and architecture=TorchModule(...) "
                 f"brings its own. Got {name}={value!r}; leave it at {default!r}."

@@ -1,6 +1,7 @@
 """Architectures: parameter objects whose `build` returns a torch module."""
 
 import inspect
+from copy import deepcopy
 
 import torch
 from sklearn.base import BaseEstimator
@@ -133,7 +134,8 @@ class TorchModule(BaseEstimator):
             n_components = default_n_components(n_features)
         offered = {"n_features": n_features, "n_components": n_components}
         taken = inspect.signature(self.cls).parameters
-        return {k: v for k, v in offered.items() if k in taken} | self.kwargs
+        # Modules among the arguments are trained, and each fit starts with new ones.
+        return {k: v for k, v in offered.items() if k in taken} | deepcopy(self.kwargs)
 
 
 def _check_widths(network, name, n_features, n_components):

@@ -42,9 +42,13 @@ class Noise(BaseEstimator):
 
     def _cells(self, X, blocks):
         """Return which cells to corrupt, bool tensor shaped as X."""
-        n_blocks = X.shape[1] if blocks is None else int(blocks[-1]) + 1
-        chosen = torch.rand(X.shape[0], n_blocks, device=X.device) < self.rate
+        chosen = torch.rand(_shape(X, blocks), device=X.device) < self.rate
         return chosen if blocks is None else chosen[:, blocks]
+
+
+def _shape(X, blocks):
+    """Return how many rows and cells of the user's a batch has."""
+    return len(X), X.shape[1] if blocks is None else int(blocks[-1]) + 1
 
 
 class GaussianNoise(Noise):
@@ -135,9 +139,7 @@ class SwapNoise(Noise):
 
     def __call__(self, X, blocks=None):
         """Return the batch with some cells taken from other rows."""
-        n_rows = X.shape[0]
-        n_blocks = X.shape[1] if blocks is None else int(blocks[-1]) + 1
-        donors = torch.randint(n_rows, (n_rows, n_blocks), device=X.device)
+        donors = torch.randint(len(X), _shape(X, blocks), device=X.device)
         if blocks is not None:
             donors = donors[:, blocks]
         return torch.where(self._cells(X, blocks), X.gather(0, donors), X)

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_wine
 from sklearn.exceptions import NotFittedError
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
@@ -194,7 +194,6 @@ def test__fit__unusual_but_usable_tables__just_works():
         "constant columns": np.c_[X_WINE, np.full(178, 0.1), np.zeros(178)],
         "components beyond the table": X_WINE[:3, :2],
         "20 rows in batches of 32": X_WINE[:20],
-        "all missing": np.full((20, 3), np.nan),
         "empty sparse rows": sparse.csr_array((50, 4)),
     }
     for name, X in tables.items():
@@ -202,6 +201,27 @@ def test__fit__unusual_but_usable_tables__just_works():
         assert np.isfinite(ae.transform(X)).all(), name
         assert np.isfinite(ae.score_samples(X)).all(), name
         assert ae.transform(X).shape == (X.shape[0], 5), name
+
+
+def test__fit__no_observed_cell__is_refused():
+    with pytest.raises(ValueError, match="no observed cell"):
+        make().fit(np.full((20, 3), np.nan))
+
+
+def test__set_params__of_an_absent_part__says_so():
+    with pytest.raises(ValueError, match="'noise__rate', because noise is None"):
+        make().set_params(noise__rate=0.2)
+
+
+def test__callbacks__monitor_of_a_loss_that_is_not_measured__is_refused():
+    with pytest.raises(ValueError, match="Set early_stopping=True, or"):
+        make(callbacks=[EarlyStopping()]).fit(X_WINE)
+
+
+def test__warm_start__other_scaling__is_refused():
+    ae = make(warm_start=True).fit(X_WINE)
+    with pytest.raises(ValueError, match="goes on with the scaling"):
+        ae.set_params(scaling="minmax").fit(X_WINE)
 
 
 def test__reconstruct__constant_column__is_as_it_was():
@@ -327,7 +347,8 @@ PARAMETER_ERRORS = {
     "net_params": [
         ([], "'net_params' .* instance of 'dict'"),
         ({"optimizer__beta": 1}, "unknown name 'optimizer__beta'.*optimizer__betas"),
-        ({"lr": 1}, "unknown name 'lr'.* such as lr, max_epochs"),
+        ({"lr": 1}, "'lr', which is a parameter of the estimator itself"),
+        ({"optimizer__lr": 1}, "'optimizer__lr', which is a parameter of the estim"),
         ({3: 1}, "unknown name 3"),
     ],
     "warm_start": [("a", "'warm_start' .* Got 'a'")],

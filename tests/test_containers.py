@@ -394,3 +394,33 @@ def test__fit__row_without_values__scores_zero_and_changes_no_other():
     assert ae.score_samples(X)[-1] == 0
     assert np.isfinite(ae.transform(X)).all()
     assert np.isfinite(ae.reconstruct(X)).all()
+
+
+def test__reconstruct__list_after_a_frame__gives_a_frame():
+    """A list has a method of the name that pandas gives its row labels."""
+    frame = pd.DataFrame(X_WINE, columns=[f"c{i}" for i in range(13)])
+    ae = make().fit(frame)
+    codes = ae.transform(frame)
+    assert ae.inverse_transform(codes.tolist()).shape == frame.shape
+
+
+def test__fit__sparse_beyond_merging__trains_as_dense():
+    """Rows are shared out to batches by one rule, or the last bits differ."""
+    X = np.random.default_rng(0).poisson(0.3, (10_500, 5)).astype(float)
+    dense, from_sparse = (
+        make(max_epochs=1, batch_size=1000).fit(form(X))
+        for form in (np.asarray, sparse.csr_array)
+    )
+    assert_array_equal(weights(dense), weights(from_sparse))
+
+
+def test__fit__wide_table__merging_stays_within_memory():
+    X = np.random.default_rng(0).standard_normal((10_000, 400), dtype=np.float32)
+    ae = make(hidden_layer_sizes=(), max_epochs=1, batch_size=5000)
+    tracemalloc.start()
+    try:
+        ae.fit(X)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.2 * X.nbytes + 150 * 2**20

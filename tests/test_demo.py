@@ -160,6 +160,7 @@ def _write(path, content):
         ("constant.csv", b"a,b\n" + 20 * b"1,2\n", "has 0;"),
         ("single.csv", b"a,b\n" + 10 * b"1,y\n2,z\n", "has 1;"),
         ("infinite.csv", b"a,b\n" + 10 * b"1,inf\n2,1\n", "Infinite values in: b"),
+        ("semicolons.csv", b"a;b\n" + 20 * b"1;2\n", "separated by commas"),
         ("binary.csv", bytes(range(256)), "Cannot read"),
         ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "Cannot read"),
         ("plain.csv.gz", b"a,b\n1,2\n", "Cannot read"),

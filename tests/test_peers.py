@@ -119,7 +119,7 @@ def test__fit__without_early_stopping__trains_on_every_row():
     assert count.rows == len(X_DIGITS)
 
 
-def test__early_stopping__patience_runs_out__stops_once_and_restores_the_best():
+def test__early_stopping__patience_runs_out__stops():
     """In ClustPy it prints that it stops 53 times, and goes on."""
     ae = make(
         early_stopping=True, n_iter_no_change=2, tol=10.0, max_epochs=60, lr=0.05

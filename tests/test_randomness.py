@@ -1,6 +1,8 @@
 """One seed gives one result, and no generator of the user is touched."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -272,3 +274,34 @@ def test__fit__rows_of_weight_zero__count_as_absent():
     assert_array_equal(
         weights(clone(ae).fit(X, sample_weight=keep)), fit_weights(ae, X_WINE[keep])
     )
+
+
+def test__fit__mapped_by_joblib__gives_the_same_weights(tmp_path):
+    """Joblib maps arrays of more than 1 MB for its workers."""
+    X = np.random.default_rng(0).standard_normal((12_001, 20))
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    ae = AutoencoderTransformer(2, max_epochs=1, random_state=0)
+    assert_array_equal(ae.fit(X).transform(X), ae.fit(mapped).transform(X))
+
+
+def test__fit__in_several_threads__restores_the_number_of_torch_threads():
+    """Read outside the lock, the number may be the 1 that another fit has set."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        ae = AutoencoderTransformer(2, max_epochs=2, random_state=0)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: clone(ae).fit(X_WINE), range(8)))
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test__fit__on_the_cpu__leaves_the_seed_of_a_gpu_alone():
+    """torch.manual_seed waits for the GPU to be used, and seeds it then."""
+    seeds = []
+    with mock.patch.object(torch.cuda, "manual_seed_all", seeds.append):
+        AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(X_WINE)
+    assert seeds == []

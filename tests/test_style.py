@@ -15,7 +15,7 @@ PACKAGE = Path(sklearn_ae.__file__).parent
 LAYERS = (
     ("_compat", "_defaults", "_frames", "datasets"),
     ("_batches", "_heads", "_modules", "_start", "_table", "noise"),
-    ("_callbacks", "architectures", "latents"),
+    ("_callbacks", "_options", "architectures", "latents"),
     ("_net",),
     ("_build", "_inference", "_validation", "scale"),
     ("_transformer",),

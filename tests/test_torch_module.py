@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._heads import NumericHead
 from sklearn_ae.architectures import TorchModule
 
 X_WINE = load_wine().data
@@ -240,3 +241,34 @@ def test__fit__unusable_module__says_what_it_needs(cls, params, error, message):
 def test__fit__module_of_fixed_widths_for_another_table__says_so():
     with pytest.raises(ValueError, match=r"cannot encode 2 rows of 5 .*n_features"):
         make(FixedWidths).fit(X_WINE[:, :5])
+
+
+class Given(nn.Module):
+    """Takes its layers as they are, as many models do."""
+
+    def __init__(self, encoder, decoder):
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+
+def test__fit__modules_among_the_arguments__are_left_as_they_were():
+    """Trained in place, the second fit would start where the first one ended."""
+    layers = {"encoder": nn.Linear(13, 2), "decoder": nn.Linear(2, 13)}
+    before = layers["encoder"].weight.detach().clone()
+    ae = AutoencoderTransformer(
+        architecture=TorchModule(Given, **layers), max_epochs=2, random_state=0
+    )
+    first = ae.fit(X_WINE).transform(X_WINE)
+    assert torch.equal(layers["encoder"].weight, before)
+    assert_array_equal(ae.fit(X_WINE).transform(X_WINE), first)
+
+
+def test__bce__output_of_exactly_0_or_1__has_finite_gradients():
+    """Where a sigmoid saturates, the gradient of the logarithm is not a number."""
+    head = NumericHead("bce", nn.Identity())
+    values = torch.tensor([[0.0, 1.0, 0.0, 1.0, 0.5]], requires_grad=True)
+    loss = head(values, torch.tensor([[0.0, 1.0, 1.0, 0.0, 0.5]]))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(values.grad).all()

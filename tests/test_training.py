@@ -392,9 +392,11 @@ class Interrupt(Callback):
     def __init__(self, epoch, event="on_epoch_end"):
         self.epoch = epoch
         self.event = event
+        self.pressed_ = False
 
     def _press(self, net):
-        if len(net.history) == self.epoch:
+        if len(net.history) == self.epoch and not self.pressed_:
+            self.pressed_ = True
             raise KeyboardInterrupt
 
     def on_epoch_end(self, net, **kwargs):
