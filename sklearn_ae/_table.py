@@ -278,7 +278,7 @@ class Scaler:
             has_missing(X, self.names)
         scaled.clamp_(-LARGEST_SCALED, LARGEST_SCALED)
         if scaled.dtype == torch.float64:
-            out[:] = scaled
+            out[:] = scaled.numpy()
 
     def decode(self, values):
         """Return scaled rows in their original units, as an ndarray of `dtype_`."""
