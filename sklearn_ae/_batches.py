@@ -156,7 +156,9 @@ class MappedRows(SparseRows):
         n_blocks = min(n_blocks, n_rows)
         bounds = torch.linspace(0, n_rows, n_blocks + 1, dtype=torch.float64).long()
         order = torch.randperm(n_blocks) if shuffle else torch.arange(n_blocks)
-        for group in order.tensor_split(ceil(n_blocks / BLOCKS_IN_MEMORY)):
+        # Rows far apart fill the same memory with fewer of them.
+        n_joined = max(1, BLOCKS_IN_MEMORY * n_rows // self.X.shape[0])
+        for group in order.tensor_split(ceil(n_blocks / n_joined)):
             places = [torch.arange(bounds[i], bounds[i + 1]) for i in group]
             piece = Rows(*self[torch.cat(places)])
             release_pages(self.X)
