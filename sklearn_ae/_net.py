@@ -363,9 +363,12 @@ class AutoencoderNet(NeuralNet):
         if not math.isfinite(loss):
             raise TrainingDiverged(f"{prefix} loss")
         key = f"{prefix}_loss"
-        best = min((row[key] for row in self.history[:-1] if key in row), default=None)
+        # The last of the best is the lowest so far; looking through all epochs in each
+        # would be felt where a small table takes a thousand of them.
+        bests = (row[key] for row in reversed(self.history) if row.get(f"{key}_best"))
+        lowest = next(bests, math.inf)
         self.history.record(key, loss)
-        self.history.record(f"{key}_best", best is None or loss < best)
+        self.history.record(f"{key}_best", loss < lowest)
         self.history.record(f"{prefix}_batch_count", n_batches)
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
