@@ -14,13 +14,13 @@ from sklearn_ae._defaults import (
     default_n_components,
     default_pull,
 )
-from sklearn_ae._heads import NumericHead, check_loss
-from sklearn_ae._modules import Autoencoder, Dense, make_activation
+from sklearn_ae._heads import MixedHead, NumericHead, check_loss
+from sklearn_ae._modules import Autoencoder, Dense, OneHot, make_activation
 from sklearn_ae._net import expect_missing, make_net
 from sklearn_ae._start import SAMPLE_CELLS, UNITS, PCAStart
 
 
-def build_net(settings, scaler, rows, device):
+def build_net(settings, scaler, rows, device, layout=None):
     """Return a new net for some rows, and the PCA that it starts from or None.
 
     Parameters
@@ -32,6 +32,8 @@ def build_net(settings, scaler, rows, device):
     rows : Rows, SparseRows or MappedRows
         Rows to train on.
     device : torch.device
+    layout : Layout, default=None
+        Where the columns stand, if some are categorical.
 
     Returns
     -------
@@ -42,24 +44,27 @@ def build_net(settings, scaler, rows, device):
     n_rows, n_features = len(rows), settings.n_features_in_
     batch_size = settings.batch_size or default_batch_size(n_rows)
     max_epochs = settings.max_epochs or default_max_epochs(n_rows, batch_size)
+    width = n_features if layout is None else layout.width
     indicated = np.flatnonzero(scaler.indicated_)
-    network, n_components = _build_network(settings, len(indicated))
-    head = _build_head(settings)
+    network, n_components = _build_network(settings, width, len(indicated))
+    head = _build_head(settings, layout)
     if settings.loss == "bce":
-        check_unit_interval(rows)
+        check_unit_interval(rows, layout)
     elif callable(settings.loss):
-        check_loss(head.loss, n_features, device)
+        n_numeric = n_features if layout is None else len(layout.numeric)
+        check_loss(settings.loss, n_numeric, device)
     start, pull = None, 0.0
-    if _can_start_as_pca(settings, head):
-        sample = rows.sample(max(1, SAMPLE_CELLS // n_features))
-        start = PCAStart(*sample, n_components)
+    if _can_start_as_pca(settings):
+        sample = rows.sample(max(1, SAMPLE_CELLS // width))
+        one_hot = None if layout is None else OneHot(layout)
+        start = PCAStart(*sample, n_components, layout, one_hot)
         start.set_weights(network, settings.activation)
         if settings.weight_decay is None:
-            pull = default_pull(n_rows, n_features)
+            pull = default_pull(n_rows, width)
     own_layers = settings.architecture is None
     indicators = indicated if own_layers and len(indicated) else None
     noise = None if settings.noise is None else clone(settings.noise)
-    module = Autoencoder(network, n_components, noise, indicators)
+    module = Autoencoder(network, n_components, noise, indicators, layout)
     net = make_net(
         module,
         head,
@@ -71,22 +76,23 @@ def build_net(settings, scaler, rows, device):
     )
     expect_missing(net, scaler.missing_.any())
     if settings.loss == "bce":
-        _check_unit_output(net, rows)
+        _check_unit_output(net, rows, layout)
     return net, start
 
 
-def _build_network(settings, n_missing):
+def _build_network(settings, width, n_missing):
     """Return the encoder and decoder in one module, and the size of the latent."""
-    n_features = settings.n_features_in_
     if settings.architecture is not None:
-        return settings.architecture.build(n_features, settings.n_components)
-    n_components = settings.n_components or default_n_components(n_features)
+        return settings.architecture.build(width, settings.n_components)
+    n_components = settings.n_components
+    if n_components is None:
+        n_components = default_n_components(settings.n_features_in_)
     sizes = settings.hidden_layer_sizes
     if sizes is None:
         sizes = default_hidden_layer_sizes(n_components)
     network = Dense(
-        n_features + n_missing,
-        n_features,
+        width + n_missing,
+        width,
         n_components,
         [int(size) for size in np.atleast_1d(sizes)],
         settings.activation,
@@ -95,30 +101,36 @@ def _build_network(settings, n_missing):
     return network, n_components
 
 
-def _build_head(settings):
-    """Return the loss and the output activation; "auto" is resolved here."""
+def _build_head(settings, layout):
+    """Return the loss of all columns."""
     loss = "mse" if settings.loss == "auto" else settings.loss
-    activation = settings.output_activation
-    if activation == "auto":
-        sigmoid = loss == "bce" and settings.architecture is None
-        activation = "sigmoid" if sigmoid else "identity"
     # A loss that is a module may have weights of its own, which are trained.
-    return NumericHead(deepcopy(loss), make_activation(activation))
+    head = NumericHead(deepcopy(loss), make_activation(_output_activation(settings)))
+    return head if layout is None else MixedHead(head, layout)
 
 
-def _can_start_as_pca(settings, head):
+def _output_activation(settings):
+    """Return the activation of numeric outputs; "auto" is resolved here."""
+    if settings.output_activation != "auto":
+        return settings.output_activation
+    sigmoid = settings.loss == "bce" and settings.architecture is None
+    return "sigmoid" if sigmoid else "identity"
+
+
+def _can_start_as_pca(settings):
     """Whether the network can compute a linear map, and has a linear output."""
     return (
         settings.architecture is None
         and settings.activation in UNITS
         and settings.latent_activation == "identity"
-        and isinstance(head.activation, nn.Identity)
+        and _output_activation(settings) in ("identity", nn.Identity)
     )
 
 
-def check_unit_interval(rows):
-    """Refuse rows that binary cross-entropy cannot take."""
+def check_unit_interval(rows, layout):
+    """Refuse numeric columns that binary cross-entropy cannot take."""
     X, _ = rows.sample(100_000)
+    X = X if layout is None else X[:, layout.numeric]
     X = X[~torch.isnan(X)]
     if ((X < -1e-4) | (X > 1 + 1e-4)).any():
         raise ValueError(
@@ -129,13 +141,14 @@ def check_unit_interval(rows):
 
 
 @torch.no_grad()
-def _check_unit_output(net, rows):
+def _check_unit_output(net, rows, layout):
     """Refuse a network whose output binary cross-entropy cannot take."""
     module = net.module_
     training = module.training
     X, _ = rows.sample(100)
     values = net.criterion_.values(module.eval()(X.to(net.device)))
     module.train(training)
+    values = values if layout is None else values[:, layout.numeric]
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError(
             "loss='bce' needs a reconstruction in [0, 1]. Got values from "

@@ -24,7 +24,7 @@ def default_max_epochs(n_rows, batch_size):
     return max(1, min(ceil(4000 / steps), max(20, ceil(1000 / steps))))
 
 
-def default_pull(n_rows, n_features):
+def default_pull(n_rows, n_encoded):
     """Return the strength that draws the weights back to where training started."""
     # From 10,000 rows on it would change nothing but the time that a step takes.
-    return 1e5 * n_features / n_rows**2 if n_rows < 10_000 else 0.0
+    return 1e5 * n_encoded / n_rows**2 if n_rows < 10_000 else 0.0

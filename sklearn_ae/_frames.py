@@ -26,19 +26,25 @@ class Container:
         self.columns = None if self.library is None else X.columns
         self.dtypes = None if self.library is None else list(X.dtypes)
 
-    def wrap(self, values, like=None):
-        """Return an ndarray as a frame with the columns and dtypes of X, if X was one.
+    def wrap(self, values, like=None, levels=None):
+        """Return numbers as a table with the columns and dtypes of X.
 
         Parameters
         ----------
         values : ndarray of shape (n_rows, n_columns)
         like : array-like or dataframe, default=None
             A pandas frame lends its index.
+        levels : dict of int to object ndarray, default=None
+            What the codes in each categorical column stand for.
         """
+        levels = levels or {}
         if self.library is None:
-            return values
+            return _decoded_array(values, levels)
         columns = [
-            clip_to_dtype(values[:, i], dtype) for i, dtype in enumerate(self.dtypes)
+            clip_to_dtype(values[:, i], dtype)
+            if i not in levels
+            else _take(levels[i], values[:, i])
+            for i, dtype in enumerate(self.dtypes)
         ]
         if self.library == "pandas":
             index = like.index if frame_library(like) == "pandas" else None
@@ -56,9 +62,26 @@ class Container:
         )
 
 
+def _decoded_array(values, levels):
+    """Return codes in an ndarray as what they stand for."""
+    if any(_holds_text(cells) for cells in levels.values()):
+        values = values.astype(object)
+    for column, cells in levels.items():
+        values[:, column] = _take(cells, values[:, column].astype(float))
+    return values
+
+
+def _take(levels, codes):
+    """Return the values that codes stand for, `NaN` for those that are `NaN`."""
+    missing = np.isnan(codes)
+    return np.append(levels, np.nan)[np.where(missing, -1, codes).astype(int)]
+
+
 def _polars_column(name, column, dtype):
-    """Return a float array as a polars column."""
+    """Return an array as a polars column."""
     polars = importlib.import_module("polars")
+    if column.dtype == object and dtype != polars.Object:
+        return polars.Series(name, np.where(pd.isna(column), None, column), dtype=dtype)
     column = polars.Series(name, column)
     if dtype == polars.Object:
         return column
@@ -112,6 +135,9 @@ def as_array_like(X):
             "X must hold rows. Got a polars LazyFrame, which only says how to get "
             "them; pass X.collect()."
         )
+    if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind == "U":
+        # NumPy would make text of the numbers beside text.
+        return np.array(X, dtype=object)
     return X
 
 
@@ -129,8 +155,7 @@ def numbers(X, names=None):
         return X
     if X.dtype.kind != "O":
         raise ValueError(
-            f"X must hold numbers. Got an array of dtype {str(X.dtype)!r}. Encode its "
-            "cells as numbers first, for example with OneHotEncoder."
+            f"X must hold numbers. Got an array of dtype {str(X.dtype)!r}."
         )
     X = np.where(pd.isna(X), np.nan, X)
     try:
@@ -138,8 +163,9 @@ def numbers(X, names=None):
     except (TypeError, ValueError) as error:
         text = name_columns([_holds_text(column) for column in X.T], names)
         raise type(error)(
-            f"X must hold numbers: {error}. It stands in columns {text}. Encode them "
-            "as numbers first, for example with OneHotEncoder, or drop them."
+            f"X must hold numbers: {error}. It stands in columns {text}. Let their "
+            "cells all be numbers, or all be text, which makes categories of them, or "
+            "drop them."
         ) from error
 
 
@@ -150,26 +176,3 @@ def _holds_text(column):
     except (TypeError, ValueError):
         return True
     return False
-
-
-def non_numeric_columns(X):
-    """Return {name: dtype} of the frame columns that hold no numbers."""
-    library = frame_library(X)
-    if library is None:
-        return {}
-    if library == "polars":
-        return {
-            name: dtype
-            for name, dtype in zip(X.columns, X.dtypes, strict=True)
-            if not (dtype.is_numeric() or str(dtype) in ("Boolean", "Null", "Object"))
-        }
-    types = pd.api.types
-    return {
-        name: dtype
-        for name, dtype in zip(X.columns, X.dtypes, strict=True)
-        if not (
-            (types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype))
-            or str(dtype) == "bool[pyarrow]"
-            or types.is_object_dtype(dtype)
-        )
-    }

@@ -18,6 +18,10 @@ def binary_cross_entropy(values, X, reduction):
     return loss.mean() if reduction == "mean" else loss
 
 
+# A column in which nearly all cells are equal counts less: divided by its own entropy,
+# each other cell would outweigh all columns of many rows. That of 99 to 1.
+LEAST_ENTROPY = 0.056
+
 LOSSES = {
     "mse": F.mse_loss,
     "mae": F.l1_loss,
@@ -82,16 +86,37 @@ class NumericHead(nn.Module):
         loss : Tensor of shape (n_rows,)
             Zero where no cell was observed.
         """
+        loss = self.loss_of_cells(raw, X, missing)
+        if loss.shape != X.shape:
+            return loss
         if not missing:
-            return _mean_of_cells(self._loss(raw, X, "none"), X)
+            return loss.mean(1)
+        return loss.sum(1) / (~torch.isnan(X)).sum(1).clamp(min=1)
+
+    def loss_of_cells(self, raw, X, missing=True):
+        """Return the loss of each cell, zero where it is missing.
+
+        Parameters
+        ----------
+        raw, X : Tensor of shape (n_rows, n_columns)
+            As in `loss_of_rows`.
+        missing : bool, default=True
+            Whether to look for missing cells.
+
+        Returns
+        -------
+        loss : Tensor of shape (n_rows, n_columns), or (n_rows,)
+            One loss for each row if a callable loss returns only that.
+        """
+        if not missing:
+            return self._loss(raw, X, "none")
         observed = ~torch.isnan(X)
         target = torch.where(observed, X, self.values(raw).detach())
         loss = self._loss(raw, target, "none")
         if loss.shape != X.shape:
-            return _mean_of_cells(loss, X)
+            return loss
         # Not all losses are zero where the target is the value itself.
-        loss = torch.where(observed, loss, 0.0)
-        return loss.sum(1) / observed.sum(1).clamp(min=1)
+        return torch.where(observed, loss, 0.0)
 
     def _loss(self, raw, X, reduction):
         if self.loss == "bce" and isinstance(self.activation, nn.Sigmoid):
@@ -101,11 +126,141 @@ class NumericHead(nn.Module):
         return LOSSES[self.loss](self.values(raw), X, reduction=reduction)
 
 
-def _mean_of_cells(loss, X):
-    """Return one loss for each row from one for each cell or row."""
-    if loss.shape == X.shape:
-        return loss.mean(1)
-    return loss
+class MixedHead(nn.Module):
+    """Values and loss of a table with categorical columns.
+
+    The loss of a categorical cell is the cross-entropy, divided by the entropy of its
+    column: 1 for a network that knows no more than how frequent each category is, as
+    the squared error of a standardised column is 1 for one that knows only the mean. So
+    each column counts equally, whatever its number of categories.
+
+    Parameters
+    ----------
+    numeric : NumericHead
+        Head of the numeric columns.
+    layout : Layout
+        Where the columns stand.
+
+    **Shape** (n_rows, layout.width) raw output and (n_rows, n_columns) target, in which
+    categories are codes; a scalar loss.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from sklearn_ae._heads import MixedHead, NumericHead
+    >>> from sklearn_ae._layout import Layout
+    >>> layout = Layout((None, np.array([0.5, 0.25, 0.25])))
+    >>> head = MixedHead(NumericHead("mse", torch.nn.Identity()), layout)
+    >>> X = torch.tensor([[2.0, 1.0]])
+    >>> head.values(torch.tensor([[1.0, -1.0, 3.0, 0.0]]))
+    tensor([[1., 1.]])
+    >>> frequencies = torch.tensor([[1.0, 0.50, 0.25, 0.25]])
+    >>> frequencies[:, 1:] = torch.log(frequencies[:, 1:])
+    >>> head.loss_of_cells(frequencies, torch.tensor([[2.0, 1.0]]))
+    tensor([[1.0000, 1.3333]])
+    """
+
+    def __init__(self, numeric, layout):
+        super().__init__()
+        self.numeric = numeric
+        self.missing = False
+        """Whether training rows have missing cells: looking for them takes time."""
+        for name in ("categorical", "offsets", "column_of_category"):
+            self.register_buffer(name, getattr(layout, name), persistent=False)
+        entropies = layout.entropies.clamp(min=LEAST_ENTROPY).float()
+        self.register_buffer("entropies", entropies, persistent=False)
+        self.register_buffer("numeric_columns", layout.numeric, persistent=False)
+        order = torch.cat([layout.numeric, layout.categorical]).argsort()
+        self.register_buffer("order", order, persistent=False)
+
+    def forward(self, raw, X, weight=None):
+        """Return the mean loss of a batch; X is clean, whatever the network was fed."""
+        rows = self.loss_of_rows(raw, X, self.missing)
+        return rows.mean() if weight is None else (rows * weight).mean()
+
+    def _split(self, raw):
+        n_numeric = len(self.numeric_columns)
+        return raw[:, :n_numeric], raw[:, n_numeric:]
+
+    def values(self, raw):
+        """Return scaled numbers and codes, as the columns stand in the table."""
+        raw, logits = self._split(raw)
+        best = self._largest_logits(logits).index_select(1, self.column_of_category)
+        places = torch.arange(logits.shape[1], device=raw.device)
+        # The first of equally large ones.
+        places = torch.where(logits == best, places, logits.shape[1])
+        codes = self._reduce(places, logits.shape[1], "amin") - self.offsets
+        values = [self.numeric.values(raw), codes.to(raw.dtype)]
+        return torch.cat(values, dim=1)[:, self.order]
+
+    def loss_of_rows(self, raw, X, missing=True):
+        """Return the mean loss over the observed cells of each row.
+
+        Parameters
+        ----------
+        raw : Tensor of shape (n_rows, layout.width)
+            Output of the decoder.
+        X : Tensor of shape (n_rows, n_columns)
+            Target; missing cells are NaN.
+        missing : bool, default=True
+            Whether to look for missing cells.
+
+        Returns
+        -------
+        loss : Tensor of shape (n_rows,)
+            Zero where no cell was observed.
+        """
+        loss = self._loss_in_order_of_layout(raw, X, missing)
+        if not missing:
+            return loss.mean(1)
+        return loss.sum(1) / (~torch.isnan(X)).sum(1).clamp(min=1)
+
+    def loss_of_cells(self, raw, X, missing=True):
+        """Return the loss of each cell, zero where it is missing.
+
+        Parameters
+        ----------
+        raw, X, missing
+            As in `loss_of_rows`.
+
+        Returns
+        -------
+        loss : Tensor of shape (n_rows, n_columns)
+        """
+        return self._loss_in_order_of_layout(raw, X, missing)[:, self.order]
+
+    def _loss_in_order_of_layout(self, raw, X, missing):
+        raw, logits = self._split(raw)
+        losses = []
+        if len(self.numeric_columns):
+            X_numeric = X.index_select(1, self.numeric_columns)
+            loss = self.numeric.loss_of_cells(raw, X_numeric, missing)
+            # A callable may return one loss for each row: all its cells share it.
+            losses.append(loss if loss.ndim > 1 else loss[:, None].expand_as(X_numeric))
+        codes = X.index_select(1, self.categorical)
+        losses.append(self._cross_entropy(logits, codes) / self.entropies)
+        return torch.cat(losses, dim=1)
+
+    def _cross_entropy(self, logits, codes):
+        """Return the cross-entropy of each cell, for all columns at once."""
+        observed = ~torch.isnan(codes)
+        places = torch.where(observed, codes, 0.0).long() + self.offsets
+        largest = self._largest_logits(logits.detach())
+        centred = logits - largest.index_select(1, self.column_of_category)
+        total = torch.zeros_like(codes).index_add(
+            1, self.column_of_category, torch.exp(centred)
+        )
+        loss = torch.log(total) - centred.gather(1, places)
+        return torch.where(observed, loss, 0.0)
+
+    def _largest_logits(self, logits):
+        return self._reduce(logits, -torch.inf, "amax")
+
+    def _reduce(self, values, start, reduction):
+        """Return one value for each categorical column from those of its categories."""
+        out = values.new_full((len(values), len(self.categorical)), start)
+        places = self.column_of_category.expand_as(values)
+        return out.scatter_reduce(1, places, values, reduction)
 
 
 def check_loss(loss, n_columns, device):

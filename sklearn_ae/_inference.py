@@ -50,10 +50,8 @@ def infer(net, function, X, *n_columns, scaler=None):
 
 def encode(net, X):
     """Return the latent codes of scaled rows."""
-    if not net.module_.missing and has_missing(X):
-        # No column had missing cells in fit: these count as the mean.
-        X = torch.nan_to_num(X)
-    return net.module_.encode(X)
+    # Where no column had missing cells in fit, these count as the mean.
+    return net.module_.encode(X, not net.module_.missing and has_missing(X))
 
 
 def decode(net, Z):

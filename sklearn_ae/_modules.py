@@ -5,6 +5,9 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+# A constant column has no variance, and no indicator other than 0.
+LEAST_VARIANCE = 1e-6
+
 ACTIVATIONS = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
@@ -20,10 +23,58 @@ def make_activation(activation):
     return ACTIVATIONS.get(activation, activation)()
 
 
+class OneHot(nn.Module):
+    """Scaled columns, and for each category an indicator instead of a code.
+
+    The indicators of a column have a mean of 0, and together the variance 1 of a
+    standardised column.
+
+    **Shape** input (n_rows, n_columns), output (n_rows, layout.width); all columns of a
+    missing cell are NaN.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where the columns stand.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from sklearn_ae._layout import Layout
+    >>> from sklearn_ae._modules import OneHot
+    >>> one_hot = OneHot(Layout((None, np.array([0.5, 0.5]))))
+    >>> one_hot(torch.tensor([[3.0, 0.0], [4.0, float("nan")]]))
+    tensor([[ 3.0000,  0.7071, -0.7071],
+            [ 4.0000,     nan,     nan]])
+    """
+
+    def __init__(self, layout):
+        super().__init__()
+        for name in ("numeric", "categorical", "offsets", "column_of_category"):
+            self.register_buffer(name, getattr(layout, name), persistent=False)
+        variances = layout.variances.clamp(min=LEAST_VARIANCE)
+        scale = variances.rsqrt()[layout.column_of_category]
+        self.register_buffer("scale", scale.float(), persistent=False)
+        shift = (layout.share_of_category * scale).float()
+        self.register_buffer("shift", shift, persistent=False)
+
+    def forward(self, X):
+        """Return the encoded columns."""
+        codes = X.index_select(1, self.categorical)
+        missing = torch.isnan(codes)
+        places = torch.where(missing, 0.0, codes).long() + self.offsets
+        chosen = torch.zeros(len(X), len(self.scale), dtype=X.dtype, device=X.device)
+        indicators = chosen.scatter_(1, places, self.scale[places]) - self.shift
+        indicators = indicators.masked_fill_(
+            missing.index_select(1, self.column_of_category), torch.nan
+        )
+        return torch.cat([X.index_select(1, self.numeric), indicators], dim=1)
+
+
 class Autoencoder(nn.Module):
     """An encoder and a decoder, with noise in training and a place for missing cells.
 
-    **Shape** input (n_rows, n_encoded) with NaN for missing cells; latent
+    **Shape** input (n_rows, n_columns) with NaN for missing cells; latent
     (n_rows, n_components); raw output (n_rows, n_encoded).
 
     Parameters
@@ -38,6 +89,8 @@ class Autoencoder(nn.Module):
     indicators : sequence of int, default=None
         Columns that had missing cells in `fit`: the encoder gets one more input for
         each, 1 where the cell is missing.
+    layout : Layout, default=None
+        Where the columns stand, if some are categorical.
 
     Examples
     --------
@@ -48,33 +101,51 @@ class Autoencoder(nn.Module):
     torch.Size([5, 3])
     """
 
-    def __init__(self, network, n_components, noise=None, indicators=None):
+    def __init__(self, network, n_components, noise=None, indicators=None, layout=None):
         super().__init__()
         self.network = network
         self.n_components = n_components
         self.noise = noise
+        self.one_hot = None if layout is None else OneHot(layout)
         self.missing = indicators is not None
         """Whether rows may have missing cells: looking for them takes time."""
-        self.register_buffer(
-            "indicators",
-            None if indicators is None else torch.as_tensor(indicators),
-        )
+        if indicators is not None:
+            indicators = torch.as_tensor(indicators)
+            if layout is not None:
+                indicators = layout.first_places[indicators]
+        self.register_buffer("indicators", indicators)
+        blocks = None if layout is None else layout.blocks
+        self.register_buffer("blocks", blocks, persistent=False)
 
     def forward(self, X):
         """Return the raw reconstruction; X is corrupted first while training."""
+        X = self._one_hot(X)
         if self.training and self.noise is not None:
-            X = self.noise(X)
-        return self.decode(self.encode(X))
+            X = self.noise(X, self.blocks)
+        return self.decode(self._encode(X, self.missing))
 
-    def encode(self, X):
-        """Return the latent codes of scaled rows."""
-        if self.missing:
-            X = self._fill_missing(X)
-        return half(self.network, "encode")(X)
+    def encode(self, X, missing=False):
+        """Return the latent codes of scaled rows.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_rows, n_columns)
+        missing : bool, default=False
+            Whether X has missing cells, if no rows in `fit` had.
+        """
+        return self._encode(self._one_hot(X), missing or self.missing)
 
     def decode(self, Z):
         """Return the raw reconstruction of latent codes."""
         return half(self.network, "decode")(Z)
+
+    def _one_hot(self, X):
+        return X if self.one_hot is None else self.one_hot(X)
+
+    def _encode(self, X, missing):
+        if missing:
+            X = self._fill_missing(X)
+        return half(self.network, "encode")(X)
 
     def _fill_missing(self, X):
         missing = torch.isnan(X)

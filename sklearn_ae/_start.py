@@ -16,11 +16,15 @@ import torch
 from scipy.linalg import eigh, svd
 from sklearn.utils.extmath import randomized_svd, svd_flip
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 # Cells of the sample that the components are computed from: 16 MB as float64.
 SAMPLE_CELLS = 2**21
 # Up to so many columns the covariance matrix is the faster way.
 COVARIANCE_COLUMNS = 200
+# Rows and gains that the logits of categories are tried on.
+LOGIT_ROWS = 2000
+LOGIT_GAINS = 0.0, 1.0, 2.0, 4.0, 8.0, 16.0
 # Units that carry one component: a pair, where one half of it is cut off.
 UNITS = {"relu": 2, "gelu": 2, "silu": 2, "identity": 1}
 # A latent that has collapsed cannot be turned back.
@@ -36,6 +40,10 @@ class PCAStart:
         Scaled rows; missing cells are NaN and count as 0.
     weight : Tensor of shape (n_rows,) or None
     n_components : int
+    layout : Layout, default=None
+        Where the columns stand, if some are categorical.
+    one_hot : OneHot, default=None
+        Encodes the rows of such a table.
 
     Attributes
     ----------
@@ -46,8 +54,10 @@ class PCAStart:
         Root of the mean variance of the components.
     """
 
-    def __init__(self, X, weight, n_components):
+    def __init__(self, X, weight, n_components, layout=None, one_hot=None):
         self.X = X
+        self.layout = layout
+        self.one_hot = one_hot
         rows = self._rows()
         weight = np.ones(len(X)) if weight is None else weight.cpu().numpy()
         self.weight = weight / weight.sum(dtype=np.float64)
@@ -59,8 +69,10 @@ class PCAStart:
         self.scale = float(np.sqrt(variances[found].mean())) if found.any() else 1.0
 
     def _rows(self):
-        """Return the rows in double precision, missing cells as 0."""
-        return torch.nan_to_num(self.X).cpu().double().numpy()
+        """Return the encoded rows in double precision, missing cells as 0."""
+        X = self.X.cpu()
+        X = X if self.one_hot is None else self.one_hot(X)
+        return torch.nan_to_num(X).double().numpy()
 
     @torch.no_grad()
     def set_weights(self, network, activation):
@@ -85,10 +97,39 @@ class PCAStart:
         identity = torch.eye(len(inward), dtype=torch.float64)
         nothing = torch.zeros(len(inward), dtype=torch.float64)
         split = torch.cat([identity, -identity][:units])
-        outward = inward.T * self.scale
+        outward, bias = inward.T * self.scale, mean
+        if self.layout is not None:
+            outward, bias = self._to_logits(inward, outward, mean)
         inward = inward / self.scale
         _carry(encoder, split, (inward, -inward @ mean), (identity, nothing))
-        _carry(decoder, split, (identity, nothing), (outward, mean))
+        _carry(decoder, split, (identity, nothing), (outward, bias))
+
+    def _to_logits(self, inward, outward, mean):
+        """Return the decoder's weights and bias with logits in place of indicators.
+
+        PCA restores the indicator of each category. Its deviation from the share of the
+        category, times a gain, is added to the logarithm of the share; each column gets
+        the gain that has the lowest cross-entropy, 0 where PCA knows nothing of it.
+        """
+        layout, n_numeric = self.layout, len(self.layout.numeric)
+        rows = torch.from_numpy(self._rows())[:LOGIT_ROWS]
+        restored = (rows - mean) @ inward.T @ inward + mean
+        deviations = restored[:, n_numeric:] / self.one_hot.scale
+        prior = torch.log(layout.share_of_category)
+        codes = self.X.cpu()[:LOGIT_ROWS, layout.categorical]
+        sizes = layout.sizes.tolist()
+        gains = [
+            _best_gain(*column)
+            for column in zip(
+                prior.split(sizes), deviations.split(sizes, dim=1), codes.T, strict=True
+            )
+        ]
+        factor = torch.tensor(gains, dtype=torch.float64)[layout.column_of_category]
+        factor = factor / self.one_hot.scale
+        outward, bias = outward.clone(), mean.clone()
+        outward[n_numeric:] *= factor[:, None]
+        bias[n_numeric:] = prior + factor * mean[n_numeric:]
+        return outward, bias
 
     @torch.no_grad()
     def align_latent(self, module):
@@ -124,6 +165,18 @@ class PCAStart:
         first.bias.copy_(first.bias.double() - back @ shift)
         last.weight.copy_(turn @ last.weight.double())
         last.bias.copy_(turn @ last.bias.double() + shift)
+
+
+def _best_gain(prior, deviations, codes):
+    """Return the gain with which deviations from the shares are the best logits."""
+    observed = ~torch.isnan(codes)
+    codes, deviations = codes[observed].long(), deviations[observed]
+    if not len(codes):
+        return 0.0
+    losses = [
+        cross_entropy(prior + gain * deviations, codes).item() for gain in LOGIT_GAINS
+    ]
+    return LOGIT_GAINS[int(np.argmin(losses))]
 
 
 def _leading(X, n_components):

@@ -94,6 +94,8 @@ class Scaler:
     scaling : {"standard", "minmax", "quantile", None}
         Zero mean and unit variance; the range [0, 1]; a normal distribution by rank;
         or as it is.
+    is_categorical : bool ndarray of shape (n_columns,), default=None
+        Columns of codes, which stay as they are. `None`: there are none.
 
     Attributes
     ----------
@@ -107,8 +109,11 @@ class Scaler:
         Type of the values that `decode` returns: float32 if all rows were.
     """
 
-    def __init__(self, scaling):
+    def __init__(self, scaling, is_categorical=None):
         self.scaling = scaling
+        if is_categorical is not None and not is_categorical.any():
+            is_categorical = None
+        self.is_categorical = is_categorical
 
     def fit(self, X, sample_weight=None, names=None):
         """Learn the scale of each column from all rows of X.
@@ -212,6 +217,9 @@ class Scaler:
                 center, scale = self._moments.mean_, self._moments.scale_
             elif self.scaling == "minmax":
                 center, scale = self._least, self._largest - self._least
+            if self.is_categorical is not None:
+                center = np.where(self.is_categorical, 0.0, center)
+                scale = np.where(self.is_categorical, 1.0, scale)
             self._set_rounded(center, scale)
 
     def _set_rounded(self, center, scale):
@@ -262,8 +270,8 @@ class Scaler:
     def _encode_block(self, X, out):
         if self.scaling == "quantile":
             has_missing(X, self.names)
-            X = self._to_unit_span(X.astype(np.float64))
-            out[:] = self._quantiles.transform(X)
+            scaled = self._quantiles.transform(self._to_unit_span(X.astype(np.float64)))
+            out[:] = self._keep_codes(X, scaled)
             return
         if X.dtype == np.float32 and self._fits_float32:
             # The center is a float32 number, so the difference loses nothing. In torch:
@@ -291,9 +299,16 @@ class Scaler:
 
     def _decode_block(self, values):
         if self.scaling == "quantile":
-            values = self._quantiles.inverse_transform(values.astype(np.float64))
-            return (values * self._half_span + self._half_least) * 2
+            X = self._quantiles.inverse_transform(values.astype(np.float64))
+            X = (X * self._half_span + self._half_least) * 2
+            return self._keep_codes(values, X)
         return values * self._scale + self._center
+
+    def _keep_codes(self, codes, values):
+        """Return values of numeric columns beside codes of categorical ones."""
+        if self.is_categorical is None:
+            return values
+        return np.where(self.is_categorical, codes, values)
 
 
 def _sample_rows(X, sample_weight):

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_ae._batches import make_rows
 from sklearn_ae._build import build_net
+from sklearn_ae._categories import Categories, CodedTable
 from sklearn_ae._compat import (
     Interval,
     StrOptions,
@@ -78,15 +79,25 @@ class AutoencoderTransformer(
         Corrupts the input while training, see :mod:`sklearn_ae.noise`; the target, the
         validation loss and everything after `fit` see clean rows.
     loss : {"auto", "mse", "mae", "huber", "bce"} or callable, default="auto"
-        Loss between a cell and its reconstruction, in scaled units: squared error
-        ("auto" and "mse"), absolute error, the Huber loss with delta 1, or binary
+        Loss between a numeric cell and its reconstruction, in scaled units: squared
+        error ("auto" and "mse"), absolute error, the Huber loss with delta 1, or binary
         cross-entropy for values in [0, 1]. A callable takes two tensors of shape
-        (n_rows, n_features), the reconstruction and the target, and returns a loss for
-        each cell or for each row. Each column counts equally.
+        (n_rows, n_numeric), the reconstruction and the target, and returns a loss for
+        each cell or for each row. That of a categorical cell is the cross-entropy,
+        divided by the entropy of its column. Each column counts equally.
     scaling : {"standard", "minmax", "quantile"} or None, default="standard"
-        How columns are scaled inside, and scaled back by `inverse_transform`: to zero
-        mean and unit variance, to the range [0, 1], by rank to a normal distribution,
-        or not at all.
+        How numeric columns are scaled inside, and scaled back by `inverse_transform`:
+        to zero mean and unit variance, to the range [0, 1], by rank to a normal
+        distribution, or not at all.
+    categorical_features : "from_dtype", array-like of bool, int or str, or None, \
+            default="from_dtype"
+        Columns whose cells are categories. "from_dtype" takes the columns of a frame
+        that hold text or booleans or have a categorical dtype, and those columns of an
+        array of objects that hold text or booleans. A mask, indices, or the names of
+        the columns of a frame say it outright. With `None`, all are numbers.
+    max_categories : int, default=100
+        Most categories of a column. Where there are more, the infrequent ones share
+        one, which is restored as the most frequent of them. `None` sets no limit.
     optimizer : {"adamw", "adam", "rmsprop", "sgd"} or type, default="adamw"
         Optimizer, or a class derived from :class:`torch.optim.Optimizer`.
     lr : float, default=2e-3
@@ -159,6 +170,8 @@ class AutoencoderTransformer(
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, if X is a frame whose column names are all strings.
+    is_categorical_ : ndarray of shape (n_features,), dtype=bool
+        Which columns are categorical.
 
     See Also
     --------
@@ -174,9 +187,15 @@ class AutoencoderTransformer(
     that brings the codes closest to the principal components, and the decoder undoes
     it.
 
-    *Missing cells* (`NaN`, `None`) of X are fed as 0, the mean of a standardised
-    column, together with a column that says so, and are left out of the loss. A column
-    that is missing everywhere is reconstructed as `NaN`.
+    *Categorical columns* are stored as codes, and encoded when a batch goes through the
+    network: one indicator for each category, centred, and scaled so that the indicators
+    of a column together have variance 1. The output is restored as the most likely
+    category. A category that was not seen in `fit` is taken for an infrequent one, or,
+    where there are none, for a missing cell.
+
+    *Missing cells* (`NaN`, `None`, `pandas.NA`) of X are fed as 0, the mean of a
+    standardised column, together with a column that says so, and are left out of the
+    loss. A column that is missing everywhere is reconstructed as `NaN`.
 
     *Equal rows.* In tables of up to 10,000 rows and two million cells, equal rows are
     merged into one that weighs more. So a sample weight of 2 is the same as a row that
@@ -205,6 +224,25 @@ class AutoencoderTransformer(
     >>> pipeline = make_pipeline(ae, KMeans(10, random_state=0))
     >>> pipeline.fit_predict(X).shape
     (1797,)
+
+    Columns of numbers and categories, of which some cells are missing:
+
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame(
+    ...     {
+    ...         "age": [14, 2, 9, 7, 4, 11] * 20,
+    ...         "animal": ["cat", "cat", None, "dog", None, "dog"] * 20,
+    ...         "indoors": [True, True, True, False, False, False] * 20,
+    ...     }
+    ... )
+    >>> AutoencoderTransformer(2, random_state=0).fit(rows).reconstruct(rows).head(6)
+       age animal  indoors
+    0   14    cat     True
+    1    2    cat     True
+    2    9    cat     True
+    3    7    dog    False
+    4    4    dog    False
+    5   11    dog    False
     """
 
     _parameter_constraints = {
@@ -221,6 +259,8 @@ class AutoencoderTransformer(
         "noise": [GaussianNoise, MaskingNoise, SwapNoise, None],
         "loss": [StrOptions({"auto", *LOSSES}), callable],
         "scaling": [StrOptions({"standard", "minmax", "quantile"}), None],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+        "max_categories": [Interval(Integral, 2, None, closed="left"), None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left"), None],
@@ -253,6 +293,8 @@ class AutoencoderTransformer(
         noise=None,
         loss="auto",
         scaling="standard",
+        categorical_features="from_dtype",
+        max_categories=100,
         optimizer="adamw",
         lr=2e-3,
         weight_decay=None,
@@ -281,6 +323,8 @@ class AutoencoderTransformer(
         self.noise = noise
         self.loss = loss
         self.scaling = scaling
+        self.categorical_features = categorical_features
+        self.max_categories = max_categories
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
@@ -307,7 +351,8 @@ class AutoencoderTransformer(
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-            Rows, in any units. `NaN` and `None` are missing cells.
+            Rows, in any units, of numbers and categories. `NaN` and `None` are missing
+            cells.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -321,7 +366,8 @@ class AutoencoderTransformer(
         ------
         ValueError
             If X or a parameter cannot be used, or the loss stops being finite. What was
-            fitted before is left as it was.
+            fitted before is left as it was. Dates, identifiers and free text are
+            columns that cannot be used.
 
         Warns
         -----
@@ -339,7 +385,7 @@ class AutoencoderTransformer(
                     scaler = self._fit_scaler(X, sample_weight)
                 rows = make_rows(X, scaler.encode, sample_weight, device)
                 rows, valid = self._split(rows)
-                net, start = build_net(self, scaler, rows, device)
+                net, start = build_net(self, scaler, rows, device, self._layout)
                 if warm:
                     continue_from(net, self.net_)
                 train(net, rows, valid)
@@ -354,9 +400,9 @@ class AutoencoderTransformer(
     def partial_fit(self, X, y=None, sample_weight=None):
         """Train for one epoch on some rows of a stream.
 
-        The first call decides the network, and the columns with missing cells that get
-        an indicator; with ``scaling="quantile"`` also the scale, which the other
-        scalings update with each call. The learning rate is `lr` throughout, and there
+        The first call decides the network, the categories, and the columns with missing
+        cells that get an indicator; with ``scaling="quantile"`` also the scale, which
+        the other scalings update with each call. The learning rate is `lr` throughout, and there
         is no early stopping: schedule and stopping belong to `fit`. Parameters that are
         set after the first call take effect in the next `fit`.
 
@@ -394,7 +440,7 @@ class AutoencoderTransformer(
             with self._seeded(device, 0):
                 scaler = self._fit_scaler(X, sample_weight)
                 rows = make_rows(X, scaler.encode, sample_weight, device)
-                net, _ = build_net(self, scaler, rows, device)
+                net, _ = build_net(self, scaler, rows, device, self._layout)
                 train_one_epoch(net, rows)
             self._keep(net, scaler, container)
         return self
@@ -404,7 +450,31 @@ class AutoencoderTransformer(
         check_params(self)
         container = Container(X)
         X = check_table(self, X, reset=reset)
-        return X, check_weight(sample_weight, X), container
+        sample_weight = check_weight(sample_weight, X)
+        if reset:
+            self._categories = self._fit_categories(X, sample_weight)
+        return self._coded(X), sample_weight, container
+
+    def _fit_categories(self, X, sample_weight):
+        """Return the categories of X, or None if it is one of numbers."""
+        if not self.is_categorical_.any():
+            return None
+        names = getattr(self, "feature_names_in_", None)
+        categories = Categories(self.is_categorical_, self.max_categories, names)
+        return categories.fit(X, sample_weight)
+
+    def _coded(self, X):
+        """Return a validated table as one of numbers."""
+        return X if self._categories is None else CodedTable(X, self._categories)
+
+    @property
+    def _layout(self):
+        return None if self._categories is None else self._categories.layout_
+
+    def _wrap(self, values, like):
+        """Return scaled values in original units, in the form of the table of `fit`."""
+        levels = None if self._categories is None else self._categories.levels_
+        return self._container.wrap(self._scaler.decode(values), like, levels)
 
     def _check_rows(self, X):
         """Return rows to infer from, as `check_table` does."""
@@ -417,9 +487,10 @@ class AutoencoderTransformer(
             and X.shape[0] > 0
             and X.shape[1] == self.n_features_in_
             and not hasattr(self, "feature_names_in_")
+            and self._categories is None
         ):
             return X
-        return check_table(self, X, reset=False)
+        return self._coded(check_table(self, X, reset=False))
 
     def _seeded(self, device, n_epochs):
         """Seed training that goes on after so many epochs."""
@@ -430,7 +501,8 @@ class AutoencoderTransformer(
 
     def _fit_scaler(self, X, sample_weight):
         names = getattr(self, "feature_names_in_", None)
-        scaler = Scaler(self.scaling).fit(X, sample_weight, names)
+        scaler = Scaler(self.scaling, self.is_categorical_)
+        scaler.fit(X, sample_weight, names)
         if not scaler.observed_.any():
             raise ValueError("X has no observed cell: all of them are missing.")
         return scaler
@@ -507,7 +579,8 @@ class AutoencoderTransformer(
         -------
         X_original : {ndarray, dataframe} of shape (n_samples, n_features)
             A frame with the columns and dtypes seen in `fit`, if that was one;
-            otherwise float32 if X was in `fit`, else float64.
+            otherwise an array, of objects if categories are no numbers, else of
+            float32 if X was in `fit`, else of float64.
         """
         check_is_fitted(self)
         Z = check_array(X, dtype=np.float32, input_name="X")
@@ -517,7 +590,7 @@ class AutoencoderTransformer(
                 f"with n_components_={self.n_components_} columns."
             )
         values = infer(self.net_, decode, Z, self.n_features_in_)
-        return self._container.wrap(self._scaler.decode(values), like=X)
+        return self._wrap(values, like=X)
 
     def reconstruct(self, X):
         """Return the reconstruction of rows, in original units.
@@ -538,7 +611,7 @@ class AutoencoderTransformer(
         values = infer(
             self.net_, reconstruct, rows, self.n_features_in_, scaler=self._scaler
         )
-        return self._container.wrap(self._scaler.decode(values), like=X)
+        return self._wrap(values, like=X)
 
     def score_samples(self, X):
         """Return minus the reconstruction loss of each row.
@@ -552,8 +625,10 @@ class AutoencoderTransformer(
         -------
         scores : ndarray of shape (n_samples,), dtype=float32
             Minus the mean loss over the observed cells; with the default loss and
-            scaling in squared standard deviations. The lower, the more abnormal. A row
-            without any observed cell has nothing to get wrong, and scores 0.
+            scaling in squared standard deviations for numeric columns, and in
+            entropies of the column for categorical ones, so that knowing only the
+            mean or the frequencies scores about -1. The lower, the more abnormal. A
+            row without any observed cell has nothing to get wrong, and scores 0.
         """
         X = self._check_rows(X)
         return infer(self.net_, minus_loss, X, scaler=self._scaler)
@@ -623,6 +698,8 @@ class AutoencoderTransformer(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 

@@ -1,14 +1,17 @@
 """Errors about parameters, rows and weights, before any work is done."""
 
 import inspect
+from difflib import get_close_matches
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.utils.validation import validate_data
 from torch import nn
 
+from sklearn_ae._columns import BOOLEAN, CATEGORY, DATE, OTHER, kinds_of_columns
 from sklearn_ae._compat import _check_sample_weight, is_mapped
-from sklearn_ae._frames import as_array_like, non_numeric_columns, numbers
+from sklearn_ae._frames import as_array_like, frame_library, name_columns, numbers
 
 # Parameters that shape the dense network, and nothing else.
 DENSE_PARAMS = (
@@ -99,7 +102,7 @@ def _check_unused(settings):
 
 
 def check_table(estimator, X, *, reset):
-    """Return X as an ndarray, memmap or CSR matrix of numbers.
+    """Return X as an ndarray, memmap or CSR matrix, or as the frame that it is.
 
     Infinite cells are found where blocks of rows are read, not here: a pass over a
     large file takes minutes.
@@ -107,28 +110,132 @@ def check_table(estimator, X, *, reset):
     Parameters
     ----------
     estimator : BaseEstimator
-        Its number and names of columns are set or compared.
+        Its number and names of columns, and which of them are categorical, are set or
+        compared.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
     reset : bool
         Whether to set them.
+
+    Returns
+    -------
+    X : {ndarray, memmap, CSR matrix, dataframe} of shape (n_samples, n_features)
+        Numbers, unless `estimator.is_categorical_` has any.
     """
-    text = non_numeric_columns(X)
-    if text:
-        raise ValueError(
-            f"{type(estimator).__name__} takes columns of numbers. These hold "
-            f"something else: {text}. Encode them first, for example with "
-            "OneHotEncoder in a ColumnTransformer, or drop them."
+    X = as_array_like(X)
+    is_frame = frame_library(X) is not None
+    if not is_frame:
+        X = _check_array(estimator, X, reset=reset)
+    if reset:
+        estimator.is_categorical_ = _find_categorical(estimator, X)
+    if not estimator.is_categorical_.any():
+        X = _check_array(estimator, X, reset=reset) if is_frame else X
+        return numbers(X, getattr(estimator, "feature_names_in_", None))
+    if sparse.issparse(X):
+        raise TypeError(
+            "Sparse data was passed, but categorical columns need a dense table. Use "
+            "'.toarray()' to convert to a dense numpy array."
         )
+    if is_frame:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        if len(X) == 0:
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 "
+                f"is required by {type(estimator).__name__}."
+            )
+    return X
+
+
+def _check_array(estimator, X, reset):
     checked = validate_data(
         estimator,
-        as_array_like(X),
+        X,
         accept_sparse="csr",
         dtype=None,
         ensure_all_finite=False,
         reset=reset,
     )
-    checked = numbers(checked, getattr(estimator, "feature_names_in_", None))
     return X if is_mapped(X) else checked
+
+
+def _find_categorical(estimator, X):
+    """Return a mask of the categorical columns; refuse those that cannot be used."""
+    wanted, kinds = estimator.categorical_features, np.array(kinds_of_columns(X))
+    if isinstance(wanted, str):
+        is_categorical = (kinds == CATEGORY) | (kinds == BOOLEAN)
+    else:
+        is_categorical = _chosen_columns([] if wanted is None else wanted, X)
+    unusable = {
+        "dates or times. Make numbers of them, for example the days since a date": (
+            kinds == DATE
+        ),
+        "text that categorical_features leaves out. Name the columns there": (
+            (kinds == CATEGORY) & ~is_categorical
+        ),
+        "neither numbers nor categories. Make numbers of them": kinds == OTHER,
+    }
+    reasons = [
+        f"Columns {_describe_columns(X, chosen)} hold {reason}, or drop them."
+        for reason, chosen in unusable.items()
+        if chosen.any()
+    ]
+    if reasons:
+        raise ValueError(
+            f"{type(estimator).__name__} takes columns of numbers and of categories. "
+            + " ".join(reasons)
+        )
+    return is_categorical
+
+
+def _describe_columns(X, chosen):
+    """Return the names or positions of some columns, with their dtypes."""
+    if frame_library(X) is None:
+        return name_columns(chosen, None)
+    dtypes = list(X.dtypes)
+    return ", ".join(f"{X.columns[i]!r} ({dtypes[i]})" for i in np.flatnonzero(chosen))
+
+
+def _chosen_columns(wanted, X):
+    """Return a mask of the columns that `categorical_features` names."""
+    wanted, n_columns = np.asarray(wanted), X.shape[1]
+    mask = np.zeros(n_columns, dtype=bool)
+    if wanted.size == 0:
+        return mask
+    if wanted.ndim != 1 or wanted.dtype.kind not in "biuOU":
+        raise ValueError(
+            "categorical_features must be 'from_dtype', None, or an array-like of "
+            f"bool, int or str. Got {wanted.tolist()!r}."
+        )
+    if wanted.dtype.kind == "b":
+        if len(wanted) != n_columns:
+            raise ValueError(
+                "categorical_features as a boolean mask must have one entry for each "
+                f"of the {n_columns} columns of X. Got {len(wanted)}."
+            )
+        return wanted
+    if wanted.dtype.kind in "iu":
+        if wanted.min() < 0 or wanted.max() >= n_columns:
+            raise ValueError(
+                "categorical_features as indices must be in [0, n_features - 1]. Got "
+                f"{wanted.tolist()} with {n_columns} columns."
+            )
+        mask[wanted] = True
+        return mask
+    if frame_library(X) is None:
+        raise ValueError(
+            "categorical_features can only be names where X is a frame. Give "
+            f"indices or a mask. Got {wanted.tolist()!r}."
+        )
+    names = list(X.columns)
+    for name in wanted.tolist():
+        if name not in names:
+            nearest = get_close_matches(str(name), [str(n) for n in names], n=1)
+            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+            raise ValueError(
+                f"categorical_features names the column {name!r}, which X does not "
+                f"have.{hint}"
+            )
+        mask[names.index(name)] = True
+    return mask
 
 
 def check_weight(sample_weight, X):

@@ -33,8 +33,10 @@ class TorchModule(BaseEstimator):
     Notes
     -----
     The module sees scaled columns, missing cells as 0. Its output is taken as it is:
-    with ``loss="bce"`` it has to be in [0, 1]. After `fit`, ``module_.network`` of the
-    autoencoder is the trained instance.
+    with ``loss="bce"`` it has to be in [0, 1]. Of a table with categories it sees the
+    numeric columns first, then a block of indicators for each categorical column, and
+    returns logits in their places; ``n_features`` is the number of all these columns.
+    After `fit`, ``module_.network`` of the autoencoder is the trained instance.
 
     Examples
     --------

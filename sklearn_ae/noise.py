@@ -31,8 +31,9 @@ class Noise(BaseEstimator):
         X : Tensor of shape (n_rows, n_encoded)
             Scaled rows, float32.
         blocks : Tensor of shape (n_encoded,), dtype=int64, or None
-            The user's column that each encoded column belongs to. Columns of one block
-            are one cell and change together. `None`: every column is a cell.
+            The cell that each encoded column belongs to, ascending: the indicators of a
+            categorical column are one cell and change together. `None`: every column
+            is a cell.
 
         Returns
         -------
