@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -64,11 +65,16 @@ class Container:
 
 def _decoded_array(values, levels):
     """Return codes in an ndarray as what they stand for."""
-    if any(_holds_text(cells) for cells in levels.values()):
+    if not all(_are_numbers(cells) for cells in levels.values()):
         values = values.astype(object)
     for column, cells in levels.items():
         values[:, column] = _take(cells, values[:, column].astype(float))
     return values
+
+
+def _are_numbers(cells):
+    """Whether all objects are numbers; text that reads as one is not."""
+    return all(isinstance(cell, (Real, np.bool_)) for cell in cells)
 
 
 def _take(levels, codes):
@@ -81,7 +87,9 @@ def _polars_column(name, column, dtype):
     """Return an array as a polars column."""
     polars = importlib.import_module("polars")
     if column.dtype == object and dtype != polars.Object:
-        return polars.Series(name, np.where(pd.isna(column), None, column), dtype=dtype)
+        # As a list: polars cannot cast an array of objects.
+        cells = np.where(pd.isna(column), None, column).tolist()
+        return polars.Series(name, cells).cast(dtype)
     column = polars.Series(name, column)
     if dtype == polars.Object:
         return column
@@ -105,6 +113,8 @@ def clip_to_dtype(values, dtype):
         # The largest 64-bit integer is no float64, and the next float64 is too large.
         largest = min(2.0**bits - 1, np.nextafter(2.0**bits, 0))
         return np.clip(np.rint(values), -(2.0**bits) * (kind == "int"), largest)
+    if kind == "null":
+        return np.full(len(values), None)
     if kind == "float" and bits:
         largest = np.finfo(f"float{bits}").max
         return np.clip(values, -largest, largest)
@@ -138,6 +148,9 @@ def as_array_like(X):
     if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind == "U":
         # NumPy would make text of the numbers beside text.
         return np.array(X, dtype=object)
+    if isinstance(X, np.ndarray) and X.dtype.kind == "T":
+        # NumPy's strings of any length, which scikit-learn does not know yet.
+        return X.astype(object)
     return X
 
 
@@ -163,9 +176,9 @@ def numbers(X, names=None):
     except (TypeError, ValueError) as error:
         text = name_columns([_holds_text(column) for column in X.T], names)
         raise type(error)(
-            f"X must hold numbers: {error}. It stands in columns {text}. Let their "
-            "cells all be numbers, or all be text, which makes categories of them, or "
-            "drop them."
+            f"X must hold numbers: {str(error).rstrip('.')}. It stands in columns "
+            f"{text}. Let their cells all be numbers, or all be text, which makes "
+            "categories of them, or drop them."
         ) from error
 
 
