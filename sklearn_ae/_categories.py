@@ -1,5 +1,7 @@
 """Categorical columns: which they are, and codes instead of their cells."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from sklearn.preprocessing import OrdinalEncoder
 
@@ -56,38 +58,53 @@ class Categories:
         rows = slice(None) if sample_weight is None else np.flatnonzero(sample_weight)
         weight = None if sample_weight is None else sample_weight[rows]
         for column in np.flatnonzero(self.is_categorical).tolist():
-            levels, places = column_as_levels(X, column, rows)
-            if len(levels):
-                shares[column] = self._fit_column(column, levels, places, weight)
+            with self._naming(column):
+                levels, places = column_as_levels(X, column, rows)
+                if len(levels):
+                    shares[column] = self._fit_column(column, levels, places, weight)
         self.layout_ = Layout(tuple(shares)) if self.levels_ else None
         return self
+
+    @contextmanager
+    def _naming(self, column):
+        """Name the column whose cells cannot be compared."""
+        try:
+            yield
+        except TypeError as error:
+            raise TypeError(
+                f"Column {self.names[column]!r} holds values that cannot be "
+                f"categories, such as text beside numbers, or lists: {error}. Make "
+                "them one type that can be sorted, for example with astype(str)."
+            ) from error
 
     def _fit_column(self, column, levels, places, weight):
         """Learn the categories of a column; return the share of each."""
         observed = places >= 0
         places = places[observed]
         self._check_repetition(column, len(levels), len(places))
+        weights = np.bincount(places, None if weight is None else weight[observed])
+        # Of equally frequent ones the order of the values decides, not that of rows.
+        by_value = np.argsort(levels)
+        levels, weights = levels[by_value], weights[by_value]
+        order = np.argsort(weights, kind="stable")
+        encoder = self._fit_encoder(levels[order])
+        codes = encoder.transform(levels[:, None])[:, 0].astype(int)
+        self.encoders_[column] = encoder
+        self.levels_[column] = np.empty(codes.max() + 1, dtype=object)
+        # The last one written stays: the one with the largest weight.
+        self.levels_[column][codes[order]] = levels[order]
+        return np.bincount(codes, weights) / weights.sum()
+
+    def _fit_encoder(self, levels):
+        """Return an encoder of categories, the most frequent one of which is last."""
         encoder = OrdinalEncoder(
             max_categories=self.max_categories,
             handle_unknown="use_encoded_value",
             unknown_value=-1,
         )
-        try:
-            encoder.fit(levels[places][:, None])
-        except TypeError as error:
-            raise TypeError(
-                f"Column {self.names[column]!r} holds values that cannot be sorted, "
-                "such as text beside numbers. Make them one type, for example with "
-                "astype(str)."
-            ) from error
-        codes = encoder.transform(levels[:, None])[:, 0].astype(int)
-        weights = np.bincount(places, None if weight is None else weight[observed])
-        # The last one written stays: the one with the largest weight.
-        order = np.argsort(weights, kind="stable")
-        self.encoders_[column] = encoder
-        self.levels_[column] = np.empty(codes.max() + 1, dtype=object)
-        self.levels_[column][codes[order]] = levels[order]
-        return np.bincount(codes, weights) / weights.sum()
+        # It counts rows, and knows no weights: so those to be kept come twice.
+        kept = levels[1 - (self.max_categories or 1) :]
+        return encoder.fit(np.concatenate([levels, kept])[:, None])
 
     def _check_repetition(self, column, n_levels, n_observed):
         if n_levels > max(FEW_CATEGORIES, n_observed / 2):
@@ -121,7 +138,8 @@ class Categories:
         return np.column_stack(columns)
 
     def _code_column(self, X, column, rows):
-        levels, places = column_as_levels(X, column, rows)
+        with self._naming(column):
+            levels, places = column_as_levels(X, column, rows)
         codes = np.full(len(levels) + 1, np.nan)
         if column in self.encoders_ and len(levels):
             encoder, n_codes = self.encoders_[column], len(self.levels_[column])
