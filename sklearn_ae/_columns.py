@@ -57,19 +57,25 @@ def kinds_of_columns(X):
         Text and the categorical dtypes of pandas and polars are categories. Objects are
         looked at cell by cell; those that are nothing else may be numbers.
     """
-    if frame_library(X) is None and X.dtype.kind != "O":
+    if frame_library(X) is not None:
+        dtypes = list(X.dtypes)
+    elif X.dtype.kind == "O":
+        dtypes = [X.dtype] * X.shape[1]
+    else:
         return [_KINDS_OF_ARRAYS.get(X.dtype.kind, NUMBER)] * X.shape[1]
-    return [_kind(_cells(X, column)) for column in range(X.shape[1])]
+    return [_kind(X, column, dtype) for column, dtype in enumerate(dtypes)]
 
 
-def _kind(cells):
-    """Return what a pandas or polars series, or an array of objects, holds."""
-    if str(cells.dtype) in ("object", "Object"):
-        inferred = pd.api.types.infer_dtype(_as_array(cells), skipna=True)
+def _kind(X, column, dtype):
+    """Return what a column of a frame or of an array of objects holds."""
+    if str(dtype) in ("object", "Object"):
+        inferred = pd.api.types.infer_dtype(_as_array(_cells(X, column)), skipna=True)
         return _KINDS_OF_OBJECTS.get(inferred, NUMBER)
-    if isinstance(cells, pd.Series):
-        return _kind_in_pandas(cells.dtype)
-    return _kind_in_polars(cells.dtype)
+    return (
+        _kind_in_pandas(dtype)
+        if frame_library(X) == "pandas"
+        else _kind_in_polars(dtype)
+    )
 
 
 def _kind_in_pandas(dtype):
@@ -114,6 +120,11 @@ def _as_array(cells):
     return cells if isinstance(cells, np.ndarray) else cells.to_numpy()
 
 
+def not_numbers(name, dtype):
+    """Return the message for a column that should hold numbers."""
+    return f"Column {name!r} held numbers in fit. Got a column of dtype {dtype}."
+
+
 def column_as_numbers(X, column, rows, name):
     """Return some cells of a column as a float64 ndarray, `NaN` where missing.
 
@@ -136,10 +147,8 @@ def column_as_numbers(X, column, rows, name):
     dtype = str(cells.dtype)
     if frame_library(X) is None:
         return numbers(cells[:, None], [name])[:, 0].astype(np.float64)
-    if _kind(cells) not in (NUMBER, BOOLEAN):
-        raise ValueError(
-            f"Column {name!r} held numbers in fit. Got a column of dtype {dtype}."
-        )
+    if _kind(X, column, cells.dtype) not in (NUMBER, BOOLEAN):
+        raise ValueError(not_numbers(name, dtype))
     if dtype in ("object", "Object"):
         return numbers(_as_array(cells)[:, None], [name])[:, 0].astype(np.float64)
     if isinstance(cells, pd.Series):

@@ -6,10 +6,18 @@ from difflib import get_close_matches
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 from torch import nn
 
-from sklearn_ae._columns import BOOLEAN, CATEGORY, DATE, OTHER, kinds_of_columns
+from sklearn_ae._columns import (
+    BOOLEAN,
+    CATEGORY,
+    DATE,
+    NUMBER,
+    OTHER,
+    kinds_of_columns,
+    not_numbers,
+)
 from sklearn_ae._compat import _check_sample_weight, is_mapped
 from sklearn_ae._frames import as_array_like, frame_library, name_columns, numbers
 
@@ -123,26 +131,34 @@ def check_table(estimator, X, *, reset):
     """
     X = as_array_like(X)
     is_frame = frame_library(X) is not None
-    if not is_frame:
+    if is_frame:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+    else:
         X = _check_array(estimator, X, reset=reset)
     if reset:
         estimator.is_categorical_ = _find_categorical(estimator, X)
     if not estimator.is_categorical_.any():
-        X = _check_array(estimator, X, reset=reset) if is_frame else X
+        if is_frame:
+            X = _check_frame_of_numbers(estimator, X)
         return numbers(X, getattr(estimator, "feature_names_in_", None))
     if sparse.issparse(X):
         raise TypeError(
             "Sparse data was passed, but categorical columns need a dense table. Use "
             "'.toarray()' to convert to a dense numpy array."
         )
-    if is_frame:
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
-        if len(X) == 0:
-            raise ValueError(
-                f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 "
-                f"is required by {type(estimator).__name__}."
-            )
+    if len(X) == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is "
+            f"required by {type(estimator).__name__}."
+        )
     return X
+
+
+def _check_frame_of_numbers(estimator, X):
+    for column, kind in enumerate(kinds_of_columns(X)):
+        if kind not in (NUMBER, BOOLEAN):
+            raise ValueError(not_numbers(X.columns[column], list(X.dtypes)[column]))
+    return check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator)
 
 
 def _check_array(estimator, X, reset):
@@ -168,10 +184,12 @@ def _find_categorical(estimator, X):
         "dates or times. Make numbers of them, for example the days since a date": (
             kinds == DATE
         ),
-        "text that categorical_features leaves out. Name the columns there": (
+        "text or categories that categorical_features leaves out. Name them there": (
             (kinds == CATEGORY) & ~is_categorical
         ),
-        "neither numbers nor categories. Make numbers of them": kinds == OTHER,
+        "neither real numbers nor categories. Make numbers or text of them": (
+            kinds == OTHER
+        ),
     }
     reasons = [
         f"Columns {_describe_columns(X, chosen)} hold {reason}, or drop them."
@@ -190,8 +208,12 @@ def _describe_columns(X, chosen):
     """Return the names or positions of some columns, with their dtypes."""
     if frame_library(X) is None:
         return name_columns(chosen, None)
-    dtypes = list(X.dtypes)
-    return ", ".join(f"{X.columns[i]!r} ({dtypes[i]})" for i in np.flatnonzero(chosen))
+    columns = [
+        f"{name!r} ({dtype})"
+        for name, dtype, here in zip(X.columns, X.dtypes, chosen, strict=True)
+        if here
+    ]
+    return ", ".join(columns)
 
 
 def _chosen_columns(wanted, X):
