@@ -64,8 +64,12 @@ X_ERRORS = {
     "infinity": (with_cell(np.inf), r"contains infinity.* in columns \[2\]\. Replace"),
     "float32 infinity": (with_cell(-np.inf, X_WINE.astype("f")), r"columns \[2\]"),
     "sparse infinity": (sparse.csr_array(with_cell(np.inf)), r"columns \[2\]"),
-    "strings": (X_WINE.astype(str), "must hold numbers. Got an array of dtype '<U"),
-    "dates": (np.zeros((3, 2), "M8[D]"), "numbers. Got an array of dtype 'datetime64"),
+    "measurements as text": (X_WINE.astype(str), "Column 0 holds 126 different values"),
+    "dates": (
+        np.zeros((3, 2), "M8[D]"),
+        r"Columns \[0, 1\] hold dates or times\. Make",
+    ),
+    "bytes": (np.full((3, 2), b"a"), r"Columns \[0, 1\] hold neither real numbers nor"),
     "complex": (X_WINE + 1j, "Complex data not supported"),
     "text objects": (with_cell("red", X_WINE.astype(object)), r"'red'.*columns \[2\]"),
     "text in a list": ([[1, "red"], [2, 3]], "must hold numbers"),
@@ -79,38 +83,52 @@ def test__fit__unusable_array__is_refused(case):
     fails_before_training(make(callbacks=[Counter()]), X, ValueError, message)
 
 
-@pytest.mark.parametrize(
-    ("column", "dtype"),
-    [
-        (pd.Categorical(["a", "b"] * 89), "CategoricalDtype"),
-        (pd.Categorical([1, 2] * 89), "CategoricalDtype"),
-        (pd.Categorical([True, False] * 89), "CategoricalDtype"),
-        (pd.date_range("2020", periods=178), "M8"),
-        (pd.to_timedelta(np.arange(178), unit="s"), "m8"),
-        (pd.period_range("2020", periods=178, freq="D"), "period"),
-        (["text"] * 178, "str|object|String"),
-        (np.full(178, 1j), "complex128"),
-    ],
-)
-def test__fit__frame_column_that_holds_no_numbers__is_named(column, dtype):
-    X = FRAME.assign(colour=column)
-    message = rf"colour': .*({dtype}).*\. Encode them first"
+DATES = pd.date_range("2020", periods=178)
+DATES_ADVICE = "Make numbers of them, for example the days since a date, or drop them"
+OTHER_ADVICE = "Make numbers or text of them, or drop them"
+TEXT_ADVICE = "Drop the column, or make numbers or fewer categories of it"
+UNUSABLE_COLUMNS = {
+    "dates": (DATES, DATES_ADVICE),
+    "dates with time zone": (DATES.tz_localize("UTC"), DATES_ADVICE),
+    "dates of Python": (list(DATES.date), DATES_ADVICE),
+    "dates of Arrow": (pd.array(DATES, dtype="timestamp[ns][pyarrow]"), DATES_ADVICE),
+    "durations": (DATES - DATES[0], DATES_ADVICE),
+    "periods": (DATES.to_period("D"), DATES_ADVICE),
+    "intervals": (pd.interval_range(0, 178), OTHER_ADVICE),
+    "complex": (np.full(178, 1j), OTHER_ADVICE),
+    "bytes": ([b"a"] * 178, OTHER_ADVICE),
+    "lists": ([[1, 2]] * 178, "Let their cells all be numbers, or all be text"),
+    "text and numbers": (["a", 1] * 89, "Let their cells all be numbers, or all be"),
+    "identifiers": ([f"id {i}" for i in range(178)], TEXT_ADVICE),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE_COLUMNS)
+def test__fit__frame_column_that_cannot_be_used__is_named_with_a_way_out(case):
+    cells, advice = UNUSABLE_COLUMNS[case]
+    message = rf"'colour'.*{advice}"
+    X = FRAME.assign(colour=cells)
     fails_before_training(make(callbacks=[Counter()]), X, ValueError, message)
 
 
 @pytest.mark.parametrize(
-    "column",
+    ("column", "advice"),
     [
-        pl.Series(["a"] * 178),
-        pl.Series(["a"] * 178, dtype=pl.Categorical),
-        pl.Series([[1, 2]] * 178),
-        pl.Series(pd.date_range("2020", periods=178).to_numpy()),
+        (pl.Series([[1, 2]] * 178), OTHER_ADVICE),
+        (pl.Series([{"a": 1}] * 178), OTHER_ADVICE),
+        (pl.Series([b"a"] * 178), OTHER_ADVICE),
+        (pl.Series(DATES.to_numpy()), DATES_ADVICE),
+        (pl.Series(DATES.to_numpy()).dt.time(), DATES_ADVICE),
+        (pl.Series([f"id {i}" for i in range(178)]), TEXT_ADVICE),
     ],
-    ids=lambda series: str(series.dtype),
+    ids=lambda value: str(getattr(value, "dtype", "")),
 )
-def test__fit__polars_column_that_holds_no_numbers__is_named(column):
+def test__fit__polars_column_that_cannot_be_used__is_named_with_a_way_out(
+    column, advice
+):
     X = pl.DataFrame(FRAME.to_dict("list")).with_columns(column.alias("colour"))
-    fails_before_training(make(callbacks=[Counter()]), X, ValueError, "'colour'")
+    message = rf"'colour'.*{advice}"
+    fails_before_training(make(callbacks=[Counter()]), X, ValueError, message)
 
 
 def test__fit__infinite_or_text_cell_of_a_frame__names_the_column():
@@ -131,7 +149,11 @@ def test__fit__lazy_frame__says_to_collect_it():
         (lambda X: X[X.columns[::-1]], "must be in the same order"),
         (lambda X: X.rename(columns={"ash": "dust"}), "unseen at fit time:\n- dust"),
         (lambda X: X.drop(columns="ash"), "now missing:\n- ash"),
-        (lambda X: X.assign(ash="red"), "'ash'.* Encode them first"),
+        (lambda X: X.assign(ash="red"), "'ash' held numbers in fit.* dtype (str|obj)"),
+        (lambda X: X.assign(ash="3"), "'ash' held numbers in fit"),
+        (lambda X: X.astype({"ash": "category"}), "'ash' held numbers .* category"),
+        (lambda X: X.assign(ash=DATES), "'ash' held numbers in fit.* dtype datetime64"),
+        (lambda X: X.assign(ash=1j), "'ash' held numbers in fit.* dtype complex128"),
         (lambda X: X.assign(ash=np.inf), r"infinity.*columns \['ash'\]"),
     ],
 )
@@ -323,6 +345,16 @@ PARAMETER_ERRORS = {
         (lambda values: values, "takes 1 positional argument"),
     ],
     "scaling": [("std", "'scaling' .* Got 'std'")],
+    "categorical_features": [
+        ("colour", "'categorical_features' .*'from_dtype'.* Got 'colour'"),
+        ([0, 13], r"in \[0, n_features - 1\]\. Got \[0, 13\] with 13 columns"),
+        ([-1], r"in \[0, n_features - 1\]\. Got \[-1\]"),
+        ([True, False], "one entry for each of the 13 columns of X. Got 2"),
+        ([0.5], r"array-like of bool, int or str\. Got \[0\.5\]"),
+        ([[0]], r"array-like of bool, int or str\. Got \[\[0\]\]"),
+        (["ash"], r"only be names where X is a frame. Give indices or a mask"),
+    ],
+    "max_categories": [(1, "'max_categories' .* Got 1"), (2.5, "Got 2.5")],
     "optimizer": [
         ("adma", "'optimizer' parameter .*'adam.* Got 'adma'"),
         (int, "optimizer must derive from the Optimizer of torch"),
