@@ -12,6 +12,11 @@ from sklearn_ae._layout import Layout
 FEW_CATEGORIES = 20
 
 
+def hardly_repeat(n_levels, n_observed):
+    """Whether so many different values in so many cells are no categories."""
+    return n_levels > max(FEW_CATEGORIES, n_observed / 2)
+
+
 class Categories:
     """The categories of some columns of a table.
 
@@ -107,7 +112,7 @@ class Categories:
         return encoder.fit(np.concatenate([levels, kept])[:, None])
 
     def _check_repetition(self, column, n_levels, n_observed):
-        if n_levels > max(FEW_CATEGORIES, n_observed / 2):
+        if hardly_repeat(n_levels, n_observed):
             raise ValueError(
                 f"Column {self.names[column]!r} holds {n_levels:,} different values in "
                 f"{n_observed:,} observed cells, as identifiers and free text do: "
