@@ -68,6 +68,11 @@ def kinds_of_columns(X):
 
 def _kind(X, column, dtype):
     """Return what a column of a frame or of an array of objects holds."""
+    if isinstance(dtype, np.dtype) and dtype.kind != "O":
+        # The common case; the checks of pandas below take longer.
+        return (
+            BOOLEAN if dtype.kind == "b" else _KINDS_OF_ARRAYS.get(dtype.kind, NUMBER)
+        )
     if str(dtype) in ("object", "Object"):
         inferred = pd.api.types.infer_dtype(_as_array(_cells(X, column)), skipna=True)
         return _KINDS_OF_OBJECTS.get(inferred, NUMBER)
