@@ -14,16 +14,18 @@ from sklearn_ae._compat import import_optional
 from sklearn_ae._demo_comparison import (
     Line,
     StandardizedPCA,
-    column_errors,
-    column_scales,
     compare_latents,
+    guessed_share,
+    scales_of,
+    squared_errors,
+    wrong_shares,
 )
 from sklearn_ae._demo_pictures import (
     draw_column_errors,
     draw_images,
     draw_latent_space,
 )
-from sklearn_ae._demo_tables import UserError, digits, read_table
+from sklearn_ae._demo_tables import UserError, digits, leave_out_unusable, read_table
 from sklearn_ae._transformer import AutoencoderTransformer
 
 DESCRIPTION = """\
@@ -41,7 +43,7 @@ examples:
       1,797 handwritten digits that ship with scikit-learn
 
   python -m sklearn_ae wine.csv
-      the columns of numbers of your own table; cells may be missing
+      your own table of numbers and categories; cells may be missing
 
   python -m sklearn_ae wine.csv --target quality
       also predict the column "quality" from the latents: classes with KMeans and
@@ -51,9 +53,7 @@ examples:
       three numbers a row; pictures and latents go to the folder "pictures"
 """
 
-# More rows than this add ink but no information to a picture of dots, and only time
-# to the training of a plane.
-MAX_PLANE_ROWS = 20_000
+# More rows than this add ink but no information to a picture of dots.
 MAX_DOTS = 4_000
 
 
@@ -143,22 +143,19 @@ def main(argv=None):
 
 def _run(arguments):
     _check_matplotlib()
-    table = _table(arguments)
+    table, train, held_out = _split_table(arguments)
     folder = _folder(arguments.output)
     seed = arguments.seed
-    train, held_out = _split(table, seed)
     _say(_headline(table, train, held_out), *table.notes, "")
 
     n_components = arguments.n_components or table.n_components
-    autoencoder = _fit_autoencoder(n_components, table.X[train], seed)
-    pca = StandardizedPCA(autoencoder.n_components_, seed).fit(table.X[train])
+    autoencoder = _fit_autoencoder(n_components, table.X.iloc[train], seed)
+    pca = StandardizedPCA(autoencoder.n_components_, seed).fit(table.X.iloc[train])
     methods = autoencoder, pca
     latents = [method.transform(table.X) for method in methods]
-    restored = [method.reconstruct(table.X[held_out]) for method in methods]
-    # All rows give the unit: a column may be all but constant on one side of the split.
-    scales = column_scales(table.X)
-    errors = [column_errors(table.X[held_out], X, scales) for X in restored]
-    lines = [Line("reconstruction error", *map(np.nanmean, errors), lower_wins=True)]
+    restored = [method.reconstruct(table.X.iloc[held_out]) for method in methods]
+    errors = _column_errors(table, held_out, restored)
+    lines = _compare_errors(errors)
     if table.target is not None:
         lines += compare_latents(latents, table.target, train, held_out, seed)
 
@@ -184,24 +181,30 @@ def _check_matplotlib():
         raise UserError(str(error)) from error
 
 
-def _table(arguments):
-    """Return the table that the arguments name, checked against them."""
-    if arguments.path is None and arguments.target is not None:
-        raise UserError(
-            "--target names a column of your own table: give its PATH as well."
-        )
-    table = (
-        digits()
-        if arguments.path is None
-        else read_table(arguments.path, arguments.target)
+def _split_table(arguments):
+    """Return the table that the arguments name, rows to train on and rows held out."""
+    if arguments.path is None:
+        if arguments.target is not None:
+            raise UserError(
+                "--target names a column of your own table: give its PATH as well."
+            )
+        table = digits()
+    else:
+        table = read_table(arguments.path, arguments.target)
+    rows = np.arange(len(table.X))
+    strata = None if table.target is None else table.target.strata
+    train, held_out = train_test_split(
+        rows, test_size=0.25, stratify=strata, random_state=arguments.seed
     )
-    n_columns = len(table.columns)
+    if arguments.path is not None:
+        table = leave_out_unusable(table, train)
+    n_columns = table.X.shape[1]
     if arguments.n_components is not None and arguments.n_components > n_columns:
         raise UserError(
             f"--n-components {arguments.n_components} is more than the {n_columns} "
-            "columns of numbers in the table."
+            "columns that can be learnt from."
         )
-    return table
+    return table, train, held_out
 
 
 def _folder(path):
@@ -212,22 +215,23 @@ def _folder(path):
     return path
 
 
-def _split(table, seed):
-    """Return the rows to train on and those held out, a quarter of them."""
-    rows = np.arange(len(table.X))
-    strata = None if table.target is None else table.target.strata
-    return train_test_split(rows, test_size=0.25, stratify=strata, random_state=seed)
-
-
 def _headline(table, train, held_out):
+    kinds = {"numbers": len(table.numbers), "categories": len(table.categories)}
+    columns = " and ".join(
+        f"{_count(n, 'column')} of {kind}" for kind, n in kinds.items() if n
+    )
     sizes = (
-        f"{table.name}: {len(table.columns)} columns of numbers, {len(train):,} rows "
-        f"to train on, {len(held_out):,} rows held out."
+        f"{table.name}: {columns}, {len(train):,} rows to train on, "
+        f"{len(held_out):,} rows held out."
     )
     if table.target is None:
         return sizes
     kind = f"{len(table.target.classes)} classes" if table.target.classes else "numbers"
     return f"{sizes} Target: {table.target.name} ({kind})."
+
+
+def _count(n, noun):
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _fit_autoencoder(n_components, X, seed):
@@ -243,31 +247,71 @@ def _fit_autoencoder(n_components, X, seed):
         raise UserError(" ".join(str(error).split())) from error
 
 
+def _column_errors(table, held_out, restored):
+    """Return the errors of both methods in each column, numbers and categories apart.
+
+    Returns
+    -------
+    errors : dict of "numbers" or "categories" to pair of Series
+        Without a kind of column of which no held-out cell can be measured.
+
+    Raises
+    ------
+    UserError
+        If there is no such cell at all.
+    """
+    X, numbers, categories = table.X.iloc[held_out], table.numbers, table.categories
+    # All rows give the unit: a column may be all but constant on one side of the split.
+    scales = scales_of(table.X[numbers])
+    errors = {
+        "numbers": [squared_errors(X[numbers], R[numbers], scales) for R in restored],
+        "categories": [wrong_shares(X[categories], R[categories]) for R in restored],
+    }
+    measured = {kind: pair for kind, pair in errors.items() if pair[0].notna().any()}
+    if not measured:
+        raise UserError(
+            "All cells of the held-out rows are missing: there is nothing to compare "
+            "on. Fill in more cells, or hold out other rows with another --seed."
+        )
+    return measured
+
+
+def _compare_errors(errors):
+    """Return a line for the numbers and one for the categories, where there are any."""
+    of_numbers = " of numbers" if "categories" in errors else ""
+    measures = {
+        "numbers": f"reconstruction error{of_numbers}",
+        "categories": "wrong categories",
+    }
+    return [
+        Line(measures[kind], *(error.mean() for error in pair), lower_wins=True)
+        for kind, pair in errors.items()
+    ]
+
+
 def _draw_reconstructions(folder, table, held_out, restored, errors):
     """Draw a picture of what was restored; return its name and content."""
     path = folder / "reconstructions.png"
     if not table.image_shape:
-        draw_column_errors(path, table.columns, errors)
+        draw_column_errors(path, errors)
         return {path.name: "error of each column, autoencoder and PCA"}
     _, one_of_each = np.unique(table.target.values[held_out], return_index=True)
-    draw_images(
-        path,
-        table.X[held_out[one_of_each]],
-        [X[one_of_each] for X in restored],
-        table.image_shape,
+    originals, *reconstructions = (
+        X.iloc[one_of_each].to_numpy() for X in (table.X.iloc[held_out], *restored)
     )
+    draw_images(path, originals, reconstructions, table.image_shape)
     return {path.name: "held-out images above what both methods make of them"}
 
 
 def _draw_plane(folder, table, train, held_out, autoencoder, seed):
     """Draw held-out rows in two dimensions; return the picture's name and content."""
     path = folder / "latent_space.png"
-    train, held_out = train[:MAX_PLANE_ROWS], held_out[:MAX_DOTS]
+    held_out = held_out[:MAX_DOTS]
     if autoencoder.n_components_ != 2:
         _say("", "Once more with two numbers a row, for the picture:")
-        autoencoder = _fit_autoencoder(2, table.X[train], seed)
-    methods = autoencoder, StandardizedPCA(2, seed).fit(table.X[train])
-    planes = [method.transform(table.X[held_out]) for method in methods]
+        autoencoder = _fit_autoencoder(2, table.X.iloc[train], seed)
+    methods = autoencoder, StandardizedPCA(2, seed).fit(table.X.iloc[train])
+    planes = [method.transform(table.X.iloc[held_out]) for method in methods]
     draw_latent_space(path, planes, table.target, held_out)
     return {path.name: "held-out rows in two dimensions, autoencoder and PCA"}
 
@@ -281,7 +325,7 @@ def _write_latents(folder, autoencoder, latents):
 
 def _report(table, n_components, lines, held_out):
     """Return the printed table and what has to be known to read it."""
-    title = f"held-out rows as {n_components} numbers each"
+    title = f"held-out rows as {_count(n_components, 'number')} each"
     report = [f"{title:<44}{'autoencoder':>11}{'PCA':>9}   better"]
     for line in lines:
         label = f"{line.measure} ({'lower' if line.lower_wins else 'higher'} wins)"
@@ -295,8 +339,18 @@ def _report(table, n_components, lines, held_out):
     report += [
         "",
         f"Where the autoencoder does not win: {', '.join(lost) or 'nowhere here'}.",
-        "Errors are squared, in standard deviations. Column means alone give about 1.",
     ]
+    if len(table.numbers):
+        report.append(
+            "Errors are squared, in standard deviations. "
+            "Column means alone give about 1."
+        )
+    if len(table.categories):
+        guessed = guessed_share(table.X[table.categories])
+        report.append(
+            "Wrong categories are a share of the cells. "
+            f"Always the most frequent one gives about {guessed:.2g}."
+        )
     if table.target is not None and table.target.classes:
         n_known = table.target.known[held_out].sum()
         report.append(

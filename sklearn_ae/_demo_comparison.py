@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -11,6 +12,9 @@ from sklearn.metrics import normalized_mutual_info_score as mutual_information
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from sklearn_ae._categories import Categories
+from sklearn_ae._transformer import AutoencoderTransformer
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,11 @@ class Line:
 
 
 class StandardizedPCA:
-    """PCA of standardised columns, with the autoencoder's methods.
+    """PCA of standardised numbers and categories, with the autoencoder's methods.
 
-    A missing cell counts as its column's mean.
+    It gets what the autoencoder's network gets: each category is an indicator, those
+    of one column have variance 1 together, as a number has, and a missing cell counts
+    as its column's mean. A category is restored as the one with the largest indicator.
     """
 
     def __init__(self, n_components, random_state):
@@ -48,49 +54,97 @@ class StandardizedPCA:
         self.random_state = random_state
 
     def fit(self, X):
-        self.scaler = StandardScaler()
+        is_categorical = (X.dtypes != "float64").to_numpy()
+        limit = AutoencoderTransformer().max_categories
+        self.categories = Categories(is_categorical, limit).fit(X)
+        levels = self.categories.levels_
+        self.widths = [
+            len(levels[column]) if column in levels else 1
+            for column in range(X.shape[1])
+        ]
+        encoded = self._encode(X)
+        self.scaler = StandardScaler().fit(encoded)
+        blocks = np.repeat(np.arange(X.shape[1]), self.widths)
+        variances = np.bincount(blocks, self.scaler.scale_**2)
+        self.scaler.scale_ = np.sqrt(variances)[blocks]
         # With fewer rows than components, the rows are restored as they are.
-        n_components = min(self.n_components, *X.shape)
+        n_components = min(self.n_components, *encoded.shape)
         self.pca = PCA(n_components, random_state=self.random_state)
-        self.pca.fit(np.nan_to_num(self.scaler.fit_transform(X)))
+        self.pca.fit(np.nan_to_num(self.scaler.transform(encoded)))
         return self
 
+    def _encode(self, X):
+        """Return the numbers and the indicators of X, NaN where a cell is missing."""
+        blocks = []
+        for column, cells in enumerate(self.categories.code(X, slice(None)).T):
+            block = cells[:, None]
+            if column in self.categories.levels_:
+                indicators = block == np.arange(self.widths[column])
+                block = np.where(np.isnan(block), np.nan, indicators)
+            blocks.append(block)
+        return np.hstack(blocks)
+
     def transform(self, X):
-        return self.pca.transform(np.nan_to_num(self.scaler.transform(X)))
+        return self.pca.transform(np.nan_to_num(self.scaler.transform(self._encode(X))))
 
     def reconstruct(self, X):
-        return self.scaler.inverse_transform(
+        encoded = self.scaler.inverse_transform(
             self.pca.inverse_transform(self.transform(X))
         )
+        blocks = np.split(encoded, np.cumsum(self.widths)[:-1], axis=1)
+        levels = self.categories.levels_
+        restored = [
+            levels[column][block.argmax(axis=1)] if column in levels else block[:, 0]
+            for column, block in enumerate(blocks)
+        ]
+        return pd.DataFrame(dict(zip(X, restored, strict=True)), index=X.index)
 
 
-def column_scales(X):
+def scales_of(numbers):
     """Return the standard deviation of each column, NaN where nothing varies."""
-    varies = np.nanmax(X, axis=0) > np.nanmin(X, axis=0)
-    return np.where(varies, np.nanstd(X, axis=0), np.nan)
+    return numbers.std(ddof=0).where(numbers.max() > numbers.min())
 
 
-def column_errors(X, reconstructed, scales):
+def squared_errors(numbers, restored, scales):
     """Return the mean squared error of each column over its observed cells.
 
     Parameters
     ----------
-    X, reconstructed : ndarray of shape (n_samples, n_features)
+    numbers, restored : DataFrame of shape (n_rows, n_columns)
         Held-out rows, with NaN for a missing cell, and what a method makes of them.
-    scales : ndarray of shape (n_features,)
+    scales : Series of shape (n_columns,)
         Unit of each column; NaN leaves a column out.
 
     Returns
     -------
-    errors : ndarray of shape (n_features,)
+    errors : Series of shape (n_columns,)
         NaN for a column that was left out or has no observed cell.
     """
-    squares = ((X - reconstructed) / scales) ** 2
-    n_observed = np.isfinite(squares).sum(axis=0)
-    total = np.nansum(squares, axis=0)
-    return np.divide(
-        total, n_observed, out=np.full(len(total), np.nan), where=n_observed > 0
-    )
+    return (((numbers - restored) / scales) ** 2).mean()
+
+
+def wrong_shares(categories, restored):
+    """Return the share of each column's observed cells that are restored wrongly.
+
+    Parameters
+    ----------
+    categories, restored : DataFrame of shape (n_rows, n_columns)
+        As in `squared_errors`.
+
+    Returns
+    -------
+    shares : Series of shape (n_columns,)
+    """
+    wrong = categories.astype(object).ne(restored.astype(object)).astype(float)
+    return wrong.where(categories.notna()).mean()
+
+
+def guessed_share(categories):
+    """Return the mean share of wrong cells if each is the most frequent category."""
+    right = [
+        cells.value_counts(normalize=True).max() for _, cells in categories.items()
+    ]
+    return 1 - np.nanmean(right)
 
 
 def compare_latents(latents, target, train, held_out, seed):

@@ -5,12 +5,17 @@ user's backend nor open figures are touched.
 """
 
 import numpy as np
+import pandas as pd
 
 from sklearn_ae._compat import import_optional
 
 METHODS = ("autoencoder", "PCA")
 METHOD_COLOURS = ("#4477aa", "#ddaa33")
 MAX_BARS = 25
+ERROR_LABELS = {
+    "numbers": "Numbers: mean squared error\nin squared standard deviations",
+    "categories": "Categories: share of cells\nrestored wrongly",
+}
 GREY = "#c0c0c0"
 CLASS_COLOURS = (
     "#4477aa",
@@ -59,39 +64,51 @@ def draw_images(path, originals, reconstructions, shape):
     figure.savefig(path)
 
 
-def draw_column_errors(path, columns, errors):
-    """Draw the reconstruction error of each column as a pair of bars.
+def draw_column_errors(path, errors):
+    """Draw the error of each column as a pair of bars, numbers beside categories.
 
     Parameters
     ----------
     path : Path
         PNG file to write.
-    columns : sequence of str
-    errors : pair of ndarray of shape (n_columns,)
-        Of the autoencoder and of PCA. Columns with NaN are left out.
+    errors : dict of "numbers" or "categories" to pair of Series
+        Errors of the autoencoder and of PCA by column. Columns with NaN are left out.
     """
-    measured = np.flatnonzero(np.isfinite(errors[0]))
-    worst_first = measured[np.argsort(-errors[1][measured])][:MAX_BARS]
-    positions = np.arange(len(worst_first))
-    figure = _figure(6.4, 1.2 + 0.3 * len(worst_first))
-    axis = figure.subplots()
-    for method, colour, error, shift in zip(
-        METHODS, METHOD_COLOURS, errors, (-0.2, 0.2), strict=True
-    ):
-        axis.barh(
-            positions + shift, error[worst_first], 0.38, color=colour, label=method
-        )
-    axis.set_yticks(positions, [_shortened(columns[i]) for i in worst_first])
-    axis.margins(y=0.02)
-    axis.invert_yaxis()
-    axis.set_xlabel(
-        "mean squared error on held-out rows, in squared standard deviations"
-    )
-    if len(worst_first) < len(measured):
-        axis.set_title(f"The {MAX_BARS} columns that PCA restores worst", fontsize=11)
-    axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, loc="outside upper center", ncols=2)
+    panels = {
+        kind: pd.DataFrame(dict(zip(METHODS, pair, strict=True)))
+        .dropna()
+        .sort_values("PCA", ascending=False, kind="stable")
+        for kind, pair in errors.items()
+    }
+    n_bars = min(MAX_BARS, max(map(len, panels.values())))
+    figure = _figure(5.6 * len(panels), 1.5 + 0.28 * n_bars)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (kind, panel) in zip(axes, panels.items(), strict=True):
+        _draw_bars(axis, panel, n_bars)
+        axis.set_xlabel(ERROR_LABELS[kind], labelpad=8)
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, frameon=False, loc="outside upper center", ncols=2)
     figure.savefig(path)
+
+
+def _draw_bars(axis, panel, n_bars):
+    """Draw the errors of the columns that PCA restores worst, in room for n_bars."""
+    worst = panel[:MAX_BARS]
+    positions = np.arange(len(worst))
+    for method, colour, shift in zip(METHODS, METHOD_COLOURS, (-0.2, 0.2), strict=True):
+        axis.barh(positions + shift, worst[method], 0.38, color=colour, label=method)
+    axis.set_yticks(positions, [_shortened(name) for name in worst.index])
+    # Bars are as thick beside more of them; the axis is above, where they start.
+    axis.set_ylim(n_bars - 0.5, -0.5)
+    axis.set_xlim(left=0)
+    axis.xaxis.set_ticks_position("top")
+    axis.locator_params(axis="x", nbins=6)
+    axis.xaxis.set_label_position("top")
+    axis.spines["left"].set_bounds(len(worst) - 0.5, -0.5)
+    axis.spines[["bottom", "right"]].set_visible(False)
+    if len(worst) < len(panel):
+        note = f"the {len(worst)} of {len(panel)} columns that PCA restores worst"
+        axis.text(0, len(worst) - 0.3, note, va="top", fontsize=9, color="0.4")
 
 
 def draw_latent_space(path, planes, target, rows):

@@ -1,12 +1,15 @@
 """The tables that the command line works on: the digits, or a file of the user's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
+
+from sklearn_ae._categories import hardly_repeat
+from sklearn_ae._columns import DATE, NUMBER, OTHER, kinds_of_columns
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 MIN_ROWS = 10
@@ -46,32 +49,44 @@ class Target:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of numbers, with NaN for a missing cell, and what is known about them."""
+    """Rows and what is known about them.
+
+    Columns of float64 in `X` hold numbers, all others categories; `NaN` and `None` are
+    missing cells.
+    """
 
     name: str
-    X: np.ndarray
-    columns: tuple
+    X: pd.DataFrame
     target: Target | None = None
     notes: tuple = ()
     image_shape: tuple = ()
     n_components: int | None = None
 
+    @property
+    def numbers(self):
+        """Names of the columns of numbers."""
+        return self.X.columns[self.X.dtypes == "float64"]
+
+    @property
+    def categories(self):
+        """Names of the columns of categories."""
+        return self.X.columns[self.X.dtypes != "float64"]
+
 
 def digits():
     """Return the 1,797 handwritten digits that scikit-learn ships."""
-    data = load_digits()
+    data = load_digits(as_frame=True)
     return Table(
         name="The handwritten digits of scikit-learn",
         X=data.data,
-        columns=tuple(data.feature_names),
-        target=Target("digit", data.target, tuple("0123456789")),
+        target=Target("digit", data.target.to_numpy(), tuple("0123456789")),
         image_shape=(8, 8),
         n_components=10,
     )
 
 
 def read_table(path, target=None):
-    """Return the numeric columns of a file, and its target column.
+    """Return a file, and its target column apart from the others.
 
     Parameters
     ----------
@@ -87,7 +102,8 @@ def read_table(path, target=None):
     Raises
     ------
     UserError
-        If the file cannot be read, or holds too little to compare two methods on.
+        If the file cannot be read, has too few rows to compare two methods on, or no
+        such target.
     """
     frame = _read_frame(Path(path))
     if len(frame) < MIN_ROWS:
@@ -99,13 +115,15 @@ def read_table(path, target=None):
     if frame.columns.has_duplicates:
         repeated = frame.columns[frame.columns.duplicated()].unique()
         raise UserError(f"Column names that repeat in {path}: {_listed(repeated)}.")
-    # A column of True, False and empty cells is read as Python objects.
-    objects = [c for c in frame if pd.api.types.is_object_dtype(frame[c])]
-    frame[objects] = frame[objects].convert_dtypes()
-    wanted = None if target is None else _target(_column(frame, target, path))
-    inputs = frame.drop(columns=[] if target is None else target)
-    numeric, notes = _numeric_columns(inputs, path)
-    return Table(Path(path).name, _matrix(numeric), tuple(numeric), wanted, notes)
+    if len(frame.columns) == 1 and any(c in frame.columns[0] for c in ";\t|"):
+        raise UserError(
+            f"{path} reads as one column, {frame.columns[0]!r}. "
+            "Cells have to be separated by commas."
+        )
+    if target is None:
+        return Table(Path(path).name, frame)
+    wanted = _target(_column(frame, target, path))
+    return Table(Path(path).name, frame.drop(columns=target), wanted)
 
 
 def _read_frame(path):
@@ -152,45 +170,62 @@ def _listed(names, limit=10):
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
-def _numeric_columns(frame, path):
-    """Return the columns to train on, and a line on each kind that is left out."""
-    numeric = [
-        name
-        for name, dtype in frame.dtypes.items()
-        if pd.api.types.is_numeric_dtype(dtype)
-        and not pd.api.types.is_complex_dtype(dtype)
+def leave_out_unusable(table, rows):
+    """Return a table without the columns that nothing can be learnt from.
+
+    Parameters
+    ----------
+    table : Table
+    rows : ndarray of int
+        Rows to learn from.
+
+    Returns
+    -------
+    table : Table
+        All numbers are float64, and the notes say what was left out and why.
+
+    Raises
+    ------
+    UserError
+        If fewer than two columns are left, or some hold infinite values.
+    """
+    seen = table.X.iloc[rows]
+    kinds = dict(zip(seen, kinds_of_columns(seen), strict=True))
+    faults = {name: _fault(seen[name], kind) for name, kind in kinds.items()}
+    notes = [
+        f"Left out, as {fault}: {_listed([n for n in faults if faults[n] == fault])}."
+        for fault in dict.fromkeys(filter(None, faults.values()))
     ]
-    other = [name for name in frame if name not in numeric]
-    constant = [name for name in numeric if frame[name].nunique() < 2]
-    used = [name for name in numeric if name not in constant]
-    if len(frame.columns) == 1 and any(c in frame.columns[0] for c in ";\t|"):
-        raise UserError(
-            f"{path} reads as one column, {frame.columns[0]!r}. "
-            "Cells have to be separated by commas."
-        )
+    used = [name for name, fault in faults.items() if fault is None]
     if len(used) < 2:
         raise UserError(
-            f"At least 2 columns of different numbers are needed. {path} has "
-            f"{len(used)}; its columns of text or dates: {_listed(other) or 'none'}."
+            f"At least 2 columns of numbers or categories are needed. {table.name} "
+            f"has {len(used)}. {' '.join(notes)}".rstrip()
         )
-    notes = []
-    if other:
-        notes.append(
-            f"Left out, as text and dates come with a later version: {_listed(other)}."
-        )
-    if constant:
-        notes.append(f"Left out, as they hold one value or none: {_listed(constant)}.")
-    return frame[used], tuple(notes)
-
-
-def _matrix(frame):
-    X = frame.to_numpy(dtype=float, na_value=np.nan)
-    infinite = frame.columns[np.isinf(X).any(axis=0)]
-    if len(infinite):
+    numbers = [name for name in used if kinds[name] == NUMBER]
+    X = table.X[used].astype(dict.fromkeys(numbers, "float64"))
+    infinite = [name for name in numbers if np.isinf(X[name]).any()]
+    if infinite:
         raise UserError(
             f"Infinite values in: {_listed(infinite)}. Leave these cells empty instead."
         )
-    return X
+    return replace(table, X=X, notes=tuple(notes))
+
+
+def _fault(cells, kind):
+    """Return why nothing can be learnt from a column, None if something can."""
+    if kind == DATE:
+        return "they hold dates or times"
+    # Objects that are neither text nor truth values may be anything, such as lists.
+    may_be_lists = kind == NUMBER and pd.api.types.is_object_dtype(cells)
+    if kind == OTHER or (may_be_lists and cells.notna().any()):
+        return "they hold neither numbers nor categories"
+    n_levels = cells.nunique()
+    if n_levels < 2:
+        return "they hold one value or none in the rows to train on"
+    if kind != NUMBER and hardly_repeat(n_levels, cells.count()):
+        return "their values hardly ever repeat, like identifiers or free text"
+    return None
 
 
 def _target(column):

@@ -13,10 +13,12 @@ from sklearn_ae._demo import main
 from sklearn_ae._demo_comparison import (
     Line,
     StandardizedPCA,
-    column_errors,
-    column_scales,
     matched_accuracy,
+    scales_of,
+    squared_errors,
+    wrong_shares,
 )
+from sklearn_ae._demo_tables import Table, leave_out_unusable
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -25,13 +27,15 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 def wine():
     """178 rows with every kind of column that a user's table may hold."""
     frame, cultivar = load_wine(return_X_y=True, as_frame=True)
-    frame = frame.iloc[:, :6].copy()
+    frame = frame.iloc[:, [0, 1, 2, 3, 4, 10]].copy()
     frame.loc[::7, "ash"] = np.nan
     frame["organic"] = (frame["alcohol"] > 13).astype(object)
     frame.loc[::5, "organic"] = None
     frame["constant"] = 1.5
     frame["empty"] = np.nan
     frame["grower"] = [f"grower {i % 100}" for i in range(len(frame))]
+    frame["cork"] = np.where(frame["hue"] > 1, "natural", "synthetic")
+    frame.loc[::9, "cork"] = None
     frame["cultivar"] = cultivar.map({0: "Barolo", 1: "Grignolino", 2: "Barbera"})
     return frame
 
@@ -102,12 +106,66 @@ def test__own_table__without_target__compares_reconstructions_only(run, wine, tm
     assert (tmp_path / "output" / "latent_space.png").exists()
 
 
-def test__own_table__text_and_empty_columns__are_named(run, wine, tmp_path):
+def test__own_table__numbers_and_categories__have_a_line_each(run, wine, tmp_path):
+    wine.to_csv(tmp_path / "wine.csv", index=False)
+    code, out, _ = run(tmp_path / "wine.csv")
+    assert code == 0
+    # The truth values, the corks and the cultivars.
+    assert "6 columns of numbers and 3 columns of categories" in out
+    assert "reconstruction error of numbers (lower wins)" in out
+    assert "wrong categories (lower wins)" in out
+
+
+def test__own_table__unusable_columns__are_named_with_the_reason(run, wine, tmp_path):
     wine.to_csv(tmp_path / "wine.csv", index=False)
     _, out, _ = run(tmp_path / "wine.csv")
-    assert "text and dates come with a later version: grower, cultivar." in out
-    assert "as they hold one value or none: constant, empty." in out
-    assert "7 columns of numbers" in out  # six, and the truth values
+    assert "as their values hardly ever repeat, like identifiers or free" in out
+    assert "free text: grower." in out
+    assert "one value or none in the rows to train on: constant, empty." in out
+
+
+def test__own_table__dates_and_lists__are_left_out(run, wine, tmp_path):
+    wine["bottled"] = pd.Timestamp("2020-01-01")
+    wine["grapes"] = [["white", "red"]] * len(wine)
+    wine.to_parquet(tmp_path / "wine.parquet")
+    code, out, err = run(tmp_path / "wine.parquet")
+    assert code == 0, err
+    assert "as they hold dates or times: bottled." in out
+    assert "as they hold neither numbers nor categories: grapes." in out
+
+
+@pytest.mark.parametrize(
+    "columns", [["alcohol", "cork"], ["cork", "cultivar"], ["organic", "cork"]]
+)
+def test__own_table__one_number_or_none__is_compared(run, wine, tmp_path, columns):
+    wine[columns].to_csv(tmp_path / "wine.csv", index=False)
+    code, out, err = run(tmp_path / "wine.csv")
+    assert code == 0, err
+    assert "wrong categories" in out
+    assert ("reconstruction error" in out) == ("alcohol" in columns)
+
+
+def test__own_table__no_observed_cell_held_out__one_line_and_exit_code_2(run, tmp_path):
+    rows = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", "z"]}).reindex(range(90))
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    code, _, err = run(tmp_path / "rows.csv", "--seed", 3)
+    assert code == 2
+    assert "All cells of the held-out rows are missing" in err.splitlines()[-1]
+
+
+def test__leave_out_unusable__column_constant_in_rows_to_learn_from__is_left_out():
+    """A network that never saw it vary would make anything of another value."""
+    X = pd.DataFrame({"a": range(20), "b": range(20), "c": [0] * 19 + [2209]})
+    assert list(leave_out_unusable(Table("t", X), np.arange(20)).X) == ["a", "b", "c"]
+    assert list(leave_out_unusable(Table("t", X), np.arange(19)).X) == ["a", "b"]
+
+
+def test__leave_out_unusable__pairs_split_in_two__follows_the_rows_to_learn_from():
+    """The autoencoder would refuse values that repeat only beyond these rows."""
+    X = pd.DataFrame({"a": range(100), "b": range(100), "c": [*range(50)] * 2})
+    X["c"] = X["c"].map("pair {}".format)
+    assert "c" in leave_out_unusable(Table("t", X), np.arange(100)).X
+    assert "c" not in leave_out_unusable(Table("t", X), np.arange(75)).X
 
 
 def test__own_table__number_as_target__is_predicted_by_ridge(run, wine, tmp_path):
@@ -156,9 +214,8 @@ def _write(path, content):
         ("empty.csv.gz", gzip.compress(b""), "is empty"),
         ("header.csv", b"a,b\n", "has 0 rows"),
         ("short.csv", b"a,b\n" + 9 * b"1,2\n", "has 9 rows"),
-        ("text.csv", b"a,b\n" + 20 * b"x,y\n", "has 0;"),
-        ("constant.csv", b"a,b\n" + 20 * b"1,2\n", "has 0;"),
-        ("single.csv", b"a,b\n" + 10 * b"1,y\n2,z\n", "has 1;"),
+        ("constant.csv", b"a,b\n" + 20 * b"x,2\n", "has 0. Left out, as they hold"),
+        ("single.csv", b"a,b\n" + 10 * b"1,y\n2,y\n", "has 1. Left out, as they hold"),
         ("infinite.csv", b"a,b\n" + 10 * b"1,inf\n2,1\n", "Infinite values in: b"),
         ("semicolons.csv", b"a;b\n" + 20 * b"1;2\n", "separated by commas"),
         ("binary.csv", bytes(range(256)), "Cannot read"),
@@ -292,22 +349,56 @@ def test__matched_accuracy__renamed_clusters__is_one():
     assert matched_accuracy([0, 0, 1, 1], [0, 0, 0, 0]) == 0.5
 
 
-def test__column_errors__missing_cells_and_constant_columns__do_not_count():
-    scales = column_scales(np.array([[-1.0, 7.0], [1.0, 7.0], [np.nan, 7.0]]))
-    X = np.array([[np.nan, 7.0], [3.0, 7.0]])
-    errors = column_errors(X, np.zeros((2, 2)), scales)
+def test__squared_errors__missing_cells_and_constant_columns__do_not_count():
+    rows = pd.DataFrame({"a": [-1.0, 1.0, np.nan], "b": 7.0})
+    X = pd.DataFrame({"a": [np.nan, 3.0], "b": 7.0})
+    errors = squared_errors(X, 0 * X.fillna(0), scales_of(rows))
     np.testing.assert_array_equal(errors, [9.0, np.nan])
 
 
-def test__column_errors__column_means__have_error_one():
-    X = np.random.default_rng(0).normal(3, 5, size=(50, 4))
-    means = np.broadcast_to(X.mean(axis=0), X.shape)
-    np.testing.assert_allclose(column_errors(X, means, column_scales(X)), 1)
+def test__squared_errors__column_means__have_error_one():
+    X = pd.DataFrame(np.random.default_rng(0).normal(3, 5, size=(50, 4)))
+    means = pd.DataFrame(np.broadcast_to(X.mean(), X.shape))
+    np.testing.assert_allclose(squared_errors(X, means, scales_of(X)), 1)
 
 
-def test__pca__all_components__restores_observed_cells():
-    X = np.random.default_rng(0).normal(3, 5, size=(50, 4))
-    X[::5, 1] = np.nan
-    restored = StandardizedPCA(4, random_state=0).fit(X).reconstruct(X)
-    observed = np.isfinite(X)
-    np.testing.assert_allclose(restored[observed], X[observed])
+def test__wrong_shares__missing_cells__do_not_count():
+    X = pd.DataFrame({"a": ["x", "y", None, None], "b": [True, False, True, True]})
+    restored = pd.DataFrame({"a": list("xxxx"), "b": [True] * 4})
+    assert wrong_shares(X, restored).to_dict() == {"a": 0.5, "b": 0.25}
+
+
+@pytest.fixture
+def mixed():
+    """Numbers and categories, of which some cells are missing."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(3, 5, size=(60, 3)), columns=list("abc"))
+    X["colour"] = rng.choice(["red", "green", "blue"], len(X), p=[0.6, 0.3, 0.1])
+    X["open"] = pd.array(rng.random(len(X)) < 0.3, dtype="boolean")
+    X.loc[::5, ["b", "colour"]] = None
+    X.loc[1::5, "open"] = None
+    return X
+
+
+def test__pca__all_components__restores_observed_cells(mixed):
+    restored = StandardizedPCA(8, random_state=0).fit(mixed).reconstruct(mixed)
+    numbers = list("abc")
+    observed = mixed[numbers].notna().to_numpy()
+    np.testing.assert_allclose(
+        restored[numbers].to_numpy()[observed], mixed[numbers].to_numpy()[observed]
+    )
+    categories = ["colour", "open"]
+    assert (wrong_shares(mixed[categories], restored[categories]) == 0).all()
+
+
+def test__pca__columns_without_missing_cells__count_equally(mixed):
+    """However many categories a column has: each has variance 1 as a whole."""
+    mixed = mixed.dropna()
+    latents = StandardizedPCA(8, random_state=0).fit(mixed).transform(mixed)
+    np.testing.assert_allclose(latents.var(axis=0).sum(), mixed.shape[1])
+
+
+def test__pca__category_that_fit_did_not_see__counts_as_missing(mixed):
+    pca = StandardizedPCA(2, random_state=0).fit(mixed)
+    unknown, missing = mixed.assign(colour="mauve"), mixed.assign(colour=None)
+    np.testing.assert_array_equal(pca.transform(unknown), pca.transform(missing))
