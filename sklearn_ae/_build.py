@@ -14,10 +14,12 @@ from sklearn_ae._defaults import (
     default_n_components,
     default_pull,
 )
+from sklearn_ae._fill import LinearFill
 from sklearn_ae._heads import MixedHead, NumericHead, check_loss
 from sklearn_ae._modules import Autoencoder, Dense, OneHot, make_activation
 from sklearn_ae._net import expect_missing, make_net
 from sklearn_ae._start import SAMPLE_CELLS, UNITS, PCAStart
+from sklearn_ae.noise import HidingNoise
 
 
 def build_net(settings, scaler, rows, device, layout=None):
@@ -45,7 +47,8 @@ def build_net(settings, scaler, rows, device, layout=None):
     batch_size = settings.batch_size or default_batch_size(n_rows)
     max_epochs = settings.max_epochs or default_max_epochs(n_rows, batch_size)
     width = n_features if layout is None else layout.width
-    indicated = np.flatnonzero(scaler.indicated_)
+    hides = isinstance(settings.noise, HidingNoise)
+    indicated = np.flatnonzero(scaler.indicated_ | hides)
     network, n_components = _build_network(settings, width, len(indicated))
     head = _build_head(settings, layout)
     if settings.loss == "bce":
@@ -54,17 +57,21 @@ def build_net(settings, scaler, rows, device, layout=None):
         n_numeric = n_features if layout is None else len(layout.numeric)
         check_loss(settings.loss, n_numeric, device)
     start, pull = None, 0.0
+    one_hot = None if layout is None else OneHot(layout)
+    sample = rows.sample(max(1, SAMPLE_CELLS // width))
+    fill = None
+    if hides:
+        X = sample[0].cpu() if layout is None else one_hot(sample[0].cpu())
+        fill = LinearFill(X, sample[1])
     if _can_start_as_pca(settings):
-        sample = rows.sample(max(1, SAMPLE_CELLS // width))
-        one_hot = None if layout is None else OneHot(layout)
-        start = PCAStart(*sample, n_components, layout, one_hot)
+        start = PCAStart(*sample, n_components, layout, one_hot, fill)
         start.set_weights(network, settings.activation)
         if settings.weight_decay is None:
             pull = default_pull(n_rows, width)
     own_layers = settings.architecture is None
     indicators = indicated if own_layers and len(indicated) else None
     noise = None if settings.noise is None else clone(settings.noise)
-    module = Autoencoder(network, n_components, noise, indicators, layout)
+    module = Autoencoder(network, n_components, noise, indicators, layout, fill)
     net = make_net(
         module,
         head,
@@ -74,7 +81,7 @@ def build_net(settings, scaler, rows, device, layout=None):
         batch_size=batch_size,
         device=device,
     )
-    expect_missing(net, scaler.missing_.any())
+    expect_missing(net, scaler.missing_.any() or hides)
     if settings.loss == "bce":
         _check_unit_output(net, rows, layout)
     return net, start

@@ -164,6 +164,7 @@ class CodedTable:
     Parameters
     ----------
     X : {ndarray, dataframe} of shape (n_rows, n_columns)
+        Kept as `coded_from`.
     categories : Categories
         Fitted.
     """
@@ -171,9 +172,10 @@ class CodedTable:
     dtype = np.dtype(np.float64)
 
     def __init__(self, X, categories):
-        self.X = X
+        self.coded_from = X
         self.categories = categories
         self.shape = X.shape
+        self.size = X.shape[0] * X.shape[1]
 
     def __getitem__(self, rows):
-        return self.categories.code(self.X, rows)
+        return self.categories.code(self.coded_from, rows)

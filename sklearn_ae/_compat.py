@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight
 from threadpoolctl import ThreadpoolController
 
 __all__ = [
     "Interval",
     "StrOptions",
+    "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
     "draw_seed",
@@ -65,7 +66,8 @@ def import_optional(name, purpose, extra):
 
 
 def is_mapped(X):
-    """Whether an array lies in a file that is read as needed."""
+    """Whether a table lies in a file that is read as needed."""
+    X = getattr(X, "coded_from", X)
     # A copy in memory of such an array has the same type, but no file.
     return isinstance(X, np.memmap) and X._mmap is not None
 
@@ -76,6 +78,7 @@ def release_pages(X):
     Pages that were read count as resident until the system wants them back, so a pass
     over a large file would look, and be billed, like a copy of it.
     """
+    X = getattr(X, "coded_from", X)
     # A copy-on-write map ("c") keeps its changes in those pages.
     if is_mapped(X) and X.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
         X._mmap.madvise(mmap.MADV_DONTNEED)

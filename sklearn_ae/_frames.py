@@ -63,6 +63,89 @@ class Container:
         )
 
 
+def missing_cells(X):
+    """Return a mask of the missing cells of an array or a frame."""
+    if frame_library(X) != "polars":
+        return np.asarray(pd.isna(X))
+    columns = []
+    for cells in X.get_columns():
+        missing = cells.is_null()
+        if cells.dtype.is_float():
+            missing |= cells.is_nan().fill_null(True)
+        elif str(cells.dtype) == "Object":
+            missing = pd.isna(cells.to_numpy())
+        columns.append(np.asarray(missing))
+    return np.column_stack(columns)
+
+
+def take_rows(X, rows):
+    """Return the rows of an array or a frame that a mask chooses."""
+    library = frame_library(X)
+    if library == "polars":
+        return X.filter(rows)
+    return X.loc[rows] if library == "pandas" else X[rows]
+
+
+def fill_cells(X, missing, rows, filled):
+    """Return a copy of a table with cells of other rows in place of its missing ones.
+
+    Parameters
+    ----------
+    X : {ndarray, dataframe} of shape (n_rows, n_columns)
+    missing : bool ndarray of shape (n_rows, n_columns)
+    rows : bool ndarray of shape (n_rows,)
+        The rows that have missing cells.
+    filled : {ndarray, dataframe} of shape (n_chosen, n_columns)
+        Those rows without missing cells, a table of the same kind as X.
+    """
+    library = frame_library(X)
+    if library is None:
+        X = X.copy()
+        X[missing] = filled[missing[rows]]
+        return X
+    columns = {}
+    for i in np.flatnonzero(missing.any(axis=0)).tolist():
+        here, there = missing[:, i], missing[rows, i]
+        if library == "pandas":
+            columns[i] = X.iloc[:, i].copy()
+            columns[i].iloc[here] = filled.iloc[:, i].array[there]
+        else:
+            values = filled[:, i].filter(there)
+            columns[i] = X[:, i].scatter(np.flatnonzero(here), values)
+    if library == "polars":
+        return X.with_columns(columns.values())
+    X = X.copy()
+    for i, column in columns.items():
+        X.isetitem(i, column)
+    return X
+
+
+def select_and_append(X, kept, names, columns):
+    """Return the columns of a table that a mask keeps, and further ones of booleans.
+
+    Parameters
+    ----------
+    X : {ndarray, dataframe} of shape (n_rows, n_columns)
+    kept : bool ndarray of shape (n_columns,)
+    names : list of str
+        Of the columns to append.
+    columns : bool ndarray of shape (n_rows, len(names))
+    """
+    library = frame_library(X)
+    if library is None:
+        X = X if kept.all() else X[:, kept]
+        return np.hstack([X, columns]) if len(names) else X
+    if library == "pandas":
+        X = X.loc[:, kept]
+        further = pd.DataFrame(columns, columns=names, index=X.index)
+        return pd.concat([X, further], axis=1) if len(names) else X
+    polars = importlib.import_module("polars")
+    X = X[:, np.flatnonzero(kept).tolist()]
+    return X.with_columns(
+        polars.Series(name, columns[:, i]) for i, name in enumerate(names)
+    )
+
+
 def _decoded_array(values, levels):
     """Return codes in an ndarray as what they stand for."""
     if not all(_are_numbers(cells) for cells in levels.values()):

@@ -71,6 +71,16 @@ class NumericHead(nn.Module):
         """Return the values that the raw output stands for, in scaled units."""
         return self.activation(raw)
 
+    expected = values
+
+    def most_likely(self, expected):
+        """Return the values that are expected: numbers are what they are."""
+        return expected
+
+    def sample(self, expected, spread):
+        """Return numbers drawn around those that are expected."""
+        return expected + spread * torch.randn_like(expected)
+
     def loss_of_rows(self, raw, X, missing=True):
         """Return the mean loss over the observed cells of each row.
 
@@ -185,13 +195,48 @@ class MixedHead(nn.Module):
     def values(self, raw):
         """Return scaled numbers and codes, as the columns stand in the table."""
         raw, logits = self._split(raw)
-        best = self._largest_logits(logits).index_select(1, self.column_of_category)
-        places = torch.arange(logits.shape[1], device=raw.device)
+        values = torch.cat([self.numeric.values(raw), logits], dim=1)
+        return self.most_likely(values)
+
+    def most_likely(self, expected):
+        """Return scaled numbers and codes from numbers and shares of categories."""
+        numbers, shares = self._split(expected)
+        best = self._largest(shares).index_select(1, self.column_of_category)
+        places = torch.arange(shares.shape[1], device=shares.device)
         # The first of equally large ones.
-        places = torch.where(logits == best, places, logits.shape[1])
-        codes = self._reduce(places, logits.shape[1], "amin") - self.offsets
-        values = [self.numeric.values(raw), codes.to(raw.dtype)]
-        return torch.cat(values, dim=1)[:, self.order]
+        places = torch.where(shares == best, places, shares.shape[1])
+        codes = self._reduce(places, shares.shape[1], "amin") - self.offsets
+        return torch.cat([numbers, codes.to(numbers.dtype)], dim=1)[:, self.order]
+
+    def sample(self, expected, spread):
+        """Return numbers and categories drawn around those that are expected.
+
+        Parameters
+        ----------
+        expected : Tensor of shape (n_rows, layout.width)
+            Numbers and shares of categories.
+        spread : Tensor of shape (layout.width,)
+            Standard deviations of the numbers; those of categories are not used.
+
+        Returns
+        -------
+        drawn : Tensor of shape (n_rows, layout.width)
+            Numbers, and 1 for one category of each column.
+        """
+        numbers, shares = self._split(expected)
+        numbers = self.numeric.sample(numbers, self._split(spread[None])[0])
+        # The largest of these is category k with probability shares[k].
+        gumbel = -torch.log(-torch.log(torch.rand_like(shares)))
+        keys = torch.log(shares.clamp(min=0.0)) + gumbel
+        best = self._largest(keys).index_select(1, self.column_of_category)
+        return torch.cat([numbers, (keys == best).to(numbers.dtype)], dim=1)
+
+    def expected(self, raw):
+        """Return scaled numbers and the probability of each category."""
+        raw, logits = self._split(raw)
+        centred, total = self._exponents(logits)
+        shares = torch.exp(centred) / total.index_select(1, self.column_of_category)
+        return torch.cat([self.numeric.values(raw), shares], dim=1)
 
     def loss_of_rows(self, raw, X, missing=True):
         """Return the mean loss over the observed cells of each row.
@@ -245,16 +290,19 @@ class MixedHead(nn.Module):
         """Return the cross-entropy of each cell, for all columns at once."""
         observed = ~torch.isnan(codes)
         places = torch.where(observed, codes, 0.0).long() + self.offsets
-        largest = self._largest_logits(logits.detach())
-        centred = logits - largest.index_select(1, self.column_of_category)
-        total = torch.zeros_like(codes).index_add(
-            1, self.column_of_category, torch.exp(centred)
-        )
+        centred, total = self._exponents(logits)
         loss = torch.log(total) - centred.gather(1, places)
         return torch.where(observed, loss, 0.0)
 
-    def _largest_logits(self, logits):
-        return self._reduce(logits, -torch.inf, "amax")
+    def _exponents(self, logits):
+        """Return logits less the largest of their column, and the sum of its powers."""
+        largest = self._largest(logits.detach())
+        centred = logits - largest.index_select(1, self.column_of_category)
+        total = centred.new_zeros(len(logits), len(self.categorical))
+        return centred, total.index_add(1, self.column_of_category, torch.exp(centred))
+
+    def _largest(self, values):
+        return self._reduce(values, -torch.inf, "amax")
 
     def _reduce(self, values, start, reduction):
         """Return one value for each categorical column from those of its categories."""

@@ -64,6 +64,21 @@ def reconstruct(net, X):
     return decode(net, encode(net, X))
 
 
+def expect(net, X, expected=None):
+    """Return what scaled rows are expected to hold, a share for each category.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+    X : Tensor of shape (n_rows, n_columns)
+        Scaled rows, missing cells as `NaN`.
+    expected : Tensor of shape (n_rows, n_encoded), default=None
+        What an earlier call returned, to take for the missing cells.
+    """
+    Z = net.module_.encode(X, missing=True, expected=expected)
+    return net.criterion_.expected(net.module_.decode(Z))
+
+
 def minus_loss(net, X):
     """Return minus the loss of each scaled row."""
     raw = net.module_.decode(encode(net, X))

@@ -70,6 +70,18 @@ class OneHot(nn.Module):
         )
         return torch.cat([X.index_select(1, self.numeric), indicators], dim=1)
 
+    def from_shares(self, values):
+        """Return encoded columns of numbers and of a share for each category."""
+        values = values.clone()
+        values[:, len(self.numeric) :].mul_(self.scale).sub_(self.shift)
+        return values
+
+    def to_shares(self, encoded):
+        """Return numbers and a share for each category from encoded columns."""
+        values = encoded.clone()
+        values[:, len(self.numeric) :].add_(self.shift).div_(self.scale)
+        return values
+
 
 class Autoencoder(nn.Module):
     """An encoder and a decoder, with noise in training and a place for missing cells.
@@ -91,6 +103,8 @@ class Autoencoder(nn.Module):
         each, 1 where the cell is missing.
     layout : Layout, default=None
         Where the columns stand, if some are categorical.
+    fill : LinearFill, default=None
+        What fills missing cells. `None` fills them with 0.
 
     Examples
     --------
@@ -101,7 +115,15 @@ class Autoencoder(nn.Module):
     torch.Size([5, 3])
     """
 
-    def __init__(self, network, n_components, noise=None, indicators=None, layout=None):
+    def __init__(
+        self,
+        network,
+        n_components,
+        noise=None,
+        indicators=None,
+        layout=None,
+        fill=None,
+    ):
         super().__init__()
         self.network = network
         self.n_components = n_components
@@ -114,6 +136,7 @@ class Autoencoder(nn.Module):
             if layout is not None:
                 indicators = layout.first_places[indicators]
         self.register_buffer("indicators", indicators)
+        self.fill = fill
         blocks = None if layout is None else layout.blocks
         self.register_buffer("blocks", blocks, persistent=False)
 
@@ -124,7 +147,7 @@ class Autoencoder(nn.Module):
             X = self.noise(X, self.blocks)
         return self.decode(self._encode(X, self.missing))
 
-    def encode(self, X, missing=False):
+    def encode(self, X, missing=False, expected=None):
         """Return the latent codes of scaled rows.
 
         Parameters
@@ -132,24 +155,36 @@ class Autoencoder(nn.Module):
         X : Tensor of shape (n_rows, n_columns)
         missing : bool, default=False
             Whether X has missing cells, if no rows in `fit` had.
+        expected : Tensor of shape (n_rows, layout.width), default=None
+            Numbers, and a share for each category, to take for missing cells.
         """
-        return self._encode(self._one_hot(X), missing or self.missing)
+        if expected is not None and self.one_hot is not None:
+            expected = self.one_hot.from_shares(expected)
+        return self._encode(self._one_hot(X), missing or self.missing, expected)
 
     def decode(self, Z):
         """Return the raw reconstruction of latent codes."""
         return half(self.network, "decode")(Z)
 
+    def expect_linearly(self, X):
+        """Return numbers and shares of categories, missing ones by the linear model."""
+        X = self._one_hot(X)
+        X = torch.nan_to_num(X) if self.fill is None else self.fill(X)
+        return X if self.one_hot is None else self.one_hot.to_shares(X)
+
     def _one_hot(self, X):
         return X if self.one_hot is None else self.one_hot(X)
 
-    def _encode(self, X, missing):
+    def _encode(self, X, missing, expected=None):
         if missing:
-            X = self._fill_missing(X)
+            X = self._fill_missing(X, expected)
         return half(self.network, "encode")(X)
 
-    def _fill_missing(self, X):
+    def _fill_missing(self, X, expected):
         missing = torch.isnan(X)
-        X = torch.where(missing, 0.0, X)
+        if expected is None:
+            expected = X.new_zeros(()) if self.fill is None else self.fill(X)
+        X = torch.where(missing, expected, X)
         if self.indicators is None:
             return X
         return torch.cat([X, missing[:, self.indicators].to(X.dtype)], dim=1)

@@ -54,10 +54,11 @@ class PCAStart:
         Root of the mean variance of the components.
     """
 
-    def __init__(self, X, weight, n_components, layout=None, one_hot=None):
+    def __init__(self, X, weight, n_components, layout=None, one_hot=None, fill=None):
         self.X = X
         self.layout = layout
         self.one_hot = one_hot
+        self.fill = fill
         rows = self._rows()
         weight = np.ones(len(X)) if weight is None else weight.cpu().numpy()
         self.weight = weight / weight.sum(dtype=np.float64)
@@ -72,6 +73,7 @@ class PCAStart:
         """Return the encoded rows in double precision, missing cells as 0."""
         X = self.X.cpu()
         X = X if self.one_hot is None else self.one_hot(X)
+        X = X if self.fill is None else self.fill(X)
         return torch.nan_to_num(X).double().numpy()
 
     @torch.no_grad()

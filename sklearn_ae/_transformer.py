@@ -374,7 +374,11 @@ class AutoencoderTransformer(
         ConvergenceWarning
             If training was interrupted, as by Ctrl+C. What was trained so far is kept.
         """
-        with _unchanged_on_error(self):
+        return self._fit(X, sample_weight)
+
+    def _fit(self, X, sample_weight=None, hidden=None):
+        """Train on all cells but the hidden ones, given as a mask of the shape of X."""
+        with unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
             X, sample_weight, container = self._check_fit(X, sample_weight, not warm)
             device = resolve_device(self.device)
@@ -383,7 +387,8 @@ class AutoencoderTransformer(
                     scaler = self._scaler_of_last_fit(X)
                 else:
                     scaler = self._fit_scaler(X, sample_weight)
-                rows = make_rows(X, scaler.encode, sample_weight, device)
+                encode = scaler.encode if hidden is None else _hide(scaler, hidden)
+                rows = make_rows(X, encode, sample_weight, device)
                 rows, valid = self._split(rows)
                 net, start = build_net(self, scaler, rows, device, self._layout)
                 if warm:
@@ -393,7 +398,7 @@ class AutoencoderTransformer(
                 net.optimizer_.state.clear()
                 if start is not None:
                     start.align_latent(net.module_)
-            self._keep(net, scaler, container)
+            self._keep(net, scaler, self._container if warm else container)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -402,9 +407,9 @@ class AutoencoderTransformer(
 
         The first call decides the network, the categories, and the columns with missing
         cells that get an indicator; with ``scaling="quantile"`` also the scale, which
-        the other scalings update with each call. The learning rate is `lr` throughout, and there
-        is no early stopping: schedule and stopping belong to `fit`. Parameters that are
-        set after the first call take effect in the next `fit`.
+        the other scalings update with each call. The learning rate is `lr` throughout,
+        and there is no early stopping: schedule and stopping belong to `fit`.
+        Parameters that are set after the first call take effect in the next `fit`.
 
         Parameters
         ----------
@@ -421,7 +426,7 @@ class AutoencoderTransformer(
         """
         if not hasattr(self, "net_"):
             return self._first_partial_fit(X, sample_weight)
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             X, sample_weight, _ = self._check_fit(X, sample_weight, reset=False)
             device = torch.device(self.net_.device)
             with self._seeded(device, self.n_iter_):
@@ -434,7 +439,7 @@ class AutoencoderTransformer(
 
     def _first_partial_fit(self, X, sample_weight):
         """Train for one epoch from scratch."""
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             X, sample_weight, container = self._check_fit(X, sample_weight, reset=True)
             device = resolve_device(self.device)
             with self._seeded(device, 0):
@@ -696,7 +701,9 @@ class AutoencoderTransformer(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        # Named columns of categories need a dense table.
+        from_dtype = isinstance(self.categorical_features, str)
+        tags.input_tags.sparse = from_dtype or self.categorical_features is None
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
         tags.input_tags.string = True
@@ -709,8 +716,19 @@ def _curve(history, key):
     return [row[key] for row in history if key in row]
 
 
+def _hide(scaler, hidden):
+    """Return a function that encodes a table without its hidden cells."""
+
+    def encode(X):
+        X = scaler.encode(X)
+        X[hidden] = np.nan
+        return X
+
+    return encode
+
+
 @contextmanager
-def _unchanged_on_error(estimator):
+def unchanged_on_error(estimator):
     """Leave what was fitted before as it was if the block fails."""
     before = vars(estimator).copy()
     try:

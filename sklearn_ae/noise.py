@@ -79,7 +79,11 @@ class GaussianNoise(Noise):
 
     def __call__(self, X, blocks=None):
         """Return the batch with noise added."""
-        return X + self.std * torch.randn_like(X)
+        std = self.std
+        if blocks is not None:
+            # The indicators of a column share its noise, as they share its variance.
+            std = std * torch.bincount(blocks).rsqrt()[blocks]
+        return X + std * torch.randn_like(X)
 
 
 class MaskingNoise(Noise):
@@ -144,3 +148,25 @@ class SwapNoise(Noise):
         if blocks is not None:
             donors = donors[:, blocks]
         return torch.where(self._cells(X, blocks), X.gather(0, donors), X)
+
+
+class HidingNoise(MaskingNoise):
+    """Hide cells drawn at random, as if they were missing.
+
+    Each row draws its own share of hidden cells, from none to `rate`, so that the
+    network learns to fill rows with few missing cells and with many.
+
+    Parameters
+    ----------
+    rate : float, default=0.6
+        Largest share of the cells of a row that is hidden, in [0, 1).
+    """
+
+    def __init__(self, rate=0.6):
+        super().__init__(rate)
+
+    def __call__(self, X, blocks=None):
+        """Return the batch with some cells missing."""
+        rates = self.rate * torch.rand(len(X), 1, device=X.device)
+        hidden = torch.rand(_shape(X, blocks), device=X.device) < rates
+        return X.masked_fill(hidden if blocks is None else hidden[:, blocks], torch.nan)

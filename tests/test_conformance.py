@@ -3,7 +3,7 @@
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import AutoencoderImputer, AutoencoderTransformer
 from sklearn_ae.architectures import TorchModule
 from sklearn_ae.noise import GaussianNoise, MaskingNoise, SwapNoise
 
@@ -34,9 +34,12 @@ SETTINGS = [
     small(scaling="minmax", loss="bce"),
     small(scaling="quantile", optimizer="rmsprop"),
     small(early_stopping=True, validation_fraction=0.2),
+    small(categorical_features=[0], max_categories=3),
     small(hidden_layer_sizes=(), activation="gelu"),
     small(architecture=TorchModule(TwoLayers, width=4)),
     small(architecture=TorchModule(TwoLayers), noise=SwapNoise(), scaling="minmax"),
+    AutoencoderImputer(small()),
+    AutoencoderImputer(small(), n_estimators=1, max_iter=3, add_indicator=True),
 ]
 
 

@@ -14,7 +14,16 @@ PACKAGE = Path(sklearn_ae.__file__).parent
 # From the bottom up. A module imports only from layers below its own.
 LAYERS = (
     ("_compat", "_defaults", "_frames", "_layout", "datasets"),
-    ("_batches", "_columns", "_heads", "_modules", "_start", "_table", "noise"),
+    (
+        "_batches",
+        "_columns",
+        "_fill",
+        "_heads",
+        "_modules",
+        "_start",
+        "_table",
+        "noise",
+    ),
     ("_callbacks", "_categories", "_options", "architectures", "latents"),
     ("_net",),
     ("_build", "_inference", "_validation", "scale"),

@@ -1,0 +1,117 @@
+"""Missing cells filled by a linear model, before a network looks at a row.
+
+Probabilistic principal component analysis takes a row for a linear map of a few normal
+scores, plus noise. With missing cells, expectation maximisation alternates between the
+scores of each row, given its observed cells, and the map (Ilin and Raiko, 2010) [1]_.
+
+References
+----------
+.. [1] Ilin, A. and Raiko, T. "Practical approaches to principal component analysis in
+   the presence of missing values." Journal of Machine Learning Research 11 (2010).
+"""
+
+import torch
+from torch import nn
+
+N_ITERATIONS = 10
+MAX_RANK = 20
+# In units of the standardised columns: a fit without error could not be inverted.
+LEAST_NOISE = 1e-3
+
+
+class LinearFill(nn.Module):
+    """Fill each missing cell with its expectation given the observed cells of the row.
+
+    **Shape** (n_rows, n_encoded), with NaN for missing cells in the input.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_rows, n_encoded), dtype=float32
+        Rows to learn from, centred; missing cells are NaN.
+    weight : Tensor of shape (n_rows,), default=None
+        How much each row counts.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._fill import LinearFill
+    >>> X = torch.tensor([[1.0, 2.0], [-1.0, -2.0], [2.0, 4.0], [-2.0, -4.0]])
+    >>> fill = LinearFill(X)
+    >>> fill(torch.tensor([[3.0, float("nan")]])).round()
+    tensor([[3., 6.]])
+    """
+
+    def __init__(self, X, weight=None):
+        super().__init__()
+        observed = (~torch.isnan(X)).float()
+        X = torch.nan_to_num(X)
+        weight = torch.ones(len(X)) if weight is None else weight / weight.mean()
+        model = _start(X, observed, weight)
+        for _ in range(N_ITERATIONS):
+            model = _improve(X, observed, weight, *model)
+        for name, value in zip(("loadings", "moments", "noise"), model, strict=True):
+            self.register_buffer(name, value)
+
+    @torch.no_grad()
+    def forward(self, X):
+        """Return rows without missing cells."""
+        missing = torch.isnan(X)
+        model = self.loadings, self.moments, self.noise
+        X, observed = torch.where(missing, 0.0, X), (~missing).to(X.dtype)
+        scores, _ = _posterior(X, observed, *model)
+        return torch.where(missing, scores @ self.loadings.T, X)
+
+
+def _start(X, observed, weight):
+    """Return a model from the covariance of pairs of observed cells.
+
+    Returns
+    -------
+    loadings : Tensor of shape (n_columns, rank)
+        How each column depends on the scores.
+    moments : Tensor of shape (n_columns, rank, rank)
+        Expected products of the loadings, which are not known exactly.
+    noise : Tensor
+        Variance of what is left.
+    """
+    n_rows, n_columns = X.shape
+    weighted = observed * weight[:, None]
+    covariance = (X * weight[:, None]).T @ X / (weighted.T @ observed).clamp(min=1.0)
+    values, vectors = torch.linalg.eigh(covariance)
+    rank = max(1, min(MAX_RANK, 2 * n_columns // 3, n_rows - 1))
+    noise = values[:-rank].clamp(min=0.0).sum() / max(n_columns - rank, 1)
+    noise = noise.clamp(min=10 * LEAST_NOISE)
+    loadings = (
+        vectors[:, -rank:] * (values[-rank:] - noise).clamp(min=noise / 10).sqrt()
+    )
+    moments = loadings[:, :, None] * loadings[:, None, :]
+    return loadings, moments, noise.expand(n_columns)
+
+
+def _posterior(X, observed, loadings, moments, noise):
+    """Return the mean of the scores of each row, and the root of their precision."""
+    rank = loadings.shape[1]
+    precision = (observed / noise @ moments.flatten(1)).view(-1, rank, rank)
+    precision = precision + torch.eye(rank, dtype=X.dtype, device=X.device)
+    root, _ = torch.linalg.cholesky_ex(precision)
+    scores = torch.cholesky_solve((X / noise @ loadings)[:, :, None], root)[:, :, 0]
+    return scores, root
+
+
+def _improve(X, observed, weight, loadings, moments, noise):
+    """Return the model after one step of variational expectation maximisation."""
+    n_columns, rank = loadings.shape
+    weighted = observed * weight[:, None]
+    scores, root = _posterior(X, observed, loadings, moments, noise)
+    products = scores[:, :, None] * scores[:, None, :] + torch.cholesky_inverse(root)
+    products = (weighted.T @ products.flatten(1)).view(n_columns, rank, rank)
+    # Scores that few columns depend on are given up: the prior variance of the loadings
+    # is that of each score.
+    prior = torch.diag(1 / moments.diagonal(dim1=1, dim2=2).mean(0))
+    covariance = torch.linalg.inv(products / noise[:, None, None] + prior)
+    crossed = (X * weight[:, None]).T @ scores
+    loadings = (covariance @ (crossed / noise[:, None])[:, :, None])[:, :, 0]
+    moments = loadings[:, :, None] * loadings[:, None, :] + covariance
+    squares = (X**2 * weight[:, None]).sum(0) - 2 * (loadings * crossed).sum(1)
+    noise = (squares + (moments * products).sum((1, 2))) / weighted.sum(0).clamp(min=1)
+    return loadings, moments, noise.clamp(min=LEAST_NOISE)

@@ -1,0 +1,488 @@
+"""AutoencoderImputer: fill the missing cells of a table."""
+
+import warnings
+from contextlib import contextmanager
+from copy import copy
+from numbers import Integral
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from sklearn_ae._compat import (
+    Interval,
+    _check_feature_names_in,
+    _fit_context,
+    draw_seed,
+    seeded,
+)
+from sklearn_ae._frames import (
+    Container,
+    as_array_like,
+    fill_cells,
+    frame_library,
+    missing_cells,
+    name_columns,
+    select_and_append,
+    take_rows,
+)
+from sklearn_ae._inference import expect, infer
+from sklearn_ae._transformer import AutoencoderTransformer, unchanged_on_error
+from sklearn_ae._validation import check_table
+from sklearn_ae.noise import HidingNoise
+
+# Observed cells that are hidden from training, to learn how far predictions of a column
+# can be trusted: this share of them, in at most so many rows.
+HIDDEN_SHARE = 0.1
+HIDDEN_ROWS = 20_000
+# A column's predictions are trusted as if so many of its hidden cells had said so.
+TRUST_CELLS = 5.0
+# Refinement passes of an autoencoder that starts from the means.
+PASSES_FROM_MEAN = 10
+# Groups in which the missing cells of a row are drawn, one after the other.
+DRAW_GROUPS = 4
+
+
+class AutoencoderImputer(TransformerMixin, BaseEstimator):
+    """Fill the missing cells of a table with a denoising autoencoder.
+
+    An autoencoder learns to restore cells that are hidden from it while it trains
+    [1]_ [2]_, and then restores those that are missing. Columns of numbers and of
+    categories are filled together, each from all others; observed cells come back as
+    they are.
+
+    Read more in :doc:`/getting_started`.
+
+    Parameters
+    ----------
+    autoencoder : AutoencoderTransformer or FrozenEstimator, default=None
+        What is trained; cells are hidden from it unless it brings `noise` of its own. A
+        fitted one in a :class:`~sklearn.frozen.FrozenEstimator` is used as it is.
+        `None` takes ``AutoencoderTransformer(weight_decay=0.0)``.
+    n_estimators : int, default=2
+        Number of autoencoders whose predictions are averaged, together with the linear
+        model that they start from. Each hides other cells, and takes as long as the
+        first.
+    max_iter : int, default=None
+        Refinement passes: the first network pass starts from a linear model of the
+        columns, each other one from what the pass before it filled in. `None` takes 1;
+        10 with a frozen autoencoder that was not trained to fill cells, as it starts
+        from the means.
+    n_draws : int, default=5
+        Number of tables that `draw` returns.
+    add_indicator : bool, default=False
+        Whether to append a column for each column that had missing cells in `fit`,
+        which says where they were.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the hidden cells and of the autoencoders, unless those have their own,
+        and of `draw`.
+
+    Attributes
+    ----------
+    autoencoder_ : AutoencoderTransformer
+        The first of the fitted autoencoders.
+    estimators_ : list of AutoencoderTransformer
+        All of them.
+    trust_ : ndarray of shape (n_features,)
+        How far the predictions of each column are trusted, from 0, where its mean or
+        its most frequent category is filled in, to 1: the factor by which deviations
+        from the mean fit the hidden cells best.
+    n_iter_ : int
+        Number of refinement passes.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X is a frame whose column names are all strings.
+
+    See Also
+    --------
+    sklearn.impute.SimpleImputer : Fills in the mean or the most frequent value.
+    sklearn.impute.IterativeImputer : Fills numbers by a regression of each column.
+
+    Notes
+    -----
+    A tenth of the observed cells, in at most 20,000 rows, are hidden from training.
+    What they turn out to be decides `trust_`, so that columns that nothing can be known
+    about get their mean or most frequent category and not a guess.
+
+    A column without any observed cell is left out, with a warning, as scikit-learn's
+    imputers do.
+
+    References
+    ----------
+    .. [1] Gondara, L. and Wang, K. "MIDA: Multiple imputation using denoising
+       autoencoders." PAKDD 2018.
+    .. [2] Lall, R. and Robinson, T. "The MIDAS touch: accurate and scalable
+       missing-data imputation with deep learning." Political Analysis 30 (2022).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sklearn_ae import AutoencoderImputer
+    >>> rows = pd.DataFrame(
+    ...     {
+    ...         "weight": [4.1, 3.9, np.nan, 31.0, 28.5, 30.2] * 20,
+    ...         "animal": ["cat", "cat", "cat", "dog", None, "dog"] * 20,
+    ...     }
+    ... )
+    >>> AutoencoderImputer(random_state=0).fit_transform(rows).head(6).round()
+       weight animal
+    0     4.0    cat
+    1     4.0    cat
+    2     6.0    cat
+    3    31.0    dog
+    4    28.0    dog
+    5    30.0    dog
+    """
+
+    _parameter_constraints = {
+        "autoencoder": [AutoencoderTransformer, FrozenEstimator, None],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "add_indicator": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        autoencoder=None,
+        *,
+        n_estimators=2,
+        max_iter=None,
+        n_draws=5,
+        add_indicator=False,
+        random_state=None,
+    ):
+        self.autoencoder = autoencoder
+        self.n_estimators = n_estimators
+        self.max_iter = max_iter
+        self.n_draws = n_draws
+        self.add_indicator = add_indicator
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Train the autoencoders on the observed cells of X.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Rows, in any units, of numbers and categories. `NaN`, `None` and
+            `pandas.NA` are missing cells.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : AutoencoderImputer
+
+        Raises
+        ------
+        NotFittedError
+            If a frozen autoencoder is not fitted.
+        ValueError
+            If X cannot be used, as in :meth:`AutoencoderTransformer.fit`.
+
+        Warns
+        -----
+        UserWarning
+            If a column has no observed cell. It is left out of what `transform`
+            returns.
+        """
+        with unchanged_on_error(self):
+            rng = np.random.default_rng(draw_seed(self.random_state))
+            template = self._make_template()
+            frozen = isinstance(self.autoencoder, FrozenEstimator)
+            X, missing = _check_table(template, X, reset=not frozen)
+            self._note_columns(template, missing)
+            n_members = 1 if frozen else self.n_estimators
+            hidden = [_hide(~missing, rng) for _ in range(n_members)]
+            self.estimators_ = [
+                self._fit_member(template, X, mask, rng) for mask in hidden
+            ]
+            self.autoencoder_ = self.estimators_[0]
+            self.n_iter_ = self.max_iter or 1
+            if self.max_iter is None and self.autoencoder_.module_.fill is None:
+                self.n_iter_ = PASSES_FROM_MEAN
+            self._learn_trust(X, hidden)
+        return self
+
+    def _make_template(self):
+        """Return the autoencoder to train a clone of, or the fitted one to use."""
+        if self.autoencoder is None:
+            # Small tables are drawn to the linear solution otherwise, which hidden
+            # cells do better.
+            return AutoencoderTransformer(weight_decay=0.0, noise=HidingNoise())
+        if not isinstance(self.autoencoder, FrozenEstimator):
+            template = clone(self.autoencoder)
+            return template.set_params(noise=template.noise or HidingNoise())
+        fitted = self.autoencoder.estimator
+        if not isinstance(fitted, AutoencoderTransformer):
+            raise TypeError(
+                "autoencoder=FrozenEstimator(...) must hold an AutoencoderTransformer. "
+                f"Got {type(fitted).__name__}."
+            )
+        check_is_fitted(fitted)
+        return fitted
+
+    def _note_columns(self, template, missing):
+        """Set the attributes that describe the columns."""
+        self.n_features_in_ = template.n_features_in_
+        if hasattr(template, "feature_names_in_"):
+            self.feature_names_in_ = template.feature_names_in_
+        self._indicated = missing.any(axis=0)
+        self._kept = ~missing.all(axis=0)
+        if not self._kept.all():
+            names = getattr(self, "feature_names_in_", None)
+            warnings.warn(
+                f"Columns {name_columns(~self._kept, names)} have no observed cell to "
+                "learn from. They are left out of what transform returns.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def _fit_member(self, template, X, hidden, rng):
+        """Return an autoencoder that was trained without the hidden cells."""
+        if hasattr(template, "net_"):
+            return template
+        member = clone(template)
+        if self.random_state is not None:
+            member.set_params(random_state=int(rng.integers(2**32)))
+        return member._fit(X, hidden=hidden)
+
+    def _learn_trust(self, X, hidden):
+        """Learn how far to trust the predictions of each column, and their spread.
+
+        The factor of a column is the one with which deviations of the predictions from
+        the mean fit the hidden cells best, by least squares; that of a category is over
+        the indicators of its column.
+        """
+        first, n_columns = self.autoencoder_, self.n_features_in_
+        coded, columns = first._check_rows(X), _columns_of_outputs(first)
+        sums = np.zeros((4, n_columns))
+        for member, mask in zip(self.estimators_, hidden, strict=True):
+            rows = np.flatnonzero(mask.any(axis=1))
+            rows = rows if len(rows) else np.arange(1)
+            V = first._scaler.encode(coded[rows])
+            truth = infer(first.net_, _observe, V, len(columns))
+            truth[np.isnan(V)[:, columns]] = np.nan
+            V[mask[rows]] = np.nan
+            predicted = infer(member.net_, self._predict, V, len(columns))
+            with warnings.catch_warnings():
+                # Columns without any value are left out anyway.
+                warnings.filterwarnings("ignore", category=RuntimeWarning)
+                center, variance = np.nanmean(truth, 0), np.nanvar(truth, 0)
+            chosen = mask[rows][:, columns]
+            truth = np.where(chosen, truth - center, 0.0)
+            predicted = np.where(chosen, predicted - center, 0.0)
+            terms = truth**2, truth * predicted, predicted**2, chosen
+            sums += [np.bincount(columns, term.sum(0), n_columns) for term in terms]
+        variance = np.bincount(columns, np.nan_to_num(variance), n_columns)
+        prior = TRUST_CELLS * variance + 1e-12
+        total, product, square, count = sums
+        self.trust_ = np.clip((product + prior) / (square + prior), 0.0, 1.0)
+        left = total - 2 * self.trust_ * product + self.trust_**2 * square
+        left = np.where(count, left / np.maximum(count, 1), variance)
+        self._center = np.nan_to_num(center).astype(np.float32)
+        self._factor = self.trust_[columns].astype(np.float32)
+        self._spread = np.sqrt(left)[columns].astype(np.float32)
+
+    def _predict(self, net, X):
+        """Return what scaled rows are expected to hold, after all passes."""
+        linear = expected = net.module_.expect_linearly(X)
+        for _ in range(self.n_iter_):
+            expected = expect(net, X, expected)
+        if net.module_.fill is None:
+            return expected
+        # The linear model errs elsewhere than the networks: it is one more member.
+        return torch.lerp(expected, linear, 1 / (len(self.estimators_) + 1))
+
+    def _trusted(self, expected):
+        """Return expectations drawn towards the mean as far as they are not trusted."""
+        center, factor = (
+            torch.from_numpy(values).to(expected.device)
+            for values in (self._center, self._factor)
+        )
+        return center + factor * (expected - center)
+
+    def _fill(self, net, X):
+        """Return scaled rows, with the best guess in place of missing cells."""
+        parts = [self._predict(member.net_, X) for member in self.estimators_]
+        expected = self._trusted(sum(parts) / len(parts))
+        return net.criterion_.most_likely(expected)
+
+    def _draw(self, net, X):
+        """Return scaled rows, with a draw in place of missing cells.
+
+        The missing cells of a row are drawn in a few groups, in random order, each
+        given those drawn before: so the draws depend on one another as cells do.
+        """
+        spread = torch.from_numpy(self._spread).to(X.device)
+        group = torch.randint(DRAW_GROUPS, X.shape, device=X.device)
+        group = torch.where(torch.isnan(X), group, -1)
+        for i in range(DRAW_GROUPS):
+            expected = self._trusted(self._predict(net, X))
+            drawn = net.criterion_.sample(expected, spread)
+            X = torch.where(group == i, net.criterion_.most_likely(drawn), X)
+        return X
+
+    def transform(self, X):
+        """Return X with its missing cells filled.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        X_filled : {ndarray, dataframe} of shape (n_samples, n_features_out)
+            A frame with the types of X if that is one. Observed cells are those of X,
+            bit for bit.
+        """
+        check_is_fitted(self)
+        X, missing = _check_table(self.autoencoder_, X, reset=False)
+        return self._complete(X, missing, self.autoencoder_.net_, self._fill)
+
+    def draw(self, X):
+        """Return several tables with the missing cells drawn at random.
+
+        For multiple imputation [1]_: what is computed on each of them differs by as
+        much as is not known about the missing cells. A number is drawn around its
+        prediction, with the spread that hidden cells had around theirs, and a category
+        with its probability; the autoencoders take turns, and their dropout layers, if
+        they have any, are active.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        tables : list of {ndarray, dataframe} of shape (n_samples, n_features_out)
+            `n_draws` tables, each as `transform` returns it.
+
+        References
+        ----------
+        .. [1] Rubin, D. B. "Multiple imputation for nonresponse in surveys." Wiley,
+           1987.
+        """
+        check_is_fitted(self)
+        X, missing = _check_table(self.autoencoder_, X, reset=False)
+        device = torch.device(self.autoencoder_.net_.device)
+        tables = []
+        with seeded(draw_seed(self.random_state), device, one_thread=False):
+            for i in range(self.n_draws):
+                net = self.estimators_[i % len(self.estimators_)].net_
+                with _dropout_active(net.module_):
+                    tables.append(self._complete(X, missing, net, self._draw))
+        return tables
+
+    def _complete(self, X, missing, net, function):
+        """Return a table whose missing cells are filled by a function of a net."""
+        first, rows, filled = self.autoencoder_, missing.any(axis=1), copy(X)
+        if rows.any():
+            part = take_rows(X, rows)
+            n_columns, scaler = self.n_features_in_, first._scaler
+            values = infer(
+                net, function, first._check_rows(part), n_columns, scaler=scaler
+            )
+            levels = first._categories and first._categories.levels_
+            table = Container(X).wrap(scaler.decode(values), part, levels)
+            filled = fill_cells(X, missing, rows, table)
+        names = self._indicator_names(_check_feature_names_in(self))
+        indicated = self._indicated & self.add_indicator
+        return select_and_append(filled, self._kept, names, missing[:, indicated])
+
+    def _indicator_names(self, names):
+        if not self.add_indicator:
+            return []
+        return [f"missingindicator_{name}" for name in names[self._indicated]]
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X, if they were not known in `fit`.
+
+        Returns
+        -------
+        feature_names_out : ndarray of str
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        kept = names[self._kept]
+        return np.array([*kept, *self._indicator_names(names)], dtype=object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _check_table(autoencoder, X, *, reset):
+    """Return a validated table in the form that the user has, and its missing cells."""
+    X = as_array_like(X)
+    if sparse.issparse(X):
+        raise TypeError(
+            "Sparse data was passed, but an imputer needs a dense table. Use "
+            "'.toarray()' to convert to a dense numpy array."
+        )
+    checked = check_table(autoencoder, X, reset=reset)
+    X = X if frame_library(X) is not None else np.asarray(checked)
+    return X, missing_cells(X)
+
+
+def _hide(observed, rng):
+    """Return a mask of observed cells, drawn at random, to hide from training."""
+    n_rows, n_columns = observed.shape
+    hidden = np.zeros_like(observed)
+    rows = np.arange(n_rows)
+    if n_rows > HIDDEN_ROWS:
+        rows = np.sort(rng.choice(n_rows, HIDDEN_ROWS, replace=False))
+    hidden[rows] = rng.random((len(rows), n_columns)) < HIDDEN_SHARE
+    hidden &= observed
+    # A column has to keep something to learn from.
+    hidden[:, observed.sum(axis=0) < 2 * hidden.sum(axis=0) + 2] = False
+    return hidden
+
+
+def _columns_of_outputs(autoencoder):
+    """Return the column of the table that each output of the network belongs to."""
+    layout = autoencoder._layout
+    if layout is None:
+        return np.arange(autoencoder.n_features_in_)
+    categorical = layout.categorical[layout.column_of_category]
+    return torch.cat([layout.numeric, categorical]).numpy()
+
+
+def _observe(net, X):
+    """Return scaled rows with the share of each category, 0 or 1, instead of a code."""
+    return net.module_.expect_linearly(X)
+
+
+@contextmanager
+def _dropout_active(module):
+    """Let the dropout layers of a module drop cells, as while training."""
+    layers = [
+        m for m in module.modules() if isinstance(m, nn.modules.dropout._DropoutNd)
+    ]
+    try:
+        for layer in layers:
+            layer.train()
+        yield
+    finally:
+        for layer in layers:
+            layer.eval()
