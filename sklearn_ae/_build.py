@@ -56,15 +56,14 @@ def build_net(settings, scaler, rows, device, layout=None):
     elif callable(settings.loss):
         n_numeric = n_features if layout is None else len(layout.numeric)
         check_loss(settings.loss, n_numeric, device)
-    start, pull = None, 0.0
-    one_hot = None if layout is None else OneHot(layout)
-    sample = rows.sample(max(1, SAMPLE_CELLS // width))
-    fill = None
-    if hides:
-        X = sample[0].cpu() if layout is None else one_hot(sample[0].cpu())
-        fill = LinearFill(X, sample[1])
+    start, fill, pull = None, None, 0.0
+    if hides or _can_start_as_pca(settings):
+        sample, encoded, weight = _sample(rows, layout, width)
+        if hides:
+            fill = LinearFill(encoded, weight)
+            encoded = fill(encoded)
     if _can_start_as_pca(settings):
-        start = PCAStart(*sample, n_components, layout, one_hot, fill)
+        start = PCAStart(sample, encoded, weight, n_components, layout)
         start.set_weights(network, settings.activation)
         if settings.weight_decay is None:
             pull = default_pull(n_rows, width)
@@ -85,6 +84,13 @@ def build_net(settings, scaler, rows, device, layout=None):
     if settings.loss == "bce":
         _check_unit_output(net, rows, layout)
     return net, start
+
+
+def _sample(rows, layout, width):
+    """Return some rows, what the network gets of them, and their weights."""
+    X, weight = rows.sample(max(1, SAMPLE_CELLS // width))
+    encoded = X.cpu() if layout is None else OneHot(layout)(X.cpu())
+    return X, encoded, None if weight is None else weight.cpu()
 
 
 def _build_network(settings, width, n_missing):

@@ -1,8 +1,10 @@
 """Missing cells filled by a linear model, before a network looks at a row.
 
-Probabilistic principal component analysis takes a row for a linear map of a few normal
-scores, plus noise. With missing cells, expectation maximisation alternates between the
-scores of each row, given its observed cells, and the map (Ilin and Raiko, 2010) [1]_.
+Factor analysis takes a row for a linear map of a few normal scores, plus noise of its
+own for each column. With missing cells, expectation maximisation alternates between the
+scores of each row, given its observed cells, and the map. Taking into account that
+neither is known exactly keeps it from fitting small tables too closely (Ilin and Raiko,
+2010) [1]_.
 
 References
 ----------
@@ -15,7 +17,7 @@ from torch import nn
 
 N_ITERATIONS = 10
 MAX_RANK = 20
-# In units of the standardised columns: a fit without error could not be inverted.
+# Share of a column's variance: a fit without any error could not be inverted.
 LEAST_NOISE = 1e-3
 
 
@@ -27,7 +29,7 @@ class LinearFill(nn.Module):
     Parameters
     ----------
     X : Tensor of shape (n_rows, n_encoded), dtype=float32
-        Rows to learn from, centred; missing cells are NaN.
+        Rows to learn from; missing cells are NaN.
     weight : Tensor of shape (n_rows,), default=None
         How much each row counts.
 
@@ -46,10 +48,18 @@ class LinearFill(nn.Module):
         observed = (~torch.isnan(X)).float()
         X = torch.nan_to_num(X)
         weight = torch.ones(len(X)) if weight is None else weight / weight.mean()
+        weighted = observed * weight[:, None]
+        total = weighted.sum(0).clamp(min=1e-6)
+        center = (X * weighted).sum(0) / total
+        X = (X - center) * observed
+        scale = ((X**2 * weighted).sum(0) / total).sqrt()
+        scale = torch.where(scale > 0, scale, 1.0)
+        X = X / scale
         model = _start(X, observed, weight)
         for _ in range(N_ITERATIONS):
             model = _improve(X, observed, weight, *model)
-        for name, value in zip(("loadings", "moments", "noise"), model, strict=True):
+        names = "center", "scale", "loadings", "moments", "noise"
+        for name, value in zip(names, (center, scale, *model), strict=True):
             self.register_buffer(name, value)
 
     @torch.no_grad()
@@ -57,9 +67,10 @@ class LinearFill(nn.Module):
         """Return rows without missing cells."""
         missing = torch.isnan(X)
         model = self.loadings, self.moments, self.noise
-        X, observed = torch.where(missing, 0.0, X), (~missing).to(X.dtype)
-        scores, _ = _posterior(X, observed, *model)
-        return torch.where(missing, scores @ self.loadings.T, X)
+        standardised = torch.where(missing, 0.0, (X - self.center) / self.scale)
+        scores, _ = _posterior(standardised, (~missing).to(X.dtype), *model)
+        expected = self.center + self.scale * (scores @ self.loadings.T)
+        return torch.where(missing, expected, X)
 
 
 def _start(X, observed, weight):
@@ -75,15 +86,14 @@ def _start(X, observed, weight):
         Variance of what is left.
     """
     n_rows, n_columns = X.shape
+    rank = max(1, min(MAX_RANK, 2 * n_columns // 3, n_rows - 1))
     weighted = observed * weight[:, None]
     covariance = (X * weight[:, None]).T @ X / (weighted.T @ observed).clamp(min=1.0)
     values, vectors = torch.linalg.eigh(covariance)
-    rank = max(1, min(MAX_RANK, 2 * n_columns // 3, n_rows - 1))
     noise = values[:-rank].clamp(min=0.0).sum() / max(n_columns - rank, 1)
     noise = noise.clamp(min=10 * LEAST_NOISE)
-    loadings = (
-        vectors[:, -rank:] * (values[-rank:] - noise).clamp(min=noise / 10).sqrt()
-    )
+    scales = (values[-rank:] - noise).clamp(min=noise / 10).sqrt()
+    loadings = vectors[:, -rank:] * scales
     moments = loadings[:, :, None] * loadings[:, None, :]
     return loadings, moments, noise.expand(n_columns)
 

@@ -7,6 +7,10 @@ import numpy as np
 import torch
 
 
+# A constant column has no variance, and no indicator other than 0.
+LEAST_VARIANCE = 1e-6
+
+
 @dataclass(frozen=True)
 class Layout:
     """The encoded columns: all numeric ones, then a block for each categorical one.
@@ -90,6 +94,12 @@ class Layout:
         """Total variance of the indicators of each categorical column."""
         shares = self.share_of_category
         return self._sum_within_columns(shares * (1 - shares))
+
+    @cached_property
+    def scale(self):
+        """Factor of each indicator, with which those of a column have variance 1."""
+        variances = self.variances.clamp(min=LEAST_VARIANCE)
+        return variances.rsqrt()[self.column_of_category]
 
     def _sum_within_columns(self, values):
         return torch.zeros(len(self.sizes), dtype=values.dtype).index_add(

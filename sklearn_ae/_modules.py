@@ -5,9 +5,6 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-# A constant column has no variance, and no indicator other than 0.
-LEAST_VARIANCE = 1e-6
-
 ACTIVATIONS = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
@@ -52,11 +49,9 @@ class OneHot(nn.Module):
         super().__init__()
         for name in ("numeric", "categorical", "offsets", "column_of_category"):
             self.register_buffer(name, getattr(layout, name), persistent=False)
-        variances = layout.variances.clamp(min=LEAST_VARIANCE)
-        scale = variances.rsqrt()[layout.column_of_category]
-        self.register_buffer("scale", scale.float(), persistent=False)
-        shift = (layout.share_of_category * scale).float()
-        self.register_buffer("shift", shift, persistent=False)
+        shift = layout.share_of_category * layout.scale
+        for name, values in (("scale", layout.scale), ("shift", shift)):
+            self.register_buffer(name, values.float(), persistent=False)
 
     def forward(self, X):
         """Return the encoded columns."""

@@ -37,13 +37,13 @@ class PCAStart:
     Parameters
     ----------
     X : Tensor of shape (n_rows, n_columns), dtype=float32
-        Scaled rows; missing cells are NaN and count as 0.
+        Scaled rows; missing cells are NaN.
+    encoded : Tensor of shape (n_rows, n_encoded), dtype=float32
+        What the network gets of them; missing cells may be NaN and then count as 0.
     weight : Tensor of shape (n_rows,) or None
     n_components : int
     layout : Layout, default=None
         Where the columns stand, if some are categorical.
-    one_hot : OneHot, default=None
-        Encodes the rows of such a table.
 
     Attributes
     ----------
@@ -54,11 +54,10 @@ class PCAStart:
         Root of the mean variance of the components.
     """
 
-    def __init__(self, X, weight, n_components, layout=None, one_hot=None, fill=None):
+    def __init__(self, X, encoded, weight, n_components, layout=None):
         self.X = X
+        self.encoded = encoded
         self.layout = layout
-        self.one_hot = one_hot
-        self.fill = fill
         rows = self._rows()
         weight = np.ones(len(X)) if weight is None else weight.cpu().numpy()
         self.weight = weight / weight.sum(dtype=np.float64)
@@ -71,10 +70,7 @@ class PCAStart:
 
     def _rows(self):
         """Return the encoded rows in double precision, missing cells as 0."""
-        X = self.X.cpu()
-        X = X if self.one_hot is None else self.one_hot(X)
-        X = X if self.fill is None else self.fill(X)
-        return torch.nan_to_num(X).double().numpy()
+        return torch.nan_to_num(self.encoded).cpu().double().numpy()
 
     @torch.no_grad()
     def set_weights(self, network, activation):
@@ -116,7 +112,7 @@ class PCAStart:
         layout, n_numeric = self.layout, len(self.layout.numeric)
         rows = torch.from_numpy(self._rows())[:LOGIT_ROWS]
         restored = (rows - mean) @ inward.T @ inward + mean
-        deviations = restored[:, n_numeric:] / self.one_hot.scale
+        deviations = restored[:, n_numeric:] / layout.scale
         prior = torch.log(layout.share_of_category)
         codes = self.X.cpu()[:LOGIT_ROWS, layout.categorical]
         sizes = layout.sizes.tolist()
@@ -127,7 +123,7 @@ class PCAStart:
             )
         ]
         factor = torch.tensor(gains, dtype=torch.float64)[layout.column_of_category]
-        factor = factor / self.one_hot.scale
+        factor = factor / layout.scale
         outward, bias = outward.clone(), mean.clone()
         outward[n_numeric:] *= factor[:, None]
         bias[n_numeric:] = prior + factor * mean[n_numeric:]
