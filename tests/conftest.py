@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.datasets import load_breast_cancer
 
@@ -60,3 +61,86 @@ def real_table(request):
 def census():
     """5,000 people, or what stands in for them."""
     return read_mixed("adult")[:5000].drop(columns="split", errors="ignore")
+
+
+COLOURS = ["red", "green", "blue", "grey"]
+
+
+def mixed_cells(n_rows=90):
+    """Return columns of each kind as lists, `None` where a cell is missing."""
+    rng = np.random.default_rng(0)
+    kind = rng.integers(4, size=n_rows)
+    cells = {
+        "size": (kind + rng.normal(size=n_rows)).tolist(),
+        "count": rng.poisson(3 + 2 * kind).tolist(),
+        "colour": [COLOURS[k] for k in kind],
+        "member": (kind > 1).tolist(),
+        "paid": (rng.random(n_rows) < 0.4).tolist(),
+    }
+    for name, step in {"size": 7, "colour": 5, "paid": 4}.items():
+        cells[name][::step] = [None] * len(cells[name][::step])
+    return cells
+
+
+def to_array(cells):
+    return np.array(list(cells.values()), dtype=object).T
+
+
+def to_pandas(cells):
+    """Return a frame with the dtypes that pandas infers, under unusual row labels."""
+    frame = pd.DataFrame(cells)
+    return frame.set_axis([f"row {i}" for i in range(len(frame))])
+
+
+def with_category_dtype(cells):
+    return to_pandas(cells).astype(
+        dict.fromkeys({"colour", "paid"} & {*cells}, "category")
+    )
+
+
+def to_polars_with(dtype):
+    return lambda cells: pl.DataFrame(cells).cast({"colour": dtype})
+
+
+CONTAINERS = {
+    "array": to_array,
+    "pandas": to_pandas,
+    "pandas nullable": lambda cells: to_pandas(cells).convert_dtypes(),
+    "pandas Arrow": lambda cells: to_pandas(cells).convert_dtypes(
+        dtype_backend="pyarrow"
+    ),
+    "pandas category": with_category_dtype,
+    "polars": pl.DataFrame,
+    "polars Categorical": to_polars_with(pl.Categorical),
+    "polars Enum": to_polars_with(pl.Enum([*COLOURS, "violet"])),
+}
+
+
+@pytest.fixture(params=CONTAINERS)
+def container(request):
+    """A function that makes a table of columns of cells."""
+    return CONTAINERS[request.param]
+
+
+def columns_of(table):
+    """Return the cells of each column as a list, `None` where missing."""
+    if isinstance(table, np.ndarray):
+        columns = table.T
+    elif isinstance(table, pd.DataFrame):
+        columns = [table.iloc[:, i] for i in range(table.shape[1])]
+    else:
+        columns = table.get_columns()
+    return [[None if pd.isna(c) else c for c in column] for column in columns]
+
+
+def assert_same_form(got, X):
+    """Assert that a table has the container, columns, dtypes and row labels of X."""
+    assert type(got) is type(X)
+    assert got.shape == X.shape
+    if isinstance(X, np.ndarray):
+        return
+    assert list(got.columns) == list(X.columns)
+    # Two categorical dtypes of pandas are equal if their categories are.
+    assert list(got.dtypes) == list(X.dtypes)
+    if isinstance(X, pd.DataFrame):
+        assert got.index.equals(X.index)
