@@ -6,6 +6,7 @@ from numbers import Real
 
 import numpy as np
 import pandas as pd
+from pandas.api.extensions import ExtensionDtype
 
 
 def name_columns(chosen, names):
@@ -65,17 +66,25 @@ class Container:
 
 def missing_cells(X):
     """Return a mask of the missing cells of an array or a frame."""
-    if frame_library(X) != "polars":
-        return np.asarray(pd.isna(X))
-    columns = []
-    for cells in X.get_columns():
-        missing = cells.is_null()
-        if cells.dtype.is_float():
-            missing |= cells.is_nan().fill_null(True)
-        elif str(cells.dtype) == "Object":
-            missing = pd.isna(cells.to_numpy())
-        columns.append(np.asarray(missing))
-    return np.column_stack(columns)
+    if frame_library(X) == "polars":
+        return np.column_stack([_missing_in_polars(cells) for cells in X.get_columns()])
+    missing = np.array(pd.isna(X))
+    if frame_library(X) == "pandas":
+        for i, dtype in enumerate(X.dtypes):
+            # To pandas, NaN is a number in columns that know another missing cell.
+            if isinstance(dtype, ExtensionDtype) and dtype.kind == "f":
+                cells = X.iloc[:, i].to_numpy(np.float64, na_value=np.nan)
+                missing[:, i] = np.isnan(cells)
+    return missing
+
+
+def _missing_in_polars(cells):
+    missing = cells.is_null()
+    if cells.dtype.is_float():
+        missing |= cells.is_nan().fill_null(True)
+    elif str(cells.dtype) == "Object":
+        missing = pd.isna(cells.to_numpy())
+    return np.asarray(missing)
 
 
 def take_rows(X, rows):
