@@ -95,8 +95,18 @@ def take_rows(X, rows):
     return X.loc[rows] if library == "pandas" else X[rows]
 
 
-def fill_cells(X, missing, rows, filled):
-    """Return a copy of a table with cells of other rows in place of its missing ones.
+def take_columns(X, kept):
+    """Return a copy of an array or a frame with the columns that a mask keeps."""
+    library = frame_library(X)
+    if library == "polars":
+        return X[:, np.flatnonzero(kept).tolist()]
+    if library == "pandas":
+        return X.loc[:, kept].copy()
+    return X.copy() if kept.all() else X[:, kept]
+
+
+def fill_cells(X, missing, rows, values, levels):
+    """Return a copy of a table with values in place of its missing cells.
 
     Parameters
     ----------
@@ -104,52 +114,79 @@ def fill_cells(X, missing, rows, filled):
     missing : bool ndarray of shape (n_rows, n_columns)
     rows : bool ndarray of shape (n_rows,)
         The rows that have missing cells.
-    filled : {ndarray, dataframe} of shape (n_chosen, n_columns)
-        Those rows without missing cells, a table of the same kind as X.
+    values : ndarray of shape (n_chosen, n_columns)
+        Those rows without missing cells, as numbers.
+    levels : dict of int to object ndarray
+        What the codes in each categorical column stand for.
     """
     library = frame_library(X)
+    if library == "pandas":
+        X = X.copy(deep=False)
+    columns = np.flatnonzero(missing.any(axis=0)).tolist()
+    X = _admit(X, {i: levels[i] for i in columns if i in levels})
+    filled = Container(X).wrap(values, levels=levels)
     if library is None:
-        X = X.copy()
+        X = X.astype(object if filled.dtype == object else X.dtype)
         X[missing] = filled[missing[rows]]
         return X
-    columns = {}
-    for i in np.flatnonzero(missing.any(axis=0)).tolist():
+    for i in columns:
         here, there = missing[:, i], missing[rows, i]
         if library == "pandas":
-            columns[i] = X.iloc[:, i].copy()
-            columns[i].iloc[here] = filled.iloc[:, i].array[there]
+            cells = X.iloc[:, i].copy()
+            cells.iloc[here] = filled.iloc[:, i].array[there]
+            X.isetitem(i, cells)
         else:
             values = filled[:, i].filter(there)
-            columns[i] = X[:, i].scatter(np.flatnonzero(here), values)
-    if library == "polars":
-        return X.with_columns(columns.values())
-    X = X.copy()
-    for i, column in columns.items():
-        X.isetitem(i, column)
+            X = X.with_columns(_scatter(X[:, i], np.flatnonzero(here), values))
     return X
 
 
-def select_and_append(X, kept, names, columns):
-    """Return the columns of a table that a mask keeps, and further ones of booleans.
+def _scatter(cells, places, values):
+    """Return a polars column with other values in some places."""
+    if str(cells.dtype) != "Object":
+        return cells.scatter(places, values)
+    mixed = cells.to_numpy().copy()
+    mixed[places] = values.to_numpy()
+    return type(cells)(cells.name, mixed, dtype=cells.dtype)
+
+
+def _admit(X, levels):
+    """Return a table whose categorical dtypes have these levels, too.
+
+    That of a few rows may lack categories of the rows that a model was trained on.
+    """
+    library = frame_library(X)
+    for i, cells in levels.items() if library else ():
+        dtype = X.dtypes.iloc[i] if library == "pandas" else X.dtypes[i]
+        if not hasattr(dtype, "categories") or str(dtype) == "Categorical":
+            continue
+        further = [cell for cell in cells if cell not in dtype.categories]
+        if further and library == "pandas":
+            X.isetitem(i, X.iloc[:, i].cat.add_categories(further))
+        elif further:
+            X = X.with_columns(X[:, i].cast(type(dtype)([*dtype.categories, *further])))
+    return X
+
+
+def append_columns(X, names, columns):
+    """Return a table with further columns.
 
     Parameters
     ----------
     X : {ndarray, dataframe} of shape (n_rows, n_columns)
-    kept : bool ndarray of shape (n_columns,)
     names : list of str
         Of the columns to append.
     columns : bool ndarray of shape (n_rows, len(names))
     """
     library = frame_library(X)
+    if len(names) == 0:
+        return X
     if library is None:
-        X = X if kept.all() else X[:, kept]
-        return np.hstack([X, columns]) if len(names) else X
+        return np.hstack([X, columns])
     if library == "pandas":
-        X = X.loc[:, kept]
         further = pd.DataFrame(columns, columns=names, index=X.index)
-        return pd.concat([X, further], axis=1) if len(names) else X
+        return pd.concat([X, further], axis=1)
     polars = importlib.import_module("polars")
-    X = X[:, np.flatnonzero(kept).tolist()]
     return X.with_columns(
         polars.Series(name, columns[:, i]) for i, name in enumerate(names)
     )

@@ -2,7 +2,6 @@
 
 import warnings
 from contextlib import contextmanager
-from copy import copy
 from numbers import Integral
 
 import numpy as np
@@ -21,13 +20,13 @@ from sklearn_ae._compat import (
     seeded,
 )
 from sklearn_ae._frames import (
-    Container,
+    append_columns,
     as_array_like,
     fill_cells,
     frame_library,
     missing_cells,
     name_columns,
-    select_and_append,
+    take_columns,
     take_rows,
 )
 from sklearn_ae._inference import expect, infer
@@ -387,19 +386,24 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
 
     def _complete(self, X, missing, net, function):
         """Return a table whose missing cells are filled by a function of a net."""
-        first, rows, filled = self.autoencoder_, missing.any(axis=1), copy(X)
-        if rows.any():
-            part = take_rows(X, rows)
-            n_columns, scaler = self.n_features_in_, first._scaler
-            values = infer(
-                net, function, first._check_rows(part), n_columns, scaler=scaler
-            )
-            levels = first._categories and first._categories.levels_
-            table = Container(X).wrap(scaler.decode(values), part, levels)
-            filled = fill_cells(X, missing, rows, table)
         names = self._indicator_names(_check_feature_names_in(self))
-        indicated = self._indicated & self.add_indicator
-        return select_and_append(filled, self._kept, names, missing[:, indicated])
+        indicators = missing[:, self._indicated & self.add_indicator]
+        filled, missing = take_columns(X, self._kept), missing[:, self._kept]
+        rows = missing.any(axis=1)
+        if rows.any():
+            first, n_columns = self.autoencoder_, self.n_features_in_
+            part = first._check_rows(take_rows(X, rows))
+            values = infer(net, function, part, n_columns, scaler=first._scaler)
+            values = first._scaler.decode(values)[:, self._kept]
+            filled = fill_cells(filled, missing, rows, values, self._levels_of_kept())
+        return append_columns(filled, names, indicators)
+
+    def _levels_of_kept(self):
+        """Return what the codes in categorical columns of the output stand for."""
+        categories = self.autoencoder_._categories
+        levels = {} if categories is None else categories.levels_
+        kept = np.flatnonzero(self._kept).tolist()
+        return {i: levels[column] for i, column in enumerate(kept) if column in levels}
 
     def _indicator_names(self, names):
         if not self.add_indicator:
