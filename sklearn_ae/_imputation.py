@@ -233,6 +233,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     def _note_columns(self, template, missing):
         """Set the attributes that describe the columns."""
         self.n_features_in_ = template.n_features_in_
+        vars(self).pop("feature_names_in_", None)
         if hasattr(template, "feature_names_in_"):
             self.feature_names_in_ = template.feature_names_in_
         self._indicated = missing.any(axis=0)
