@@ -252,8 +252,9 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         if hasattr(template, "net_"):
             return template
         member = clone(template)
-        if self.random_state is not None:
-            member.set_params(random_state=int(rng.integers(2**32)))
+        seed = int(rng.integers(2**32))
+        if self.random_state is not None and member.random_state is None:
+            member.set_params(random_state=seed)
         return member._fit(X, hidden=hidden)
 
     def _learn_trust(self, X, hidden):
