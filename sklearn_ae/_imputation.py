@@ -269,7 +269,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         sums = np.zeros((4, n_columns))
         for member, mask in zip(self.estimators_, hidden, strict=True):
             rows = np.flatnonzero(mask.any(axis=1))
-            rows = rows if len(rows) else np.arange(1)
+            # In a table of few rows there may be none.
+            rows = rows if len(rows) else np.arange(min(len(mask), HIDDEN_ROWS))
             V = first._scaler.encode(coded[rows])
             truth = infer(first.net_, _observe, V, len(columns))
             truth[np.isnan(V)[:, columns]] = np.nan
