@@ -199,7 +199,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             template = self._make_template()
             frozen = isinstance(self.autoencoder, FrozenEstimator)
             X, missing = _check_table(template, X, reset=not frozen)
-            self._note_columns(template, missing)
+            observed = template._scaler.observed_ if frozen else ~missing.all(axis=0)
+            self._note_columns(template, missing, observed)
             n_members = 1 if frozen else self.n_estimators
             hidden = [_hide(~missing, rng) for _ in range(n_members)]
             self.estimators_ = [
@@ -230,14 +231,14 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         check_is_fitted(fitted)
         return fitted
 
-    def _note_columns(self, template, missing):
+    def _note_columns(self, template, missing, observed):
         """Set the attributes that describe the columns."""
         self.n_features_in_ = template.n_features_in_
         vars(self).pop("feature_names_in_", None)
         if hasattr(template, "feature_names_in_"):
             self.feature_names_in_ = template.feature_names_in_
         self._indicated = missing.any(axis=0)
-        self._kept = ~missing.all(axis=0)
+        self._kept = observed
         if not self._kept.all():
             names = getattr(self, "feature_names_in_", None)
             warnings.warn(
