@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight
 from threadpoolctl import ThreadpoolController
 
@@ -24,6 +25,7 @@ __all__ = [
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
+    "_wrap_data_with_container",
     "draw_seed",
     "import_optional",
     "is_mapped",

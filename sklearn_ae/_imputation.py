@@ -16,6 +16,7 @@ from sklearn_ae._compat import (
     Interval,
     _check_feature_names_in,
     _fit_context,
+    _wrap_data_with_container,
     draw_seed,
     seeded,
 )
@@ -385,7 +386,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             for i in range(self.n_draws):
                 net = self.estimators_[i % len(self.estimators_)].net_
                 with _dropout_active(net.module_):
-                    tables.append(self._complete(X, missing, net, self._draw))
+                    table = self._complete(X, missing, net, self._draw)
+                tables.append(_wrap_data_with_container("transform", table, X, self))
         return tables
 
     def _complete(self, X, missing, net, function):
