@@ -60,7 +60,8 @@ def build_net(settings, scaler, rows, device, layout=None):
     if hides or _can_start_as_pca(settings):
         sample, encoded, weight = _sample(rows, layout, width)
         if hides:
-            fill = LinearFill(encoded, weight)
+            blocks = None if layout is None else layout.blocks
+            fill = LinearFill(encoded, weight, blocks)
             encoded = fill(encoded)
     if _can_start_as_pca(settings):
         start = PCAStart(sample, encoded, weight, n_components, layout)

@@ -19,6 +19,8 @@ N_ITERATIONS = 10
 MAX_RANK = 20
 # Share of a column's variance: a fit without any error could not be inverted.
 LEAST_NOISE = 1e-3
+# Deviations smaller than this, compared with the mean or 1, are due to rounding.
+CONSTANT = 1e-6
 
 
 class LinearFill(nn.Module):
@@ -32,6 +34,9 @@ class LinearFill(nn.Module):
         Rows to learn from; missing cells are NaN.
     weight : Tensor of shape (n_rows,), default=None
         How much each row counts.
+    blocks : Tensor of shape (n_encoded,), dtype=int64, default=None
+        The cell that each column belongs to; those of one cell share a scale, or rare
+        categories would have a large one. `None`: every column is a cell.
 
     Examples
     --------
@@ -43,7 +48,7 @@ class LinearFill(nn.Module):
     tensor([[3., 6.]])
     """
 
-    def __init__(self, X, weight=None):
+    def __init__(self, X, weight=None, blocks=None):
         super().__init__()
         observed = (~torch.isnan(X)).float()
         X = torch.nan_to_num(X)
@@ -52,8 +57,7 @@ class LinearFill(nn.Module):
         total = weighted.sum(0).clamp(min=1e-6)
         center = (X * weighted).sum(0) / total
         X = (X - center) * observed
-        scale = ((X**2 * weighted).sum(0) / total).sqrt()
-        scale = torch.where(scale > 0, scale, 1.0)
+        scale = _scale((X**2 * weighted).sum(0) / total, center, blocks)
         X = X / scale
         model = _start(X, observed, weight)
         for _ in range(N_ITERATIONS):
@@ -71,6 +75,14 @@ class LinearFill(nn.Module):
         scores, _ = _posterior(standardised, (~missing).to(X.dtype), *model)
         expected = self.center + self.scale * (scores @ self.loadings.T)
         return torch.where(missing, expected, X)
+
+
+def _scale(variance, center, blocks):
+    """Return the standard deviation of each cell, 1 where that is due to rounding."""
+    if blocks is not None:
+        variance = torch.zeros_like(variance).index_add(0, blocks, variance)[blocks]
+    scale = variance.sqrt()
+    return torch.where(scale > CONSTANT * center.abs().clamp(min=1.0), scale, 1.0)
 
 
 def _start(X, observed, weight):

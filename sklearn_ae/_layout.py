@@ -6,7 +6,6 @@ from functools import cached_property
 import numpy as np
 import torch
 
-
 # A constant column has no variance, and no indicator other than 0.
 LEAST_VARIANCE = 1e-6
 
