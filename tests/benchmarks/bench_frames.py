@@ -2,9 +2,11 @@
 
 Run ``python tests/benchmarks/bench_frames.py`` for the tables of docs/benchmarks.md.
 The real tables are read from the folder in the environment variable SKLEARN_AE_DATA,
-as NAME.csv.gz; without them, only memory is measured.
+as NAME.csv.gz; without them, only memory is measured. ``--pull`` shows instead how
+strongly the weights of small tables had better be drawn back.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -14,9 +16,9 @@ import numpy as np
 import pandas as pd
 import torch
 from bench_speed import describe_machine
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold, train_test_split
 
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import AutoencoderTransformer, _build
 from sklearn_ae._demo_comparison import StandardizedPCA
 
 DATA = Path(
@@ -145,9 +147,51 @@ def bench_round_trip():
             )
 
 
+def bench_pull():
+    """Print the loss of held-out rows for weights drawn back with other strengths."""
+    adult = read("adult")
+    tables = {
+        "german_credit": read("german_credit"),
+        "auto_imports": read("auto_imports"),
+        "adult, 2,000 rows": adult.sample(2000, random_state=0),
+        "adult, 300 rows": adult.sample(300, random_state=1),
+    }
+    rule = _build.default_pull
+    print("\n| table | not at all | columns | 4 x columns | columns and categories |")
+    print("|---|--:|--:|--:|--:|")
+    for name, X in tables.items():
+        n_columns = X.shape[1]
+        strengths = {
+            "not at all": lambda n_rows, width: 0.0,
+            "columns": lambda n_rows, width, d=n_columns: rule(n_rows, d),
+            "4 x columns": lambda n_rows, width, d=n_columns: rule(n_rows, 4 * d),
+            "rule": rule,
+        }
+        cells = []
+        for strength in strengths.values():
+            _build.default_pull = strength
+            folds = KFold(3, shuffle=True, random_state=0).split(X)
+            losses = [
+                -AutoencoderTransformer(random_state=0)
+                .fit(X.iloc[train])
+                .score(X.iloc[test])
+                for train, test in folds
+            ]
+            cells.append(f"{np.mean(losses):.3f}")
+        _build.default_pull = rule
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pull", action="store_true")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     describe_machine()
-    bench_memory(1_000_000)
-    if all((DATA / f"{name}.csv.gz").exists() for name in TABLES):
-        bench_round_trip()
+    has_tables = all((DATA / f"{name}.csv.gz").exists() for name in TABLES)
+    if arguments.pull and has_tables:
+        bench_pull()
+    elif not arguments.pull:
+        bench_memory(1_000_000)
+        if has_tables:
+            bench_round_trip()
