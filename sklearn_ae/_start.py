@@ -62,7 +62,9 @@ class PCAStart:
         weight = np.ones(len(X)) if weight is None else weight.cpu().numpy()
         self.weight = weight / weight.sum(dtype=np.float64)
         self.mean = self.weight @ rows
-        rows = (rows - self.mean) * np.sqrt(self.weight)[:, None]
+        # In place: the rows of a small frame would be felt three times over.
+        rows -= self.mean
+        rows *= np.sqrt(self.weight)[:, None]
         variances, components = _leading(rows, n_components)
         found = variances > 1e-9 * max(variances[0], 1e-30)
         _, self.components = svd_flip(None, components[found], u_based_decision=False)
