@@ -203,7 +203,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             observed = template._scaler.observed_ if frozen else ~missing.all(axis=0)
             self._note_columns(template, missing, observed)
             n_members = 1 if frozen else self.n_estimators
-            hidden = [_hide(~missing, rng) for _ in range(n_members)]
+            hidden = [_hide(~missing & observed, rng) for _ in range(n_members)]
             self.estimators_ = [
                 self._fit_member(template, X, mask, rng) for mask in hidden
             ]
@@ -292,7 +292,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         total, product, square, count = sums
         self.trust_ = np.clip((product + prior) / (square + prior), 0.0, 1.0)
         left = total - 2 * self.trust_ * product + self.trust_**2 * square
-        left = np.where(count, left / np.maximum(count, 1), variance)
+        # Rounding takes what is left of a column of equal cells a hair below 0.
+        left = np.where(count, left.clip(min=0) / np.maximum(count, 1), variance)
         self._center = np.nan_to_num(center).astype(np.float32)
         self._factor = self.trust_[columns].astype(np.float32)
         self._spread = np.sqrt(left)[columns].astype(np.float32)
