@@ -39,6 +39,8 @@ from sklearn_ae.noise import HidingNoise
 # can be trusted: this share of them, in at most so many rows.
 HIDDEN_SHARE = 0.1
 HIDDEN_ROWS = 20_000
+# Tells the random numbers of hidden cells from others of the same seed.
+HIDING = 7919
 # A column's predictions are trusted as if so many of its hidden cells had said so.
 TRUST_CELLS = 5.0
 # Refinement passes of an autoencoder that starts from the means.
@@ -196,7 +198,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             returns.
         """
         with unchanged_on_error(self):
-            rng = np.random.default_rng(draw_seed(self.random_state))
+            # Not the numbers that the same seed gives to whoever took cells out of X.
+            rng = np.random.default_rng([draw_seed(self.random_state), HIDING])
             template = self._make_template()
             frozen = isinstance(self.autoencoder, FrozenEstimator)
             X, missing = _check_table(template, X, reset=not frozen)
