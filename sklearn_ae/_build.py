@@ -1,6 +1,7 @@
 """From the parameters of an estimator to a net that is ready to train."""
 
 from copy import deepcopy
+from math import ceil
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from sklearn_ae._defaults import (
     default_n_components,
     default_pull,
 )
-from sklearn_ae._fill import LinearFill
+from sklearn_ae._fill import FILL_ROWS, LinearFill
 from sklearn_ae._heads import MixedHead, NumericHead, check_loss
 from sklearn_ae._modules import Autoencoder, Dense, OneHot, make_activation
 from sklearn_ae._net import expect_missing, make_net
@@ -61,7 +62,9 @@ def build_net(settings, scaler, rows, device, layout=None):
         sample, encoded, weight = _sample(rows, layout, width)
         if hides:
             blocks = None if layout is None else layout.blocks
-            fill = LinearFill(encoded, weight, blocks)
+            every = ceil(len(encoded) / FILL_ROWS)
+            few = None if weight is None else weight[::every]
+            fill = LinearFill(encoded[::every], few, blocks)
             encoded = fill(encoded)
     if _can_start_as_pca(settings):
         start = PCAStart(sample, encoded, weight, n_components, layout)

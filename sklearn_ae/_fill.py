@@ -13,9 +13,15 @@ References
 """
 
 import torch
+from scipy.linalg import eigh
 from torch import nn
 
-N_ITERATIONS = 10
+# Iterations; where cells are missing in a one-sided way, the means take many.
+MIN_ITERATIONS = 20
+MAX_ITERATIONS = 100
+TOLERANCE = 1e-3
+# More rows than this tell the model little that is new.
+FILL_ROWS = 20_000
 MAX_RANK = 20
 # Share of a column's variance: a fit without any error could not be inverted.
 LEAST_NOISE = 1e-3
@@ -52,29 +58,42 @@ class LinearFill(nn.Module):
         super().__init__()
         observed = (~torch.isnan(X)).float()
         X = torch.nan_to_num(X)
-        weight = torch.ones(len(X)) if weight is None else weight / weight.mean()
-        weighted = observed * weight[:, None]
+        weighted = observed if weight is None else observed * weight[:, None]
         total = weighted.sum(0).clamp(min=1e-6)
         center = (X * weighted).sum(0) / total
         X = (X - center) * observed
         scale = _scale((X**2 * weighted).sum(0) / total, center, blocks)
         X = X / scale
-        model = _start(X, observed, weight)
-        for _ in range(N_ITERATIONS):
-            model = _improve(X, observed, weight, *model)
+        model = _start(X, weighted, observed)
+        for i in range(MAX_ITERATIONS):
+            before, model = model, _improve(X, weighted, observed, *model)
+            if i >= MIN_ITERATIONS and (model[0] - before[0]).abs().max() < TOLERANCE:
+                break
+        mean, *model = model
         names = "center", "scale", "loadings", "moments", "noise"
-        for name, value in zip(names, (center, scale, *model), strict=True):
+        values = center + mean * scale, scale, *model
+        for name, value in zip(names, values, strict=True):
             self.register_buffer(name, value)
 
     @torch.no_grad()
     def forward(self, X):
         """Return rows without missing cells."""
-        missing = torch.isnan(X)
-        model = self.loadings, self.moments, self.noise
-        standardised = torch.where(missing, 0.0, (X - self.center) / self.scale)
-        scores, _ = _posterior(standardised, (~missing).to(X.dtype), *model)
+        missing, scores, _ = self._scores(X)
         expected = self.center + self.scale * (scores @ self.loadings.T)
         return torch.where(missing, expected, X)
+
+    @torch.no_grad()
+    def variance(self, X):
+        """Return the variance of what each cell may be, given the observed cells."""
+        _, _, root = self._scores(X)
+        covariance = torch.cholesky_inverse(root).flatten(1)
+        return self.scale**2 * (covariance @ self.moments.flatten(1).T + self.noise)
+
+    def _scores(self, X):
+        missing = torch.isnan(X)
+        X = torch.where(missing, 0.0, (X - self.center) / self.scale)
+        model = self.loadings, self.moments, self.noise
+        return missing, *_posterior(X, (~missing).to(X.dtype), *model)
 
 
 def _scale(variance, center, blocks):
@@ -85,29 +104,31 @@ def _scale(variance, center, blocks):
     return torch.where(scale > CONSTANT * center.abs().clamp(min=1.0), scale, 1.0)
 
 
-def _start(X, observed, weight):
+def _start(X, weighted, observed):
     """Return a model from the covariance of pairs of observed cells.
 
     Returns
     -------
+    mean : Tensor of shape (n_columns,)
+        Of the columns, if no cell were missing.
     loadings : Tensor of shape (n_columns, rank)
         How each column depends on the scores.
     moments : Tensor of shape (n_columns, rank, rank)
         Expected products of the loadings, which are not known exactly.
-    noise : Tensor
-        Variance of what is left.
+    noise : Tensor of shape (n_columns,)
+        Variance of what is left of each column.
     """
     n_rows, n_columns = X.shape
     rank = max(1, min(MAX_RANK, 2 * n_columns // 3, n_rows - 1))
-    weighted = observed * weight[:, None]
-    covariance = (X * weight[:, None]).T @ X / (weighted.T @ observed).clamp(min=1.0)
-    values, vectors = torch.linalg.eigh(covariance)
-    noise = values[:-rank].clamp(min=0.0).sum() / max(n_columns - rank, 1)
-    noise = noise.clamp(min=10 * LEAST_NOISE)
-    scales = (values[-rank:] - noise).clamp(min=noise / 10).sqrt()
-    loadings = vectors[:, -rank:] * scales
+    covariance = (X * weighted).T @ X / (weighted.T @ observed).clamp(min=1.0)
+    covariance = covariance.double().numpy()
+    wanted = [n_columns - rank, n_columns - 1]
+    values, vectors = map(torch.from_numpy, eigh(covariance, subset_by_index=wanted))
+    rest = (covariance.trace() - values.sum()) / max(n_columns - rank, 1)
+    rest = rest.clamp(min=10 * LEAST_NOISE)
+    loadings = (vectors * (values - rest).clamp(min=rest / 10).sqrt()).float()
     moments = loadings[:, :, None] * loadings[:, None, :]
-    return loadings, moments, noise.expand(n_columns)
+    return torch.zeros(n_columns), loadings, moments, rest.float().expand(n_columns)
 
 
 def _posterior(X, observed, loadings, moments, noise):
@@ -120,20 +141,23 @@ def _posterior(X, observed, loadings, moments, noise):
     return scores, root
 
 
-def _improve(X, observed, weight, loadings, moments, noise):
+def _improve(X, weighted, observed, mean, loadings, moments, noise):
     """Return the model after one step of variational expectation maximisation."""
     n_columns, rank = loadings.shape
-    weighted = observed * weight[:, None]
-    scores, root = _posterior(X, observed, loadings, moments, noise)
+    total = weighted.sum(0).clamp(min=1e-6)
+    scores, root = _posterior((X - mean) * observed, observed, loadings, moments, noise)
+    mean = ((X - scores @ loadings.T) * weighted).sum(0) / total
+    X = (X - mean) * weighted
     products = scores[:, :, None] * scores[:, None, :] + torch.cholesky_inverse(root)
     products = (weighted.T @ products.flatten(1)).view(n_columns, rank, rank)
     # Scores that few columns depend on are given up: the prior variance of the loadings
     # is that of each score.
     prior = torch.diag(1 / moments.diagonal(dim1=1, dim2=2).mean(0))
     covariance = torch.linalg.inv(products / noise[:, None, None] + prior)
-    crossed = (X * weight[:, None]).T @ scores
+    crossed = X.T @ scores
     loadings = (covariance @ (crossed / noise[:, None])[:, :, None])[:, :, 0]
     moments = loadings[:, :, None] * loadings[:, None, :] + covariance
-    squares = (X**2 * weight[:, None]).sum(0) - 2 * (loadings * crossed).sum(1)
-    noise = (squares + (moments * products).sum((1, 2))) / weighted.sum(0).clamp(min=1)
-    return loadings, moments, noise.clamp(min=LEAST_NOISE)
+    squares = (X**2 / weighted.clamp(min=1e-30)).sum(0)
+    squares = squares - 2 * (loadings * crossed).sum(1)
+    noise = (squares + (moments * products).sum((1, 2))) / total
+    return mean, loadings, moments, noise.clamp(min=LEAST_NOISE)

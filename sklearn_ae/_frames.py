@@ -105,7 +105,7 @@ def take_columns(X, kept):
     return X.copy() if kept.all() else X[:, kept]
 
 
-def fill_cells(X, missing, rows, values, levels):
+def fill_cells(X, missing, rows, values, levels, dtypes):
     """Return a copy of a table with values in place of its missing cells.
 
     Parameters
@@ -118,13 +118,25 @@ def fill_cells(X, missing, rows, values, levels):
         Those rows without missing cells, as numbers.
     levels : dict of int to object ndarray
         What the codes in each categorical column stand for.
+    dtypes : list of dtype, or None
+        Those of the columns in `fit`, if they are of the same library. A file of few
+        rows may hold no cell of a column of text, and then reads as one of numbers.
     """
     library = frame_library(X)
     if library == "pandas":
         X = X.copy(deep=False)
     columns = np.flatnonzero(missing.any(axis=0)).tolist()
-    X = _admit(X, {i: levels[i] for i in columns if i in levels})
-    filled = Container(X).wrap(values, levels=levels)
+    X = _admit(X, {i: levels[i] for i in columns if i in levels}, dtypes)
+    container = Container(X)
+    empty = [
+        i in levels and missing[:, i].all() and _holds_numbers(dtype)
+        for i, dtype in enumerate(container.dtypes or ())
+    ]
+    if dtypes is not None:
+        container.dtypes = [
+            dtypes[i] if empty[i] else dtype for i, dtype in enumerate(container.dtypes)
+        ]
+    filled = container.wrap(values, levels=levels)
     if library is None:
         X = X.astype(object if filled.dtype == object else X.dtype)
         X[missing] = filled[missing[rows]]
@@ -132,13 +144,29 @@ def fill_cells(X, missing, rows, values, levels):
     for i in columns:
         here, there = missing[:, i], missing[rows, i]
         if library == "pandas":
-            cells = X.iloc[:, i].copy()
-            cells.iloc[here] = filled.iloc[:, i].array[there]
+            cells = filled.iloc[:, i].set_axis(X.index[rows])
+            if not empty[i]:
+                cells, values = X.iloc[:, i].copy(), cells.array[there]
+                if isinstance(cells.dtype, pd.SparseDtype):
+                    cells = cells.sparse.to_dense()
+                cells.iloc[here] = values
             X.isetitem(i, cells)
+        elif empty[i]:
+            X = X.with_columns(filled[:, i])
         else:
             values = filled[:, i].filter(there)
             X = X.with_columns(_scatter(X[:, i], np.flatnonzero(here), values))
     return X
+
+
+def _holds_numbers(dtype):
+    """Whether a column has the dtype that one without any cell is read as."""
+    if str(dtype).lower().startswith("null"):
+        return True
+    if hasattr(dtype, "is_numeric"):
+        return dtype.is_numeric()
+    types = pd.api.types
+    return types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype)
 
 
 def _scatter(cells, places, values):
@@ -150,7 +178,7 @@ def _scatter(cells, places, values):
     return type(cells)(cells.name, mixed, dtype=cells.dtype)
 
 
-def _admit(X, levels):
+def _admit(X, levels, dtypes):
     """Return a table whose categorical dtypes have these levels, too.
 
     That of a few rows may lack categories of the rows that a model was trained on.
@@ -161,7 +189,13 @@ def _admit(X, levels):
         if not hasattr(dtype, "categories") or str(dtype) == "Categorical":
             continue
         further = [cell for cell in cells if cell not in dtype.categories]
-        if further and library == "pandas":
+        ordered = None if dtypes is None else getattr(dtypes[i], "categories", None)
+        if further and ordered is not None and set(dtype.categories) <= set(ordered):
+            if library == "pandas":
+                X.isetitem(i, X.iloc[:, i].astype(dtypes[i]))
+            else:
+                X = X.with_columns(X[:, i].cast(dtypes[i]))
+        elif further and library == "pandas":
             X.isetitem(i, X.iloc[:, i].cat.add_categories(further))
         elif further:
             X = X.with_columns(X[:, i].cast(type(dtype)([*dtype.categories, *further])))
@@ -183,6 +217,12 @@ def append_columns(X, names, columns):
         return X
     if library is None:
         return np.hstack([X, columns])
+    taken = [name for name in names if name in X.columns]
+    if taken:
+        raise ValueError(
+            f"Cannot add the indicators {taken}: X has columns of these names. Rename "
+            "them, or set add_indicator=False."
+        )
     if library == "pandas":
         further = pd.DataFrame(columns, columns=names, index=X.index)
         return pd.concat([X, further], axis=1)

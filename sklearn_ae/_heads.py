@@ -215,7 +215,7 @@ class MixedHead(nn.Module):
         ----------
         expected : Tensor of shape (n_rows, layout.width)
             Numbers and shares of categories.
-        spread : Tensor of shape (layout.width,)
+        spread : Tensor of shape (n_rows, layout.width)
             Standard deviations of the numbers; those of categories are not used.
 
         Returns
@@ -224,7 +224,7 @@ class MixedHead(nn.Module):
             Numbers, and 1 for one category of each column.
         """
         numbers, shares = self._split(expected)
-        numbers = self.numeric.sample(numbers, self._split(spread[None])[0])
+        numbers = self.numeric.sample(numbers, self._split(spread)[0])
         # The largest of these is category k with probability shares[k].
         gumbel = -torch.log(-torch.log(torch.rand_like(shares)))
         keys = torch.log(shares.clamp(min=0.0)) + gumbel

@@ -32,21 +32,16 @@ from sklearn_ae._frames import (
 )
 from sklearn_ae._inference import expect, infer
 from sklearn_ae._transformer import AutoencoderTransformer, unchanged_on_error
+from sklearn_ae._trust import Trust, hide
 from sklearn_ae._validation import check_table
 from sklearn_ae.noise import HidingNoise
 
-# Observed cells that are hidden from training, to learn how far predictions of a column
-# can be trusted: this share of them, in at most so many rows.
-HIDDEN_SHARE = 0.1
-HIDDEN_ROWS = 20_000
-# Tells the random numbers of hidden cells from others of the same seed.
+# Stream of random numbers that hidden cells are drawn from, beside the seed.
 HIDING = 7919
-# A column's predictions are trusted as if so many of its hidden cells had said so.
-TRUST_CELLS = 5.0
 # Refinement passes of an autoencoder that starts from the means.
 PASSES_FROM_MEAN = 10
-# Groups in which the missing cells of a row are drawn, one after the other.
-DRAW_GROUPS = 4
+# Most turns in which the missing cells of a row are drawn.
+MAX_TURNS = 10
 
 
 class AutoencoderImputer(TransformerMixin, BaseEstimator):
@@ -72,8 +67,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     max_iter : int, default=None
         Refinement passes: the first network pass starts from a linear model of the
         columns, each other one from what the pass before it filled in. `None` takes 1;
-        10 with a frozen autoencoder that was not trained to fill cells, as it starts
-        from the means.
+        10 where the autoencoder was not trained with
+        :class:`~sklearn_ae.noise.HidingNoise`, as it then starts from the means.
     n_draws : int, default=5
         Number of tables that `draw` returns.
     add_indicator : bool, default=False
@@ -92,7 +87,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     trust_ : ndarray of shape (n_features,)
         How far the predictions of each column are trusted, from 0, where its mean or
         its most frequent category is filled in, to 1: the factor by which deviations
-        from the mean fit the hidden cells best.
+        from the mean fit the hidden cells best. Predictions that hardly deviate, of a
+        column that nothing is known about, need no smaller one.
     n_iter_ : int
         Number of refinement passes.
     n_features_in_ : int
@@ -109,7 +105,12 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     -----
     A tenth of the observed cells, in at most 20,000 rows, are hidden from training.
     What they turn out to be decides `trust_`, so that columns that nothing can be known
-    about get their mean or most frequent category and not a guess.
+    about get their mean or most frequent category and not a guess. A frozen autoencoder
+    may know these cells: fit the imputer on other rows than it was trained on.
+
+    Numbers are filled with their expectation, so an integer column that is stored as
+    floats gets fractions; nullable integers of pandas and polars stay whole. Heavy
+    tails are better restored with ``AutoencoderTransformer(scaling="quantile")``.
 
     A column without any observed cell is left out, with a warning, as scikit-learn's
     imputers do.
@@ -128,18 +129,19 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     >>> from sklearn_ae import AutoencoderImputer
     >>> rows = pd.DataFrame(
     ...     {
-    ...         "weight": [4.1, 3.9, np.nan, 31.0, 28.5, 30.2] * 20,
-    ...         "animal": ["cat", "cat", "cat", "dog", None, "dog"] * 20,
+    ...         "weight": [4.1, 3.9, 4.4, 31.0, np.nan, 30.2] * 20,
+    ...         "animal": ["cat", "cat", None, "dog", "dog", "dog"] * 20,
+    ...         "indoors": [True, True, True, False, False, False] * 20,
     ...     }
     ... )
     >>> AutoencoderImputer(random_state=0).fit_transform(rows).head(6).round()
-       weight animal
-    0     4.0    cat
-    1     4.0    cat
-    2     6.0    cat
-    3    31.0    dog
-    4    28.0    dog
-    5    30.0    dog
+       weight animal  indoors
+    0     4.0    cat     True
+    1     4.0    cat     True
+    2     4.0    cat     True
+    3    31.0    dog    False
+    4    31.0    dog    False
+    5    30.0    dog    False
     """
 
     _parameter_constraints = {
@@ -206,7 +208,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             observed = template._scaler.observed_ if frozen else ~missing.all(axis=0)
             self._note_columns(template, missing, observed)
             n_members = 1 if frozen else self.n_estimators
-            hidden = [_hide(~missing & observed, rng) for _ in range(n_members)]
+            hidden = [hide(~missing & observed, rng) for _ in range(n_members)]
             self.estimators_ = [
                 self._fit_member(template, X, mask, rng) for mask in hidden
             ]
@@ -225,6 +227,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             return AutoencoderTransformer(weight_decay=0.0, noise=HidingNoise())
         if not isinstance(self.autoencoder, FrozenEstimator):
             template = clone(self.autoencoder)
+            template._validate_params()
             return template.set_params(noise=template.noise or HidingNoise())
         fitted = self.autoencoder.estimator
         if not isinstance(fitted, AutoencoderTransformer):
@@ -263,43 +266,13 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         return member._fit(X, hidden=hidden)
 
     def _learn_trust(self, X, hidden):
-        """Learn how far to trust the predictions of each column, and their spread.
-
-        The factor of a column is the one with which deviations of the predictions from
-        the mean fit the hidden cells best, by least squares; that of a category is over
-        the indicators of its column.
-        """
-        first, n_columns = self.autoencoder_, self.n_features_in_
-        coded, columns = first._check_rows(X), _columns_of_outputs(first)
-        sums = np.zeros((4, n_columns))
+        """Learn how far to trust the predictions of each column, and their spread."""
+        first = self.autoencoder_
+        trust = Trust(first, first._check_rows(X))
         for member, mask in zip(self.estimators_, hidden, strict=True):
-            rows = np.flatnonzero(mask.any(axis=1))
-            # In a table of few rows there may be none.
-            rows = rows if len(rows) else np.arange(min(len(mask), HIDDEN_ROWS))
-            V = first._scaler.encode(coded[rows])
-            truth = infer(first.net_, _observe, V, len(columns))
-            truth[np.isnan(V)[:, columns]] = np.nan
-            V[mask[rows]] = np.nan
-            predicted = infer(member.net_, self._predict, V, len(columns))
-            with warnings.catch_warnings():
-                # Columns without any value are left out anyway.
-                warnings.filterwarnings("ignore", category=RuntimeWarning)
-                center, variance = np.nanmean(truth, 0), np.nanvar(truth, 0)
-            chosen = mask[rows][:, columns]
-            truth = np.where(chosen, truth - center, 0.0)
-            predicted = np.where(chosen, predicted - center, 0.0)
-            terms = truth**2, truth * predicted, predicted**2, chosen
-            sums += [np.bincount(columns, term.sum(0), n_columns) for term in terms]
-        variance = np.bincount(columns, np.nan_to_num(variance), n_columns)
-        prior = TRUST_CELLS * variance + 1e-12
-        total, product, square, count = sums
-        self.trust_ = np.clip((product + prior) / (square + prior), 0.0, 1.0)
-        left = total - 2 * self.trust_ * product + self.trust_**2 * square
-        # Rounding takes what is left of a column of equal cells a hair below 0.
-        left = np.where(count, left.clip(min=0) / np.maximum(count, 1), variance)
-        self._center = np.nan_to_num(center).astype(np.float32)
-        self._factor = self.trust_[columns].astype(np.float32)
-        self._spread = np.sqrt(left)[columns].astype(np.float32)
+            trust.add(member, mask, self._predict)
+        self._trust = trust.finish()
+        self.trust_ = trust.factor_
 
     def _predict(self, net, X):
         """Return what scaled rows are expected to hold, after all passes."""
@@ -311,33 +284,27 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         # The linear model errs elsewhere than the networks: it is one more member.
         return torch.lerp(expected, linear, 1 / (len(self.estimators_) + 1))
 
-    def _trusted(self, expected):
-        """Return expectations drawn towards the mean as far as they are not trusted."""
-        center, factor = (
-            torch.from_numpy(values).to(expected.device)
-            for values in (self._center, self._factor)
-        )
-        return center + factor * (expected - center)
-
     def _fill(self, net, X):
         """Return scaled rows, with the best guess in place of missing cells."""
         parts = [self._predict(member.net_, X) for member in self.estimators_]
-        expected = self._trusted(sum(parts) / len(parts))
+        expected = self._trust.apply(sum(parts) / len(parts))
         return net.criterion_.most_likely(expected)
 
     def _draw(self, net, X):
         """Return scaled rows, with a draw in place of missing cells.
 
-        The missing cells of a row are drawn in a few groups, in random order, each
-        given those drawn before: so the draws depend on one another as cells do.
+        The missing cells of a row are drawn one after the other in random order, each
+        given those drawn before; where there are many, a few at a time.
         """
-        spread = torch.from_numpy(self._spread).to(X.device)
-        group = torch.randint(DRAW_GROUPS, X.shape, device=X.device)
-        group = torch.where(torch.isnan(X), group, -1)
-        for i in range(DRAW_GROUPS):
-            expected = self._trusted(self._predict(net, X))
-            drawn = net.criterion_.sample(expected, spread)
-            X = torch.where(group == i, net.criterion_.most_likely(drawn), X)
+        missing = torch.isnan(X)
+        order = torch.where(missing, torch.rand_like(X), 2.0).argsort(1).argsort(1)
+        n_turns = min(MAX_TURNS, int(missing.sum(1).max()))
+        order = torch.where(missing, order % n_turns, -1)
+        for turn in range(n_turns):
+            expected = self._trust.apply(self._predict(net, X))
+            deviations = self._trust.deviations(net, X)
+            drawn = net.criterion_.sample(expected, deviations)
+            X = torch.where(order == turn, net.criterion_.most_likely(drawn), X)
         return X
 
     def transform(self, X):
@@ -365,7 +332,9 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         much as is not known about the missing cells. A number is drawn around its
         prediction, with the spread that hidden cells had around theirs, and a category
         with its probability; the autoencoders take turns, and their dropout layers, if
-        they have any, are active.
+        they have any, are active. What the autoencoders themselves do not know shows
+        only in how they differ: for intervals by Rubin's rules, let `n_estimators` be
+        at least `n_draws`.
 
         Parameters
         ----------
@@ -386,7 +355,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         X, missing = _check_table(self.autoencoder_, X, reset=False)
         device = torch.device(self.autoencoder_.net_.device)
         tables = []
-        with seeded(draw_seed(self.random_state), device, one_thread=False):
+        one_thread = self.random_state is not None and device.type == "cpu"
+        with seeded(draw_seed(self.random_state), device, one_thread=one_thread):
             for i in range(self.n_draws):
                 net = self.estimators_[i % len(self.estimators_)].net_
                 with _dropout_active(net.module_):
@@ -405,7 +375,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             part = first._check_rows(take_rows(X, rows))
             values = infer(net, function, part, n_columns, scaler=first._scaler)
             values = first._scaler.decode(values)[:, self._kept]
-            filled = fill_cells(filled, missing, rows, values, self._levels_of_kept())
+            levels, dtypes = self._levels_of_kept(), self._dtypes_of_kept(X)
+            filled = fill_cells(filled, missing, rows, values, levels, dtypes)
         return append_columns(filled, names, indicators)
 
     def _levels_of_kept(self):
@@ -414,6 +385,14 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         levels = {} if categories is None else categories.levels_
         kept = np.flatnonzero(self._kept).tolist()
         return {i: levels[column] for i, column in enumerate(kept) if column in levels}
+
+    def _dtypes_of_kept(self, X):
+        """Return the dtypes of the columns kept, if X is a frame as in `fit`."""
+        container = self.autoencoder_._container
+        if container.library is None or container.library != frame_library(X):
+            return None
+        kept = zip(container.dtypes, self._kept, strict=True)
+        return [dtype for dtype, keep in kept if keep]
 
     def _indicator_names(self, names):
         if not self.add_indicator:
@@ -457,34 +436,6 @@ def _check_table(autoencoder, X, *, reset):
     checked = check_table(autoencoder, X, reset=reset)
     X = X if frame_library(X) is not None else np.asarray(checked)
     return X, missing_cells(X)
-
-
-def _hide(observed, rng):
-    """Return a mask of observed cells, drawn at random, to hide from training."""
-    n_rows, n_columns = observed.shape
-    hidden = np.zeros_like(observed)
-    rows = np.arange(n_rows)
-    if n_rows > HIDDEN_ROWS:
-        rows = np.sort(rng.choice(n_rows, HIDDEN_ROWS, replace=False))
-    hidden[rows] = rng.random((len(rows), n_columns)) < HIDDEN_SHARE
-    hidden &= observed
-    # A column has to keep something to learn from.
-    hidden[:, observed.sum(axis=0) < 2 * hidden.sum(axis=0) + 2] = False
-    return hidden
-
-
-def _columns_of_outputs(autoencoder):
-    """Return the column of the table that each output of the network belongs to."""
-    layout = autoencoder._layout
-    if layout is None:
-        return np.arange(autoencoder.n_features_in_)
-    categorical = layout.categorical[layout.column_of_category]
-    return torch.cat([layout.numeric, categorical]).numpy()
-
-
-def _observe(net, X):
-    """Return scaled rows with the share of each category, 0 or 1, instead of a code."""
-    return net.module_.expect_linearly(X)
 
 
 @contextmanager

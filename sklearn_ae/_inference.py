@@ -5,7 +5,8 @@ from math import isnan
 import numpy as np
 import torch
 
-from sklearn_ae._table import blocks_of_rows
+from sklearn_ae._categories import CodedTable
+from sklearn_ae._table import BLOCK_CELLS, blocks_of_rows
 
 # Cells of X that go through the network at once: on a CPU its activations stay in
 # cache, a GPU wants to be kept busy.
@@ -37,14 +38,19 @@ def infer(net, function, X, *n_columns, scaler=None):
     device = torch.device(net.device)
     cells = CPU_CELLS if device.type == "cpu" else GPU_CELLS
     # Few columns may become many, here or in the hidden layers.
-    cells = cells * X.shape[1] // max(X.shape[1], LAYER_WIDTH, *n_columns)
+    one_hot = net.module_.one_hot
+    encoded = 0 if one_hot is None else len(one_hot.scale)
+    n_rows = max(1, cells // max(X.shape[1], LAYER_WIDTH, encoded, *n_columns))
+    # Categories are looked up for many rows at once: each time costs as much as theirs.
+    at_once = BLOCK_CELLS if isinstance(X, CodedTable) else n_rows * X.shape[1]
     out = np.empty((X.shape[0], *n_columns), dtype=np.float32)
     with torch.inference_mode():
-        for rows, block in blocks_of_rows(X, cells):
+        for rows, block in blocks_of_rows(X, at_once):
             # torch warns about arrays that nobody may write to, as frames hold.
             block = np.array(block) if scaler is None else scaler.encode(block)
-            block = torch.from_numpy(block).to(device)
-            out[rows] = function(net, block).cpu().numpy()
+            pieces = torch.from_numpy(block).split(n_rows)
+            parts = [function(net, piece.to(device)).cpu() for piece in pieces]
+            out[rows] = torch.cat(parts).numpy() if len(parts) > 1 else parts[0].numpy()
     return out
 
 

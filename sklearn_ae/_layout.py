@@ -10,7 +10,7 @@ import torch
 LEAST_VARIANCE = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """The encoded columns: all numeric ones, then a block for each categorical one.
 

@@ -167,6 +167,11 @@ class Autoencoder(nn.Module):
         X = torch.nan_to_num(X) if self.fill is None else self.fill(X)
         return X if self.one_hot is None else self.one_hot.to_shares(X)
 
+    def linear_variance(self, X):
+        """Return the variance of each encoded cell by the linear model, 1 without."""
+        X = self._one_hot(X)
+        return torch.ones_like(X) if self.fill is None else self.fill.variance(X)
+
     def _one_hot(self, X):
         return X if self.one_hot is None else self.one_hot(X)
 

@@ -39,7 +39,7 @@ from sklearn_ae._options import OPTIMIZERS, resolve_device
 from sklearn_ae._table import Scaler
 from sklearn_ae._validation import check_params, check_table, check_weight
 from sklearn_ae.architectures import TorchModule
-from sklearn_ae.noise import GaussianNoise, MaskingNoise, SwapNoise
+from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
 
 
 class AutoencoderTransformer(
@@ -75,7 +75,7 @@ class AutoencoderTransformer(
     architecture : TorchModule, default=None
         A torch model of your own, see :class:`~sklearn_ae.architectures.TorchModule`.
         `None` is the dense network that the parameters above describe.
-    noise : GaussianNoise, MaskingNoise or SwapNoise, default=None
+    noise : GaussianNoise, HidingNoise, MaskingNoise or SwapNoise, default=None
         Corrupts the input while training, see :mod:`sklearn_ae.noise`; the target, the
         validation loss and everything after `fit` see clean rows.
     loss : {"auto", "mse", "mae", "huber", "bce"} or callable, default="auto"
@@ -256,7 +256,7 @@ class AutoencoderTransformer(
         "latent_activation": [StrOptions(set(ACTIVATIONS)), type],
         "output_activation": [StrOptions({"auto", *ACTIVATIONS}), type],
         "architecture": [TorchModule, None],
-        "noise": [GaussianNoise, MaskingNoise, SwapNoise, None],
+        "noise": [GaussianNoise, HidingNoise, MaskingNoise, SwapNoise, None],
         "loss": [StrOptions({"auto", *LOSSES}), callable],
         "scaling": [StrOptions({"standard", "minmax", "quantile"}), None],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
@@ -391,6 +391,7 @@ class AutoencoderTransformer(
                 rows = make_rows(X, encode, sample_weight, device)
                 rows, valid = self._split(rows)
                 net, start = build_net(self, scaler, rows, device, self._layout)
+                expect_missing(net, hidden is not None)
                 if warm:
                     continue_from(net, self.net_)
                 train(net, rows, valid)

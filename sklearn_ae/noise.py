@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator
 
 from sklearn_ae._compat import Interval
 
-__all__ = ["GaussianNoise", "MaskingNoise", "SwapNoise"]
+__all__ = ["GaussianNoise", "HidingNoise", "MaskingNoise", "SwapNoise"]
 
 
 class Noise(BaseEstimator):
@@ -150,20 +150,34 @@ class SwapNoise(Noise):
         return torch.where(self._cells(X, blocks), X.gather(0, donors), X)
 
 
-class HidingNoise(MaskingNoise):
+class HidingNoise(Noise):
     """Hide cells drawn at random, as if they were missing.
 
     Each row draws its own share of hidden cells, from none to `rate`, so that the
-    network learns to fill rows with few missing cells and with many.
+    network learns to fill rows with few missing cells and with many. Missing and hidden
+    cells are filled by a linear model before the network sees them, and each column has
+    an input that says where. :class:`~sklearn_ae.AutoencoderImputer` trains with it.
 
     Parameters
     ----------
     rate : float, default=0.6
         Largest share of the cells of a row that is hidden, in [0, 1).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.noise import HidingNoise
+    >>> X, _ = load_wine(return_X_y=True)
+    >>> ae = AutoencoderTransformer(2, noise=HidingNoise(rate=0.3), max_epochs=5)
+    >>> ae.fit_transform(X).shape
+    (178, 2)
     """
 
+    _parameter_constraints = {"rate": [Interval(Real, 0, 1, closed="left")]}
+
     def __init__(self, rate=0.6):
-        super().__init__(rate)
+        self.rate = rate
 
     def __call__(self, X, blocks=None):
         """Return the batch with some cells missing."""

@@ -27,7 +27,7 @@ LAYERS = (
     ("_callbacks", "_categories", "_options", "architectures", "latents"),
     ("_net",),
     ("_build", "_inference", "_validation", "scale"),
-    ("_transformer",),
+    ("_transformer", "_trust"),
     ("_anomaly", "_imputation", "_supervised"),
     ("displays", "persistence", "_demo_comparison", "_demo_pictures", "_demo_tables"),
     ("_demo",),
