@@ -38,7 +38,7 @@ from sklearn_ae import AutoencoderImputer, AutoencoderTransformer
 from sklearn_ae._fill import LinearFill
 from sklearn_ae._frames import missing_cells
 from sklearn_ae.architectures import TorchModule
-from sklearn_ae.noise import HidingNoise, SwapNoise
+from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
 
 
 def make(max_epochs=2, **params):
@@ -884,3 +884,125 @@ def test__hiding_noise__without_blocks__hides_cells():
     assert torch.isnan(noisy).double().mean().item() == pytest.approx(0.1, abs=0.02)
     assert torch.equal(HidingNoise(rate=0.0)(X), X)
     assert (X == 1).all()
+
+
+# Cells that are missing for a reason
+
+
+def _noisy_copies(n_rows=4000):
+    """Return a column and two noisy copies of it."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=n_rows)
+    return x[:, None] + rng.normal(size=(n_rows, 3)) * [0.0, 0.5, 0.5]
+
+
+def test__linear_fill__cells_missing_where_another_column_is_large__has_no_bias():
+    """The mean of the observed cells is far from that of all then."""
+    X = _noisy_copies()
+    gone = X[:, 0] > 0
+    holed = X.copy()
+    holed[gone, 1] = np.nan
+    rows = torch.from_numpy(holed).float()
+    filled = LinearFill(rows)(rows).numpy()[gone, 1]
+    assert abs(filled.mean() - X[gone, 1].mean()) < 0.1
+
+
+def test__transform__cells_missing_depending_on_another_column__hardly_biased():
+    X = _noisy_copies()
+    rng = np.random.default_rng(1)
+    gone = rng.random(len(X)) < 1 / (1 + np.exp(-2 * X[:, 0]))
+    holed = X.copy()
+    holed[gone, 1] = np.nan
+    filled = AutoencoderImputer(random_state=0).fit_transform(holed)[gone, 1]
+    truth = X[gone, 1].mean()
+    assert abs(filled.mean() - truth) < 0.1 < truth - np.nanmean(holed[:, 1])
+
+
+def test__draw__cells_missing_together__depend_on_one_another():
+    X = _noisy_copies(2000)
+    X[:, 1] = X[:, 0] + 0.2 * (X[:, 1] - X[:, 0])
+    rng = np.random.default_rng(1)
+    X[rng.random(len(X)) < 0.2, 1] = np.nan
+    together = rng.random(len(X)) < 0.3
+    X[together, :2] = np.nan
+    imputer = AutoencoderImputer(random_state=0, n_estimators=1, n_draws=1).fit(X)
+    (drawn,) = imputer.draw(X)
+    # That of all rows is 0.995.
+    assert np.corrcoef(drawn[together, :2].T)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(
+    "noise", [None, GaussianNoise(), HidingNoise(), MaskingNoise(), SwapNoise()]
+)
+def test__fit__complete_table__trains_with_any_noise(noise):
+    """The cells that the imputer hides are then the first that are missing."""
+    X = _noisy_copies(100)
+    autoencoder = AutoencoderTransformer(2, noise=noise, max_epochs=3)
+    holed = X.copy()
+    holed[0, 0] = np.nan
+    assert np.isfinite(AutoencoderImputer(autoencoder).fit(X).transform(holed)).all()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"categorical_features": "size"},
+        {"max_categories": 1},
+        {"lr": -1.0},
+        {"noise": "swap"},
+        {"scaling": "standrad"},
+    ],
+)
+def test__fit__wrong_parameter_of_the_autoencoder__is_named(params):
+    (name,) = params
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of Auto"):
+        AutoencoderImputer(AutoencoderTransformer(**params)).fit(FRAME)
+
+
+def test__fit__frozen_autoencoder_and_a_category_it_does_not_know__fills_the_rest():
+    X = pd.DataFrame({"c": ["x", "y", "z"] * 20, "a": np.arange(60.0)})
+    frozen = FrozenEstimator(AutoencoderTransformer(2, max_epochs=2).fit(X))
+    X.loc[::2, "c"] = "new"
+    X.loc[3, "c"] = None
+    imputer = AutoencoderImputer(frozen, random_state=0).fit(X)
+    assert np.isfinite(imputer.trust_).all()
+    assert imputer.transform(X).loc[3, "c"] in ("x", "y", "z")
+    assert_array_equal(imputer.transform(X)["c"][::2], "new")
+
+
+@pytest.mark.parametrize("cells", ["text", "1 and 2"])
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test__transform__column_of_text_without_any_cell__gets_text(library, cells):
+    """A file of a few rows reads it as a column of numbers."""
+    levels = ["a", "b"] if cells == "text" else ["1", "2"]
+    frame = pd.DataFrame if library == "pandas" else pl.DataFrame
+    imputer = make().fit(frame({"make": levels * 30, "size": np.arange(60.0)}))
+    empty = [np.nan] * 2 if library == "pandas" else [None] * 2
+    got = imputer.transform(frame({"make": empty, "size": [1.0, 2.0]}))
+    assert set(got["make"].to_list()) <= set(levels)
+
+
+def test__transform__ordered_categories_of_fewer_levels__keep_their_order():
+    levels = ["S", "M", "L"]
+    sizes = pd.Categorical(levels * 20, levels, ordered=True)
+    imputer = make().fit(pd.DataFrame({"size": sizes, "width": [1.0, 2.0, 3.0] * 20}))
+    fewer = pd.Categorical(["S", None, "L"], ["S", "L"], ordered=True)
+    X = pd.DataFrame({"size": fewer, "width": [1.0, 2.0, 3.0]})
+    assert imputer.transform(X)["size"].max() == "L"
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test__add_indicator__name_that_is_taken__is_refused(frame):
+    X = frame({"a": [1.0, None] * 20, "missingindicator_a": [1.0, 2.0] * 20})
+    with pytest.raises(ValueError, match=r"\['missingindicator_a'\].* Rename"):
+        make(add_indicator=True).fit_transform(X)
+
+
+def test__fit__thousands_of_categories__are_no_error():
+    """The covariance of as many indicators is hard to decompose in single precision."""
+    codes = np.random.default_rng(0).integers(2000, size=8000)
+    X = pd.DataFrame({"code": codes.astype(str), "size": np.arange(8000.0)})
+    X.loc[::9, "code"] = None
+    autoencoder = AutoencoderTransformer(2, max_categories=None, max_epochs=1)
+    imputer = AutoencoderImputer(autoencoder, n_estimators=1).fit(X)
+    assert imputer.transform(X[:20])["code"].notna().all()
