@@ -30,7 +30,53 @@ LOSSES = {
 }
 
 
-class NumericHead(nn.Module):
+class Head(nn.Module):
+    """Base of the heads: the criterion of the skorch net, from the loss of each cell.
+
+    **Shape** (n_rows, n_encoded) raw output and (n_rows, n_columns) target, a scalar
+    loss.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.missing = False
+        """Whether training rows have missing cells: looking for them takes time."""
+
+    def forward(self, raw, X, weight=None):
+        """Return the mean loss of a batch; X is clean, whatever the network was fed."""
+        rows = self.loss_of_rows(raw, X, self.missing)
+        return rows.mean() if weight is None else (rows * weight).mean()
+
+    def loss_of_rows(self, raw, X, missing=True):
+        """Return the mean loss over the observed cells of each row.
+
+        Parameters
+        ----------
+        raw : Tensor of shape (n_rows, n_encoded)
+            Output of the decoder.
+        X : Tensor of shape (n_rows, n_columns)
+            Target; missing cells are NaN.
+        missing : bool, default=True
+            Whether to look for missing cells.
+
+        Returns
+        -------
+        loss : Tensor of shape (n_rows,)
+            Zero where no cell was observed.
+        """
+        loss = self.loss_of_cells(raw, X, missing)
+        if loss.shape != X.shape:
+            return loss
+        if not missing:
+            return loss.mean(1)
+        return loss.sum(1) / (~torch.isnan(X)).sum(1).clamp(min=1)
+
+    def loss_of_cells(self, raw, X, missing=True):
+        """Return the loss of each cell, zero where it is missing."""
+        raise NotImplementedError
+
+
+class NumericHead(Head):
     """Values and loss of numeric columns; also the criterion of the skorch net.
 
     Parameters
@@ -57,15 +103,12 @@ class NumericHead(nn.Module):
         super().__init__()
         self.loss = loss
         self.activation = activation
-        self.missing = False
-        """Whether training rows have missing cells: looking for them takes time."""
 
     def forward(self, raw, X, weight=None):
         """Return the mean loss of a batch; X is clean, whatever the network was fed."""
         if weight is None and not self.missing and isinstance(self.loss, str):
             return self._loss(raw, X, "mean")
-        rows = self.loss_of_rows(raw, X, self.missing)
-        return rows.mean() if weight is None else (rows * weight).mean()
+        return super().forward(raw, X, weight)
 
     def values(self, raw):
         """Return the values that the raw output stands for, in scaled units."""
@@ -80,28 +123,6 @@ class NumericHead(nn.Module):
     def sample(self, expected, spread):
         """Return numbers drawn around those that are expected."""
         return expected + spread * torch.randn_like(expected)
-
-    def loss_of_rows(self, raw, X, missing=True):
-        """Return the mean loss over the observed cells of each row.
-
-        Parameters
-        ----------
-        raw, X : Tensor of shape (n_rows, n_columns)
-            Output of the decoder and target; missing cells of X are NaN.
-        missing : bool, default=True
-            Whether to look for missing cells.
-
-        Returns
-        -------
-        loss : Tensor of shape (n_rows,)
-            Zero where no cell was observed.
-        """
-        loss = self.loss_of_cells(raw, X, missing)
-        if loss.shape != X.shape:
-            return loss
-        if not missing:
-            return loss.mean(1)
-        return loss.sum(1) / (~torch.isnan(X)).sum(1).clamp(min=1)
 
     def loss_of_cells(self, raw, X, missing=True):
         """Return the loss of each cell, zero where it is missing.
@@ -136,7 +157,7 @@ class NumericHead(nn.Module):
         return LOSSES[self.loss](self.values(raw), X, reduction=reduction)
 
 
-class MixedHead(nn.Module):
+class MixedHead(Head):
     """Values and loss of a table with categorical columns.
 
     The loss of a categorical cell is the cross-entropy, divided by the entropy of its
@@ -173,8 +194,6 @@ class MixedHead(nn.Module):
     def __init__(self, numeric, layout):
         super().__init__()
         self.numeric = numeric
-        self.missing = False
-        """Whether training rows have missing cells: looking for them takes time."""
         for name in ("categorical", "offsets", "column_of_category"):
             self.register_buffer(name, getattr(layout, name), persistent=False)
         entropies = layout.entropies.clamp(min=LEAST_ENTROPY).float()
@@ -182,11 +201,6 @@ class MixedHead(nn.Module):
         self.register_buffer("numeric_columns", layout.numeric, persistent=False)
         order = torch.cat([layout.numeric, layout.categorical]).argsort()
         self.register_buffer("order", order, persistent=False)
-
-    def forward(self, raw, X, weight=None):
-        """Return the mean loss of a batch; X is clean, whatever the network was fed."""
-        rows = self.loss_of_rows(raw, X, self.missing)
-        return rows.mean() if weight is None else (rows * weight).mean()
 
     def _split(self, raw):
         n_numeric = len(self.numeric_columns)
@@ -238,28 +252,6 @@ class MixedHead(nn.Module):
         shares = torch.exp(centred) / total.index_select(1, self.column_of_category)
         return torch.cat([self.numeric.values(raw), shares], dim=1)
 
-    def loss_of_rows(self, raw, X, missing=True):
-        """Return the mean loss over the observed cells of each row.
-
-        Parameters
-        ----------
-        raw : Tensor of shape (n_rows, layout.width)
-            Output of the decoder.
-        X : Tensor of shape (n_rows, n_columns)
-            Target; missing cells are NaN.
-        missing : bool, default=True
-            Whether to look for missing cells.
-
-        Returns
-        -------
-        loss : Tensor of shape (n_rows,)
-            Zero where no cell was observed.
-        """
-        loss = self._loss_in_order_of_layout(raw, X, missing)
-        if not missing:
-            return loss.mean(1)
-        return loss.sum(1) / (~torch.isnan(X)).sum(1).clamp(min=1)
-
     def loss_of_cells(self, raw, X, missing=True):
         """Return the loss of each cell, zero where it is missing.
 
@@ -272,9 +264,6 @@ class MixedHead(nn.Module):
         -------
         loss : Tensor of shape (n_rows, n_columns)
         """
-        return self._loss_in_order_of_layout(raw, X, missing)[:, self.order]
-
-    def _loss_in_order_of_layout(self, raw, X, missing):
         raw, logits = self._split(raw)
         losses = []
         if len(self.numeric_columns):
@@ -284,7 +273,7 @@ class MixedHead(nn.Module):
             losses.append(loss if loss.ndim > 1 else loss[:, None].expand_as(X_numeric))
         codes = X.index_select(1, self.categorical)
         losses.append(self._cross_entropy(logits, codes) / self.entropies)
-        return torch.cat(losses, dim=1)
+        return torch.cat(losses, dim=1)[:, self.order]
 
     def _cross_entropy(self, logits, codes):
         """Return the cross-entropy of each cell, for all columns at once."""
