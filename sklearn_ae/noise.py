@@ -41,9 +41,9 @@ class Noise(BaseEstimator):
         """
         raise NotImplementedError
 
-    def _cells(self, X, blocks):
+    def _cells(self, X, blocks, rate):
         """Return which cells to corrupt, bool tensor shaped as X."""
-        chosen = torch.rand(_shape(X, blocks), device=X.device) < self.rate
+        chosen = torch.rand(_shape(X, blocks), device=X.device) < rate
         return chosen if blocks is None else chosen[:, blocks]
 
 
@@ -112,7 +112,7 @@ class MaskingNoise(Noise):
 
     def __call__(self, X, blocks=None):
         """Return the batch with some cells set to zero."""
-        return X.masked_fill(self._cells(X, blocks), 0.0)
+        return X.masked_fill(self._cells(X, blocks, self.rate), 0.0)
 
 
 class SwapNoise(Noise):
@@ -147,7 +147,7 @@ class SwapNoise(Noise):
         donors = torch.randint(len(X), _shape(X, blocks), device=X.device)
         if blocks is not None:
             donors = donors[:, blocks]
-        return torch.where(self._cells(X, blocks), X.gather(0, donors), X)
+        return torch.where(self._cells(X, blocks, self.rate), X.gather(0, donors), X)
 
 
 class HidingNoise(Noise):
@@ -182,5 +182,4 @@ class HidingNoise(Noise):
     def __call__(self, X, blocks=None):
         """Return the batch with some cells missing."""
         rates = self.rate * torch.rand(len(X), 1, device=X.device)
-        hidden = torch.rand(_shape(X, blocks), device=X.device) < rates
-        return X.masked_fill(hidden if blocks is None else hidden[:, blocks], torch.nan)
+        return X.masked_fill(self._cells(X, blocks, rates), torch.nan)
