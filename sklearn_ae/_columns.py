@@ -44,12 +44,14 @@ _KINDS_OF_ARRAYS = {
 }
 
 
-def kinds_of_columns(X):
+def kinds_of_columns(X, columns=None):
     """Return what each column of a table holds.
 
     Parameters
     ----------
     X : {ndarray, sparse matrix, dataframe} of shape (n_rows, n_columns)
+    columns : sequence of int, default=None
+        Positions of the columns to look at. `None`: all.
 
     Returns
     -------
@@ -57,13 +59,14 @@ def kinds_of_columns(X):
         Text and the categorical dtypes of pandas and polars are categories. Objects are
         looked at cell by cell; those that are nothing else may be numbers.
     """
+    columns = range(X.shape[1]) if columns is None else columns
     if frame_library(X) is not None:
         dtypes = list(X.dtypes)
     elif X.dtype.kind == "O":
         dtypes = [X.dtype] * X.shape[1]
     else:
-        return [_KINDS_OF_ARRAYS.get(X.dtype.kind, NUMBER)] * X.shape[1]
-    return [_kind(X, column, dtype) for column, dtype in enumerate(dtypes)]
+        return [_KINDS_OF_ARRAYS.get(X.dtype.kind, NUMBER)] * len(columns)
+    return [_kind(X, column, dtypes[column]) for column in columns]
 
 
 def _kind(X, column, dtype):
@@ -125,13 +128,8 @@ def _as_array(cells):
     return cells if isinstance(cells, np.ndarray) else cells.to_numpy()
 
 
-def not_numbers(name, dtype):
-    """Return the message for a column that should hold numbers."""
-    return f"Column {name!r} held numbers in fit. Got a column of dtype {dtype}."
-
-
 def column_as_numbers(X, column, rows, name):
-    """Return some cells of a column as a float64 ndarray, `NaN` where missing.
+    """Return some cells of a column of numbers as a float64 ndarray, missing as `NaN`.
 
     Parameters
     ----------
@@ -144,7 +142,7 @@ def column_as_numbers(X, column, rows, name):
     Raises
     ------
     ValueError
-        If the column holds something else.
+        If objects among the cells are no numbers.
     """
     cells = _cells(X, column, rows)
     if cells.dtype in ("float64", "float32"):
@@ -152,8 +150,6 @@ def column_as_numbers(X, column, rows, name):
     dtype = str(cells.dtype)
     if frame_library(X) is None:
         return numbers(cells[:, None], [name])[:, 0].astype(np.float64)
-    if _kind(X, column, cells.dtype) not in (NUMBER, BOOLEAN):
-        raise ValueError(not_numbers(name, dtype))
     if dtype in ("object", "Object"):
         return numbers(_as_array(cells)[:, None], [name])[:, 0].astype(np.float64)
     if isinstance(cells, pd.Series):

@@ -16,7 +16,6 @@ from sklearn_ae._columns import (
     NUMBER,
     OTHER,
     kinds_of_columns,
-    not_numbers,
 )
 from sklearn_ae._compat import _check_sample_weight, is_mapped
 from sklearn_ae._frames import as_array_like, frame_library, name_columns, numbers
@@ -137,9 +136,11 @@ def check_table(estimator, X, *, reset):
         X = _check_array(estimator, X, reset=reset)
     if reset:
         estimator.is_categorical_ = _find_categorical(estimator, X)
+    elif is_frame:
+        _check_numeric_columns(X, np.flatnonzero(~estimator.is_categorical_).tolist())
     if not estimator.is_categorical_.any():
         if is_frame:
-            X = _check_frame_of_numbers(estimator, X)
+            X = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator)
         return numbers(X, getattr(estimator, "feature_names_in_", None))
     if sparse.issparse(X):
         raise TypeError(
@@ -154,11 +155,14 @@ def check_table(estimator, X, *, reset):
     return X
 
 
-def _check_frame_of_numbers(estimator, X):
-    for column, kind in enumerate(kinds_of_columns(X)):
+def _check_numeric_columns(X, columns):
+    """Refuse a frame in which columns of numbers have become something else."""
+    for column, kind in zip(columns, kinds_of_columns(X, columns), strict=True):
         if kind not in (NUMBER, BOOLEAN):
-            raise ValueError(not_numbers(X.columns[column], list(X.dtypes)[column]))
-    return check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator)
+            raise ValueError(
+                f"Column {X.columns[column]!r} held numbers in fit. Got a column of "
+                f"dtype {list(X.dtypes)[column]}."
+            )
 
 
 def _check_array(estimator, X, reset):
