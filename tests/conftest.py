@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer
 
 DATA = Path(
@@ -144,3 +145,26 @@ def assert_same_form(got, X):
     assert list(got.dtypes) == list(X.dtypes)
     if isinstance(X, pd.DataFrame):
         assert got.index.equals(X.index)
+
+
+# Cells of each kind for random tables, and the dtypes of pandas and polars for them.
+KINDS = {
+    "int": (st.integers(-1000, 1000), "Int64", pl.Int64),
+    "float": (st.floats(-1e3, 1e3, width=32), "Float64", pl.Float64),
+    "text": (st.sampled_from(["a", "b", "c", "", "1"]), "string", pl.String),
+    "bool": (st.booleans(), "boolean", pl.Boolean),
+    "category": (
+        st.sampled_from(["u", "v"]),
+        pd.CategoricalDtype(["w", "v", "u"], ordered=True),
+        pl.Enum(["w", "v", "u"]),
+    ),
+}
+
+
+def frame_of_kinds(library, columns):
+    """Return a frame of pandas or polars from (kind, cells) of each column."""
+    if library == "pandas":
+        cells = [pd.Series(cells, dtype=KINDS[kind][1]) for kind, cells in columns]
+        return pd.concat(cells, axis=1, keys=[f"c{i}" for i in range(len(cells))])
+    cells = [pl.Series(cells, dtype=KINDS[kind][2]) for kind, cells in columns]
+    return pl.DataFrame([c.alias(f"c{i}") for i, c in enumerate(cells)])

@@ -11,8 +11,10 @@ import torch
 from conftest import (
     COLOURS,
     CONTAINERS,
+    KINDS,
     assert_same_form,
     columns_of,
+    frame_of_kinds,
     mixed_cells,
     read_mixed,
     to_array,
@@ -201,19 +203,6 @@ def test__transform__frame_with_unusual_labels__keeps_them():
     assert_only_filled(make().fit_transform(X), X)
 
 
-KINDS = {
-    "int": (st.integers(-1000, 1000), "Int64", pl.Int64),
-    "float": (st.floats(-1e3, 1e3, width=32), "Float64", pl.Float64),
-    "text": (st.sampled_from(["a", "b", "", "1"]), "string", pl.String),
-    "bool": (st.booleans(), "boolean", pl.Boolean),
-    "category": (
-        st.sampled_from(["u", "v"]),
-        pd.CategoricalDtype(["w", "v", "u"], ordered=True),
-        pl.Enum(["w", "v", "u"]),
-    ),
-}
-
-
 @st.composite
 def random_columns(draw):
     """Return the name of a kind and cells, not all missing, for a few columns."""
@@ -230,12 +219,7 @@ def random_columns(draw):
 @settings(max_examples=25, deadline=None)
 @given(columns=random_columns())
 def test__transform__random_frame__fills_missing_cells_and_no_others(library, columns):
-    if library == "pandas":
-        cells = [pd.Series(cells, dtype=KINDS[kind][1]) for kind, cells in columns]
-        X = pd.concat(cells, axis=1, keys=[f"c{i}" for i in range(len(cells))])
-    else:
-        cells = [pl.Series(cells, dtype=KINDS[kind][2]) for kind, cells in columns]
-        X = pl.DataFrame([c.alias(f"c{i}") for i, c in enumerate(cells)])
+    X = frame_of_kinds(library, columns)
     autoencoder = AutoencoderTransformer(hidden_layer_sizes=(4,), max_epochs=1)
     imputer = AutoencoderImputer(autoencoder, n_estimators=1).fit(X)
     for got in (imputer.transform(X), *imputer.draw(X)[:1]):

@@ -12,8 +12,10 @@ import pytest
 import torch
 from conftest import (
     COLOURS,
+    KINDS,
     assert_same_form,
     columns_of,
+    frame_of_kinds,
     mixed_cells,
     to_array,
     to_pandas,
@@ -747,18 +749,6 @@ def test__column_transformer__mixed_frame__passes_categories_through():
 
 # Random tables, and real ones
 
-KINDS = {
-    "int": (st.integers(-1000, 1000), "Int64", pl.Int64),
-    "float": (st.floats(-1e3, 1e3, width=32), "Float64", pl.Float64),
-    "text": (st.sampled_from(["a", "b", "c", "", "1"]), "string", pl.String),
-    "bool": (st.booleans(), "boolean", pl.Boolean),
-    "category": (
-        st.sampled_from(["u", "v"]),
-        pd.CategoricalDtype(["w", "v", "u"], ordered=True),
-        pl.Enum(["w", "v", "u"]),
-    ),
-}
-
 
 @st.composite
 def random_columns(draw):
@@ -780,12 +770,7 @@ def random_columns(draw):
 @settings(max_examples=60, deadline=None)
 @given(columns=random_columns())
 def test__reconstruct__random_frame__has_its_form_and_known_values(library, columns):
-    if library == "pandas":
-        cells = [pd.Series(cells, dtype=KINDS[kind][1]) for kind, cells in columns]
-        X = pd.concat(cells, axis=1, keys=[f"c{i}" for i in range(len(cells))])
-    else:
-        cells = [pl.Series(cells, dtype=KINDS[kind][2]) for kind, cells in columns]
-        X = pl.DataFrame([c.alias(f"c{i}") for i, c in enumerate(cells)])
+    X = frame_of_kinds(library, columns)
     ae = make(max_epochs=1, hidden_layer_sizes=(4,))
     if all(cell is None for _, column in columns for cell in column):
         with pytest.raises(ValueError, match="no observed cell"):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from bench_speed import describe_machine
+from bench_speed import WATCH_MEMORY, describe_machine
 from sklearn.model_selection import KFold, train_test_split
 
 from sklearn_ae import AutoencoderTransformer, _build
@@ -34,21 +34,7 @@ TABLES = {
 LESIONS = ["lesion_type_1", "lesion_type_2", "lesion_type_3"]
 
 MEMORY_SCRIPT = """
-import sys, threading, time
-import numpy as np, pandas as pd, torch
-from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._demo_comparison import StandardizedPCA
-torch.set_num_threads(1)
-
-def status(key):
-    with open("/proc/self/status") as file:
-        sizes = [int(line.split()[1]) for line in file if line.startswith(key)]
-    return sizes[0] / 1024
-
-def watch():
-    while not done:
-        peak[0] = max(peak[0], status("VmRSS"))
-        time.sleep(0.002)
+import pandas as pd
 
 rng = np.random.default_rng(0)
 n_rows, kind = int(sys.argv[1]), sys.argv[2]
@@ -92,7 +78,13 @@ def bench_memory(n_rows):
     print("\n| frame of | frame | needed on top | in all, of the frame | s |")
     print("|---|--:|--:|--:|--:|")
     for kind in ("category", "str", "object", "Arrow", "polars"):
-        command = [sys.executable, "-c", MEMORY_SCRIPT, str(n_rows), kind]
+        command = [
+            sys.executable,
+            "-c",
+            WATCH_MEMORY + MEMORY_SCRIPT,
+            str(n_rows),
+            kind,
+        ]
         result = subprocess.run(command, capture_output=True, text=True, check=True)
         size, before, peak, seconds = map(float, result.stdout.split())
         print(

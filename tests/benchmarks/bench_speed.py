@@ -173,7 +173,8 @@ def bench_inference(repeats):
         )
 
 
-MEMORY_SCRIPT = """
+# The start of a script that measures the memory of its own process.
+WATCH_MEMORY = """
 import sys, threading, time
 import numpy as np, torch
 from sklearn_ae import AutoencoderTransformer
@@ -188,7 +189,9 @@ def watch():
     while not done:
         peak[0] = max(peak[0], status("VmRSS"))
         time.sleep(0.002)
+"""
 
+MEMORY_SCRIPT = """
 AutoencoderTransformer(4, max_epochs=1).fit(np.random.rand(300, 8))
 X = np.load(sys.argv[1], mmap_mode=sys.argv[2] if sys.argv[2] != "none" else None)
 before = status("VmRSS")
@@ -218,7 +221,8 @@ def bench_memory():
             path = Path(folder) / "X.npy"
             write_array(path, rows, 64)
             for early in ("whole", "early"):
-                command = [sys.executable, "-c", MEMORY_SCRIPT, path, mode, early]
+                script = WATCH_MEMORY + MEMORY_SCRIPT
+                command = [sys.executable, "-c", script, path, mode, early]
                 result = subprocess.run(
                     command, capture_output=True, text=True, check=True
                 )
