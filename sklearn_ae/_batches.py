@@ -1,8 +1,8 @@
 """Batches of encoded rows from arrays in memory, sparse matrices and mapped files.
 
 Slicing whole batches from one tensor is several times faster than a loader that fetches
-rows one by one. A batch is a tuple ``(X, weight)``; ``weight`` is `None` when all rows
-count the same.
+rows one by one. A batch is a tuple ``(X, y)``; ``y`` holds the weights of the rows, or
+their weights and targets, and is `None` when there is neither.
 """
 
 from copy import copy
@@ -34,14 +34,16 @@ class Rows(Dataset):
     Parameters
     ----------
     X : Tensor of shape (n_stored, n_encoded), dtype=float32
-    weight : Tensor of shape (n_stored,), dtype=float32, default=None
+    y : Tensor of shape (n_stored,) or (n_stored, 1 + n_targets), dtype=float32, \
+            default=None
+        Weights, or a column of weights and columns of targets.
     index : Tensor of shape (n_rows,), dtype=int32, default=None
         Positions of the rows to use, ascending; `None` uses all.
     """
 
-    def __init__(self, X, weight=None, index=None):
+    def __init__(self, X, y=None, index=None):
         self.X = X
-        self.weight = weight
+        self.y = y
         self.index = index
 
     @property
@@ -55,8 +57,7 @@ class Rows(Dataset):
     def __getitem__(self, places):
         if self.index is not None:
             places = self.index[places]
-        weight = None if self.weight is None else self.weight[places]
-        return self._take(places), weight
+        return self._take(places), None if self.y is None else self.y[places]
 
     def _take(self, places):
         if isinstance(places, slice):
@@ -73,14 +74,44 @@ class Rows(Dataset):
 
     def split(self, n_valid):
         """Return two parts, the second with `n_valid` rows drawn at random."""
+        return self._split(torch.randperm(len(self), dtype=torch.int32)[:n_valid])
+
+    def split_stratified(self, fraction, are_classes):
+        """Return two parts in which the first target is distributed alike.
+
+        Parameters
+        ----------
+        fraction : float
+            Size of the second part.
+        are_classes : bool
+            Whether the first part has to have a row of each value.
+
+        Returns
+        -------
+        rows, valid : Rows
+            `valid` is empty if no row can be spared.
+        """
+        y = self.y if self.index is None else self.y[self.index]
+        shuffled = torch.randperm(len(y))
+        values, order = y[shuffled, 1].cpu().sort(stable=True)
+        spare = order[1:]
+        if are_classes:
+            spare = spare[values[1:] == values[:-1]]
+        n_valid = min(len(spare), max(1, round(fraction * len(y))))
+        # Neighbours have the same or similar values: every so many of them is taken.
+        places = (torch.arange(n_valid) + torch.rand(())) * (len(spare) / max(1, n_valid))
+        return self._split(shuffled[spare[places.long()]])
+
+    def _split(self, places):
+        """Return the rows that are not at some places, and those that are."""
         # A mask and 32 bits: sorted 64-bit positions of many rows fill hundreds of MB.
         drawn = torch.zeros(len(self), dtype=torch.bool)
-        drawn[torch.randperm(len(self), dtype=torch.int32)[:n_valid]] = True
+        drawn[places.long()] = True
         parts = (part.nonzero()[:, 0].int() for part in (~drawn, drawn))
         return tuple(self.subset(part) for part in parts)
 
     def sample(self, n_rows):
-        """Return at most `n_rows` evenly spaced rows and their weights."""
+        """Return at most `n_rows` evenly spaced rows, and what comes with them."""
         return self[:: ceil(len(self) / n_rows)]
 
     def pieces(self, batch_size, shuffle):
@@ -99,12 +130,12 @@ class SparseRows(Rows):
     X : CSR matrix or array of shape (n_stored, n_columns)
     encode : callable
         Turns some rows of X into a float32 ndarray.
-    weight, index : Tensor of shape (n_stored,) and (n_rows,), default=None
+    y, index : Tensor, default=None
         As in :class:`Rows`.
     """
 
-    def __init__(self, X, encode, weight=None, index=None):
-        super().__init__(X, weight, index)
+    def __init__(self, X, encode, y=None, index=None):
+        super().__init__(X, y, index)
         self.encode = encode
 
     @property
@@ -139,15 +170,15 @@ class MappedRows(SparseRows):
     """
 
     def sample(self, n_rows):
-        """Return at most `n_rows` evenly spaced rows and their weights."""
+        """Return at most `n_rows` evenly spaced rows, and what comes with them."""
         places = torch.arange(0, len(self), ceil(len(self) / n_rows))
         parts = []
         # Reading one row makes many of its neighbours resident.
         for part in places.split(256):
             parts.append(self[part])
             release_pages(self.X)
-        X, weight = zip(*parts, strict=True)
-        return torch.cat(X), None if self.weight is None else torch.cat(weight)
+        X, y = zip(*parts, strict=True)
+        return torch.cat(X), None if self.y is None else torch.cat(y)
 
     def pieces(self, batch_size, shuffle):
         """Yield `Rows` of many blocks, and the order in which to visit them."""
@@ -198,7 +229,7 @@ def even_slices(n_rows, batch_size):
     return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
-def make_rows(X, encode, sample_weight, device):
+def make_rows(X, encode, sample_weight, device, targets=None):
     """Return the rows of a validated table in the form that trains fastest.
 
     Parameters
@@ -210,21 +241,27 @@ def make_rows(X, encode, sample_weight, device):
         Rows of weight zero are left out; the others are scaled to a mean of 1.
     device : torch.device
         Rows in memory go there whole if they fill at most half of what is free.
+    targets : ndarray of shape (n_rows, n_targets), default=None
+        What is to be predicted.
 
     Returns
     -------
     rows : Rows, SparseRows or MappedRows
     """
-    weight = None
+    weight = y = None
     if sample_weight is not None:
         mean = sample_weight[sample_weight > 0].mean()
-        weight = torch.from_numpy((sample_weight / mean).astype(np.float32))
+        weight = y = torch.from_numpy((sample_weight / mean).astype(np.float32))
+    if targets is not None:
+        targets = torch.from_numpy(targets.astype(np.float32))
+        ones = torch.ones(len(targets)) if weight is None else weight
+        y = torch.cat([ones[:, None], targets], dim=1)
     if sparse.issparse(X):
-        rows = SparseRows(X, encode, weight)
+        rows = SparseRows(X, encode, y)
     elif is_mapped(X) and X.size > MAPPED_CELLS:
-        rows = MappedRows(X, encode, weight)
+        rows = MappedRows(X, encode, y)
     else:
-        rows = Rows(torch.from_numpy(encode(X)), weight)
+        rows = Rows(torch.from_numpy(encode(X)), y)
     if weight is not None:
         rows = rows.subset(weight.nonzero()[:, 0].int())
     if len(rows) <= MERGED_ROWS and len(rows) * X.shape[1] <= MERGED_CELLS:
@@ -235,19 +272,26 @@ def make_rows(X, encode, sample_weight, device):
 def merge_equal_rows(rows):
     """Return `Rows` without repetition, each weighted by how often it occurred.
 
-    This trains the same network, on fewer rows where a table repeats itself. The result
+    Rows are equal if their targets are, too. This trains the same network, on fewer
+    rows where a table repeats itself. The result
     no longer depends on the order of the rows or on whether they were repeated or
     weighted, bit for bit.
     """
-    X, weight = rows[:]
+    X, y = rows[:]
     # Adding 0 turns -0 into 0, which differ in their bytes.
-    X = np.ascontiguousarray(X.numpy() + np.float32(0))
-    raw = X.view(np.dtype((np.void, X.shape[1] * X.itemsize))).ravel()
+    X = X.numpy() + np.float32(0)
+    keys = X if y is None or y.ndim == 1 else np.hstack([X, y[:, 1:].numpy()])
+    keys = np.ascontiguousarray(keys)
+    raw = keys.view(np.dtype((np.void, keys.shape[1] * keys.itemsize))).ravel()
     _, first, inverse = np.unique(raw, return_index=True, return_inverse=True)
-    total = np.bincount(inverse.ravel(), None if weight is None else weight.numpy())
+    weight = None if y is None else (y if y.ndim == 1 else y[:, 0]).numpy()
+    total = np.bincount(inverse.ravel(), weight)
+    total = torch.from_numpy((total / total.mean()).astype(np.float32))
     merged = Rows(torch.from_numpy(X[first]))
-    if total.min() < total.max():
-        merged.weight = torch.from_numpy((total / total.mean()).astype(np.float32))
+    if y is not None and y.ndim == 2:
+        merged.y = torch.cat([total[:, None], y[first, 1:]], dim=1)
+    elif total.min() < total.max():
+        merged.y = total
     return merged
 
 
@@ -257,5 +301,5 @@ def move_if_it_fits(rows, device):
         return rows
     if device.type == "cuda" and rows.X.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
         return rows
-    tensors = rows.X, rows.weight, rows.index
+    tensors = rows.X, rows.y, rows.index
     return Rows(*(None if tensor is None else tensor.to(device) for tensor in tensors))

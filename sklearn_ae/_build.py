@@ -8,6 +8,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
+from sklearn_ae._callbacks import PullToStart
 from sklearn_ae._defaults import (
     default_batch_size,
     default_hidden_layer_sizes,
@@ -79,10 +80,12 @@ def build_net(settings, scaler, rows, device, layout=None):
         module,
         head,
         settings,
-        pull=pull,
         max_epochs=max_epochs,
         batch_size=batch_size,
         device=device,
+        precision=settings.precision,
+        compile=settings.compile,
+        callbacks=[("pull_to_start", PullToStart(pull))] if pull else [],
     )
     expect_missing(net, scaler.missing_.any() or hides)
     if settings.loss == "bce":

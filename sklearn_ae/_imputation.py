@@ -20,6 +20,7 @@ from sklearn_ae._compat import (
     draw_seed,
     seeded,
 )
+from sklearn_ae._fitted import unchanged_on_error
 from sklearn_ae._frames import (
     append_columns,
     as_array_like,
@@ -30,8 +31,9 @@ from sklearn_ae._frames import (
     take_columns,
     take_rows,
 )
+from sklearn_ae._holding import AUTOENCODER_CONSTRAINT, HoldsAutoencoder
 from sklearn_ae._inference import expect, infer
-from sklearn_ae._transformer import AutoencoderTransformer, unchanged_on_error
+from sklearn_ae._transformer import AutoencoderTransformer
 from sklearn_ae._trust import Trust, hide
 from sklearn_ae._validation import check_table
 from sklearn_ae.noise import HidingNoise
@@ -44,7 +46,7 @@ PASSES_FROM_MEAN = 10
 MAX_TURNS = 10
 
 
-class AutoencoderImputer(TransformerMixin, BaseEstimator):
+class AutoencoderImputer(HoldsAutoencoder, TransformerMixin, BaseEstimator):
     """Fill the missing cells of a table with a denoising autoencoder.
 
     An autoencoder learns to restore cells that are hidden from it while it trains
@@ -145,7 +147,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "autoencoder": [AutoencoderTransformer, FrozenEstimator, None],
+        "autoencoder": AUTOENCODER_CONSTRAINT,
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
@@ -221,29 +223,16 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
 
     def _make_template(self):
         """Return the autoencoder to train a clone of, or the fitted one to use."""
-        if self.autoencoder is None:
-            # Small tables are drawn to the linear solution otherwise, which hidden
-            # cells do better.
-            return AutoencoderTransformer(weight_decay=0.0, noise=HidingNoise())
-        if not isinstance(self.autoencoder, FrozenEstimator):
-            template = clone(self.autoencoder)
-            template._validate_params()
-            return template.set_params(noise=template.noise or HidingNoise())
-        fitted = self.autoencoder.estimator
-        if not isinstance(fitted, AutoencoderTransformer):
-            raise TypeError(
-                "autoencoder=FrozenEstimator(...) must hold an AutoencoderTransformer. "
-                f"Got {type(fitted).__name__}."
-            )
-        check_is_fitted(fitted)
-        return fitted
+        # Small tables are drawn to the linear solution by default, which hidden cells
+        # do better.
+        template = self._take_autoencoder(AutoencoderTransformer(weight_decay=0.0))
+        if not hasattr(template, "net_"):
+            template.set_params(noise=template.noise or HidingNoise())
+        return template
 
     def _note_columns(self, template, missing, observed):
         """Set the attributes that describe the columns."""
-        self.n_features_in_ = template.n_features_in_
-        vars(self).pop("feature_names_in_", None)
-        if hasattr(template, "feature_names_in_"):
-            self.feature_names_in_ = template.feature_names_in_
+        self._note_features(template)
         self._indicated = missing.any(axis=0)
         self._kept = observed
         if not self._kept.all():

@@ -140,7 +140,8 @@ class Autoencoder(nn.Module):
         X = self._one_hot(X)
         if self.training and self.noise is not None:
             X = self.noise(X, self.blocks)
-        return self.decode(self._encode(X, self.missing))
+        X = self._fill_missing(X) if self.missing else X
+        return self.decode(self.encode_inputs(X))
 
     def encode(self, X, missing=False, expected=None):
         """Return the latent codes of scaled rows.
@@ -153,9 +154,20 @@ class Autoencoder(nn.Module):
         expected : Tensor of shape (n_rows, layout.width), default=None
             Numbers, and a share for each category, to take for missing cells.
         """
+        return self.encode_inputs(self.inputs(X, missing, expected))
+
+    def inputs(self, X, missing=False, expected=None):
+        """Return what the network gets of scaled rows; parameters as in `encode`."""
+        X = self._one_hot(X)
+        if not (missing or self.missing):
+            return X
         if expected is not None and self.one_hot is not None:
             expected = self.one_hot.from_shares(expected)
-        return self._encode(self._one_hot(X), missing or self.missing, expected)
+        return self._fill_missing(X, expected)
+
+    def encode_inputs(self, X):
+        """Return the latent codes for what `inputs` returns."""
+        return half(self.network, "encode")(X)
 
     def decode(self, Z):
         """Return the raw reconstruction of latent codes."""
@@ -175,12 +187,7 @@ class Autoencoder(nn.Module):
     def _one_hot(self, X):
         return X if self.one_hot is None else self.one_hot(X)
 
-    def _encode(self, X, missing, expected=None):
-        if missing:
-            X = self._fill_missing(X, expected)
-        return half(self.network, "encode")(X)
-
-    def _fill_missing(self, X, expected):
+    def _fill_missing(self, X, expected=None):
         missing = torch.isnan(X)
         if expected is None:
             expected = X.new_zeros(()) if self.fill is None else self.fill(X)

@@ -11,7 +11,7 @@ from skorch.utils import TeeGenerator, noop
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sklearn_ae._batches import BatchIterator, Rows
-from sklearn_ae._callbacks import BestWeights, CosineDecay, ProgressBar, PullToStart
+from sklearn_ae._callbacks import BestWeights, CosineDecay, ProgressBar
 from sklearn_ae._options import (
     OPTIMIZERS,
     check_callback_names,
@@ -22,21 +22,37 @@ from sklearn_ae._options import (
 )
 
 
-def make_net(module, head, settings, *, pull, max_epochs, batch_size, device):
-    """Return the initialized net that trains an autoencoder.
+def make_net(
+    module,
+    criterion,
+    settings,
+    *,
+    max_epochs,
+    batch_size,
+    device,
+    precision,
+    compile,
+    callbacks=(),
+    **params,
+):
+    """Return an initialized net, ready to train.
 
     Parameters
     ----------
-    module : Autoencoder
+    module : nn.Module
         New module: skorch trains the instance that it is given.
-    head : nn.Module
-        Loss of a batch, from the raw output, the clean batch and the weights.
-    settings : AutoencoderTransformer
+    criterion : nn.Module
+        Loss of a batch, from the raw output, the clean batch and what comes with it.
+    settings : BaseEstimator
         Its optimizer, learning rate, callbacks and `net_params`.
-    pull : float
-        How strongly the weights are drawn back to where training starts.
     max_epochs, batch_size : int
     device : torch.device
+    precision : {"float32", "bfloat16", "auto"}
+    compile : bool
+    callbacks : sequence of (str, Callback), default=()
+        Callbacks that come before those of `settings`.
+    **params
+        Further parameters of the net; those of the user take precedence.
 
     Returns
     -------
@@ -49,7 +65,7 @@ def make_net(module, head, settings, *, pull, max_epochs, batch_size, device):
     check_net_params(net_params, optimizer, settings.callbacks, own)
     net = AutoencoderNet(
         module,
-        criterion=head,
+        criterion=criterion,
         optimizer=optimizer,
         lr=settings.lr,
         max_epochs=max_epochs,
@@ -58,13 +74,14 @@ def make_net(module, head, settings, *, pull, max_epochs, batch_size, device):
         iterator_train__shuffle=True,
         iterator_valid=BatchIterator,
         train_split=None,
-        own_callbacks=_own_callbacks(settings, pull),
+        own_callbacks=[*callbacks, *_own_callbacks(settings)],
         callbacks=settings.callbacks,
         verbose=int(settings.verbose > 1),
         device=str(device),
-        precision=resolve_precision(settings.precision, device),
-        compile=settings.compile,
+        precision=resolve_precision(precision, device),
+        compile=compile,
         **optimizer_params(optimizer, settings.weight_decay or 0.0, device, net_params)
+        | params
         | net_params,
     )
     net.initialize()
@@ -74,9 +91,9 @@ def make_net(module, head, settings, *, pull, max_epochs, batch_size, device):
     return net
 
 
-def _own_callbacks(settings, pull):
+def _own_callbacks(settings):
     """Return the callbacks that the estimator's own parameters ask for."""
-    callbacks = [("pull_to_start", PullToStart(pull))] if pull else []
+    callbacks = []
     monitor = "valid_loss" if settings.early_stopping else "train_loss"
     if settings.lr_schedule == "cosine":
         callbacks.append(("lr_schedule", CosineDecay()))
@@ -353,7 +370,9 @@ class AutoencoderNet(NeuralNet):
             n_rows += n_batch
             n_batches += 1
             if batch[1] is not None:
-                weights.append(batch[1].sum())
+                weights.append(
+                    (batch[1] if batch[1].ndim == 1 else batch[1][:, 0]).sum()
+                )
             if self.callbacks:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", n_batch)

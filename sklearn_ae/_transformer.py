@@ -1,7 +1,5 @@
 """AutoencoderTransformer: reduce the columns of a table with an autoencoder."""
 
-import warnings
-from contextlib import contextmanager
 from copy import deepcopy
 from numbers import Integral, Real
 
@@ -12,7 +10,6 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_ae._batches import make_rows
@@ -25,6 +22,7 @@ from sklearn_ae._compat import (
     draw_seed,
     seeded,
 )
+from sklearn_ae._fitted import HoldsNet, unchanged_on_error
 from sklearn_ae._frames import Container
 from sklearn_ae._heads import LOSSES
 from sklearn_ae._inference import decode, encode, infer, minus_loss, reconstruct
@@ -43,7 +41,7 @@ from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
 
 
 class AutoencoderTransformer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    HoldsNet, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Reduce the columns of a table with an autoencoder.
 
@@ -537,26 +535,10 @@ class AutoencoderTransformer(
 
     def _keep(self, net, scaler, container):
         """Set the fitted attributes."""
-        net.module_.eval()
-        while net.history_ and "train_loss" not in net.history_[-1]:
-            del net.history_[-1]  # an epoch that was interrupted
         self._scaler = scaler
         self._container = container
-        self.net_ = net
-        self.module_ = net.module_
-        self.history_ = net.history_
         self.n_components_ = net.module_.n_components
-        self.loss_curve_ = _curve(net.history_, "train_loss")
-        self.validation_loss_curve_ = _curve(net.history_, "valid_loss") or None
-        self.n_iter_ = len(self.loss_curve_)
-        if net.interrupted_after_ is not None:
-            warnings.warn(
-                f"Training was interrupted after {net.interrupted_after_} of "
-                f"{net.max_epochs} epochs. The weights trained so far are kept and "
-                "usable.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        self._keep_net(net)
 
     def transform(self, X):
         """Return the latent codes of rows.
@@ -688,18 +670,6 @@ class AutoencoderTransformer(
                 )
         return super().set_params(**kept)
 
-    def __getstate__(self):
-        # The net holds the module too, and writes it on its own, so that a model from
-        # a GPU loads without one.
-        state = dict(super().__getstate__())
-        state.pop("module_", None)
-        return state
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if "net_" in state:
-            self.module_ = self.net_.module_
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         # Named columns of categories need a dense table.
@@ -712,11 +682,6 @@ class AutoencoderTransformer(
         return tags
 
 
-def _curve(history, key):
-    """Return one loss for each epoch that was completed."""
-    return [row[key] for row in history if key in row]
-
-
 def _hide(scaler, hidden):
     """Return a function that encodes a table without its hidden cells."""
 
@@ -726,15 +691,3 @@ def _hide(scaler, hidden):
         return X
 
     return encode
-
-
-@contextmanager
-def unchanged_on_error(estimator):
-    """Leave what was fitted before as it was if the block fails."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise

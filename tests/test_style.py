@@ -13,7 +13,7 @@ PACKAGE = Path(sklearn_ae.__file__).parent
 
 # From the bottom up. A module imports only from layers below its own.
 LAYERS = (
-    ("_compat", "_defaults", "_frames", "_layout", "datasets"),
+    ("_compat", "_defaults", "_fitted", "_frames", "_layout", "datasets"),
     (
         "_batches",
         "_columns",
@@ -24,10 +24,19 @@ LAYERS = (
         "_table",
         "noise",
     ),
-    ("_callbacks", "_categories", "_options", "architectures", "latents"),
+    (
+        "_callbacks",
+        "_categories",
+        "_options",
+        "_predictor",
+        "_targets",
+        "architectures",
+        "latents",
+    ),
     ("_net",),
-    ("_build", "_inference", "_validation", "scale"),
+    ("_build", "_finetune", "_inference", "_validation", "scale"),
     ("_transformer", "_trust"),
+    ("_holding",),
     ("_anomaly", "_imputation", "_supervised"),
     ("displays", "persistence", "_demo_comparison", "_demo_pictures", "_demo_tables"),
     ("_demo",),

@@ -147,7 +147,7 @@ def test__merge_equal_rows__any_table__keeps_weight_and_removes_repetition(X):
     merged = merge_equal_rows(Rows(torch.from_numpy(X)))
     if not np.isnan(X).any():
         assert len(merged) == len(np.unique(X, axis=0))
-    weight = np.ones(len(merged)) if merged.weight is None else merged.weight.numpy()
+    weight = np.ones(len(merged)) if merged.y is None else merged.y.numpy()
     assert_allclose(weight.mean(), 1.0, rtol=1e-5)
     means = (merged.X.nan_to_num().numpy() * weight[:, None]).mean(axis=0)
     assert_allclose(means, np.nan_to_num(X).mean(axis=0), atol=1e-5)
