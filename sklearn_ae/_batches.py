@@ -99,7 +99,9 @@ class Rows(Dataset):
             spare = spare[values[1:] == values[:-1]]
         n_valid = min(len(spare), max(1, round(fraction * len(y))))
         # Neighbours have the same or similar values: every so many of them is taken.
-        places = (torch.arange(n_valid) + torch.rand(())) * (len(spare) / max(1, n_valid))
+        places = (torch.arange(n_valid) + torch.rand(())) * (
+            len(spare) / max(1, n_valid)
+        )
         return self._split(shuffled[spare[places.long()]])
 
     def _split(self, places):

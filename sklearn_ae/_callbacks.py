@@ -44,6 +44,32 @@ class PullToStart(Callback):
         del self.weights_, self.starts_
 
 
+class ThawEncoder(Callback):
+    """Keep the encoder of a predictor as it is for the first epochs.
+
+    Parameters
+    ----------
+    n_epochs : int or None
+        How many; `None` for all of them.
+    """
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Freeze the encoder."""
+        net.module_.freeze()
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Thaw it when its time has come."""
+        if self.n_epochs is not None and len(net.history) == self.n_epochs + 1:
+            net.module_.thaw()
+
+    def on_train_end(self, net, **kwargs):
+        """Leave no weight frozen for those who go on to train the module."""
+        net.module_.thaw()
+
+
 class CosineDecay(Callback):
     """Let the learning rate fall to zero along a cosine (Loshchilov and Hutter, 2017).
 

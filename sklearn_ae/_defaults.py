@@ -28,3 +28,24 @@ def default_pull(n_rows, n_encoded):
     """Return the strength that draws the weights back to where training started."""
     # From 10,000 rows on it would change nothing but the time that a step takes.
     return 1e5 * n_encoded / n_rows**2 if n_rows < 10_000 else 0.0
+
+
+def default_fine_tuning(n_rows):
+    """Return the batch size, a tenth of the rows, and epochs for 300 to 2,500 steps."""
+    batch_size = min(n_rows, max(32, min(256, n_rows // 10)))
+    steps = max(300, min(2500, 5 * n_rows // 8))
+    return batch_size, ceil(steps / ceil(n_rows / batch_size))
+
+
+def default_semi_supervised(n_rows):
+    """Return the batch size, and 25 epochs, more if that is under 1,000 steps."""
+    batch_size = min(256, n_rows)
+    return batch_size, max(25, ceil(1000 / ceil(n_rows / batch_size)))
+
+
+def default_scaling(least, largest):
+    """Return "minmax" if most columns have the same range, as pixels, else "robust"."""
+    spans = largest - least
+    spans = spans[spans > 0]
+    n_alike = (spans >= 0.9 * spans.max(initial=0)).sum()
+    return "minmax" if len(spans) > 2 and 3 * n_alike >= 2 * len(spans) else "robust"

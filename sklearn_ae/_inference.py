@@ -1,11 +1,13 @@
 """What a trained net says about rows, block by block."""
 
+from copy import deepcopy
 from math import isnan
 
 import numpy as np
 import torch
 
 from sklearn_ae._categories import CodedTable
+from sklearn_ae._modules import Dense
 from sklearn_ae._table import BLOCK_CELLS, blocks_of_rows
 
 # Cells of X that go through the network at once: on a CPU its activations stay in
@@ -15,7 +17,7 @@ GPU_CELLS = 2**24
 LAYER_WIDTH = 32
 
 
-def infer(net, function, X, *n_columns, scaler=None):
+def infer(net, function, X, *n_columns, scaler=None, dtype=np.float32):
     """Send rows through a function of a net, block by block.
 
     Parameters
@@ -30,10 +32,12 @@ def infer(net, function, X, *n_columns, scaler=None):
         Number of columns that `function` returns, if it returns any.
     scaler : Scaler, default=None
         Scales rows in original units; `None` for latent codes.
+    dtype : type, default=numpy.float32
+        That of what `function` returns.
 
     Returns
     -------
-    out : ndarray of shape (n_rows, *n_columns), dtype=float32
+    out : ndarray of shape (n_rows, *n_columns)
     """
     device = torch.device(net.device)
     cells = CPU_CELLS if device.type == "cpu" else GPU_CELLS
@@ -43,7 +47,7 @@ def infer(net, function, X, *n_columns, scaler=None):
     n_rows = max(1, cells // max(X.shape[1], LAYER_WIDTH, encoded, *n_columns))
     # Categories are looked up for many rows at once: each time costs as much as theirs.
     at_once = BLOCK_CELLS if isinstance(X, CodedTable) else n_rows * X.shape[1]
-    out = np.empty((X.shape[0], *n_columns), dtype=np.float32)
+    out = np.empty((X.shape[0], *n_columns), dtype=dtype)
     with torch.inference_mode():
         for rows, block in blocks_of_rows(X, at_once):
             # torch warns about arrays that nobody may write to, as frames hold.
@@ -58,6 +62,30 @@ def encode(net, X):
     """Return the latent codes of scaled rows."""
     # Where no column had missing cells in fit, these count as the mean.
     return net.module_.encode(X, not net.module_.missing and has_missing(X))
+
+
+def predict_raw(net, X, n_outputs, scaler):
+    """Return the raw output of a predictor for rows in original units.
+
+    On a CPU the library's own layers compute in float64: in float32, the last digits of
+    a prediction would depend on how many rows are predicted at once.
+
+    Returns
+    -------
+    raw : ndarray of shape (n_rows, n_outputs), dtype=float64
+    """
+    module = net.module_
+    own_layers = isinstance(module.encoder.network, Dense)
+    if own_layers and torch.device(net.device).type == "cpu":
+        module = deepcopy(module).double()
+    dtype = next(module.head.parameters()).dtype
+
+    def function(net, X):
+        X = X.to(dtype)
+        missing = not module.missing and has_missing(X)
+        return module.head(module.encode(X, missing)).double()
+
+    return infer(net, function, X, n_outputs, scaler=scaler, dtype=np.float64)
 
 
 def decode(net, Z):

@@ -137,11 +137,7 @@ class Autoencoder(nn.Module):
 
     def forward(self, X):
         """Return the raw reconstruction; X is corrupted first while training."""
-        X = self._one_hot(X)
-        if self.training and self.noise is not None:
-            X = self.noise(X, self.blocks)
-        X = self._fill_missing(X) if self.missing else X
-        return self.decode(self.encode_inputs(X))
+        return self.decode(self.encode_inputs(self.inputs(X, noisy=self.training)))
 
     def encode(self, X, missing=False, expected=None):
         """Return the latent codes of scaled rows.
@@ -156,9 +152,11 @@ class Autoencoder(nn.Module):
         """
         return self.encode_inputs(self.inputs(X, missing, expected))
 
-    def inputs(self, X, missing=False, expected=None):
+    def inputs(self, X, missing=False, expected=None, *, noisy=False):
         """Return what the network gets of scaled rows; parameters as in `encode`."""
         X = self._one_hot(X)
+        if noisy and self.noise is not None:
+            X = self.noise(X, self.blocks)
         if not (missing or self.missing):
             return X
         if expected is not None and self.one_hot is not None:

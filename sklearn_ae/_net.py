@@ -33,6 +33,7 @@ def make_net(
     precision,
     compile,
     callbacks=(),
+    net_class=None,
     **params,
 ):
     """Return an initialized net, ready to train.
@@ -51,6 +52,8 @@ def make_net(
     compile : bool
     callbacks : sequence of (str, Callback), default=()
         Callbacks that come before those of `settings`.
+    net_class : type, default=None
+        `None` is :class:`AutoencoderNet`.
     **params
         Further parameters of the net; those of the user take precedence.
 
@@ -63,16 +66,14 @@ def make_net(
     check_callbacks(settings.callbacks, settings.early_stopping)
     own = settings.get_params(deep=False)
     check_net_params(net_params, optimizer, settings.callbacks, own)
-    net = AutoencoderNet(
+    net = (net_class or AutoencoderNet)(
         module,
         criterion=criterion,
         optimizer=optimizer,
         lr=settings.lr,
         max_epochs=max_epochs,
         batch_size=batch_size,
-        iterator_train=BatchIterator,
         iterator_train__shuffle=True,
-        iterator_valid=BatchIterator,
         train_split=None,
         own_callbacks=[*callbacks, *_own_callbacks(settings)],
         callbacks=settings.callbacks,
@@ -222,10 +223,23 @@ class AutoencoderNet(NeuralNet):
         Callbacks that come before those of the user.
     """
 
-    def __init__(self, *args, precision="float32", own_callbacks=(), **kwargs):
+    def __init__(
+        self,
+        *args,
+        iterator_train=BatchIterator,
+        iterator_valid=BatchIterator,
+        precision="float32",
+        own_callbacks=(),
+        **kwargs,
+    ):
         self.precision = precision
         self.own_callbacks = own_callbacks
-        super().__init__(*args, **kwargs)
+        super().__init__(
+            *args,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            **kwargs,
+        )
         self.interrupted_after_ = None
 
     @property
@@ -298,11 +312,14 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x, **fit_params):
         """Return the raw output for a batch, in float32."""
-        x = x.to(self.device)
+        return self.compute(self.module_, x.to(self.device))
+
+    def compute(self, function, x):
+        """Return what a function of the module gives, in float32."""
         if self.precision == "float32" or not self.module_.training:
-            return self.module_(x)
+            return function(x)
         with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
-            return self.module_(x).float()
+            return function(x).float()
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the loss against the clean batch.

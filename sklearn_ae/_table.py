@@ -23,6 +23,12 @@ QUANTILE_ROWS = 10_000
 QUANTILE_CELLS = 2**23
 # Beyond this a float32 network overflows: squared, summed over 10,000 columns.
 LARGEST_SCALED = 1e15
+# Distance of the quartiles of a normal distribution, in deviations.
+QUARTILES_OF_NORMAL = 1.349
+# What "robust" scaling draws outliers in to, as Holzmueller et al. (2024) do, and up to
+# which share of it they are pushed out again.
+MOST_DEVIATIONS = 3.0
+FARTHEST = 1 - 1e-6
 # Scales that a float32 number holds in full, and so does one divided by them.
 FLOAT32_SCALES = 1e-37, 1e37
 
@@ -91,9 +97,9 @@ class Scaler:
 
     Parameters
     ----------
-    scaling : {"standard", "minmax", "quantile", None}
+    scaling : {"standard", "minmax", "quantile", "robust", None}
         Zero mean and unit variance; the range [0, 1]; a normal distribution by rank;
-        or as it is.
+        median and interquartile range, with outliers drawn in; or as it is.
     is_categorical : bool ndarray of shape (n_columns,), default=None
         Columns of codes, which stay as they are. `None`: there are none.
 
@@ -130,13 +136,29 @@ class Scaler:
         self.observed_ = np.zeros(X.shape[1], dtype=bool)
         self.dtype_ = np.dtype(np.float32)
         self._moments = StandardScaler()
+        self._center_and_scale = None
         self._least = np.full(X.shape[1], np.inf)
         self._largest = np.full(X.shape[1], -np.inf)
         self.partial_fit(X, sample_weight)
         self.indicated_ = self.missing_.copy()
         if self.scaling == "quantile":
             self._fit_quantiles(_sample_rows(X, sample_weight))
+        elif self.scaling == "robust":
+            self._fit_quartiles(_sample_rows(X, sample_weight))
         return self
+
+    def _fit_quartiles(self, rows):
+        here = self.observed_
+        quartiles = np.zeros((3, len(here)))
+        quartiles[:, here] = np.nanquantile(rows[:, here], [0.25, 0.5, 0.75], axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = (quartiles[2] - quartiles[0]) / QUARTILES_OF_NORMAL
+            # Most cells of such a column are equal.
+            self._center_and_scale = (
+                quartiles[1],
+                np.where(scale > 0, scale, self._moments.scale_),
+            )
+        self._set_center_and_scale()
 
     def _fit_quantiles(self, rows):
         # scikit-learn takes values within 1e-7 of one another for equal, so all columns
@@ -193,9 +215,9 @@ class Scaler:
             here = np.ones(block.shape[1], dtype=bool)
         self.observed_ |= here
         with np.errstate(over="ignore", invalid="ignore"):
-            if self.scaling == "standard":
+            if self.scaling in ("standard", "robust"):
                 self._update_moments(block, weight, here)
-            elif self.scaling in ("minmax", "quantile"):
+            if self.scaling in ("minmax", "quantile", "robust"):
                 np.fmin(self._least, np.fmin.reduce(block), out=self._least)
                 np.fmax(self._largest, np.fmax.reduce(block), out=self._largest)
 
@@ -217,6 +239,8 @@ class Scaler:
                 center, scale = self._moments.mean_, self._moments.scale_
             elif self.scaling == "minmax":
                 center, scale = self._least, self._largest - self._least
+            elif self.scaling == "robust":
+                center, scale = self._center_and_scale or (center, scale)
             if self.is_categorical is not None:
                 center = np.where(self.is_categorical, 0.0, center)
                 scale = np.where(self.is_categorical, 1.0, scale)
@@ -285,8 +309,25 @@ class Scaler:
         if not isfinite(scaled.sum()):
             has_missing(X, self.names)
         scaled.clamp_(-LARGEST_SCALED, LARGEST_SCALED)
+        if self.scaling == "robust":
+            self._draw_in(scaled)
         if scaled.dtype == torch.float64:
             out[:] = scaled.numpy()
+
+    def _draw_in(self, scaled):
+        """Draw values beyond two deviations in, so that none is beyond three."""
+        drawn_in = scaled / torch.sqrt(1 + (scaled / MOST_DEVIATIONS) ** 2)
+        if self.is_categorical is not None:
+            drawn_in[:, self.is_categorical] = scaled[:, self.is_categorical]
+        scaled.copy_(drawn_in)
+
+    def _push_out(self, values):
+        """Return what was drawn in, within the range of the rows of `fit`."""
+        inside = np.clip(
+            values.astype(np.float64) / MOST_DEVIATIONS, -FARTHEST, FARTHEST
+        )
+        X = inside * MOST_DEVIATIONS / np.sqrt(1 - inside**2) * self._scale
+        return np.clip(X + self._center, self._least, self._largest)
 
     def decode(self, values):
         """Return scaled rows in their original units, as an ndarray of `dtype_`."""
@@ -302,6 +343,8 @@ class Scaler:
             X = self._quantiles.inverse_transform(values.astype(np.float64))
             X = (X * self._half_span + self._half_least) * 2
             return self._keep_codes(values, X)
+        if self.scaling == "robust":
+            return self._keep_codes(values, self._push_out(values))
         return values * self._scale + self._center
 
     def _keep_codes(self, codes, values):

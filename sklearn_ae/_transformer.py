@@ -83,10 +83,11 @@ class AutoencoderTransformer(
         (n_rows, n_numeric), the reconstruction and the target, and returns a loss for
         each cell or for each row. That of a categorical cell is the cross-entropy,
         divided by the entropy of its column. Each column counts equally.
-    scaling : {"standard", "minmax", "quantile"} or None, default="standard"
+    scaling : {"standard", "minmax", "quantile", "robust"} or None, default="standard"
         How numeric columns are scaled inside, and scaled back by `inverse_transform`:
-        to zero mean and unit variance, to the range [0, 1], by rank to a normal
-        distribution, or not at all.
+        to zero mean and unit variance; to the range [0, 1]; by rank to a normal
+        distribution; by median and interquartile range, with outliers smoothly drawn
+        in to at most three deviations [2]_; or not at all.
     categorical_features : "from_dtype", array-like of bool, int or str, or None, \
             default="from_dtype"
         Columns whose cells are categories. "from_dtype" takes the columns of a frame
@@ -256,7 +257,7 @@ class AutoencoderTransformer(
         "architecture": [TorchModule, None],
         "noise": [GaussianNoise, HidingNoise, MaskingNoise, SwapNoise, None],
         "loss": [StrOptions({"auto", *LOSSES}), callable],
-        "scaling": [StrOptions({"standard", "minmax", "quantile"}), None],
+        "scaling": [StrOptions({"standard", "minmax", "quantile", "robust"}), None],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "max_categories": [Interval(Integral, 2, None, closed="left"), None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
@@ -405,8 +406,8 @@ class AutoencoderTransformer(
         """Train for one epoch on some rows of a stream.
 
         The first call decides the network, the categories, and the columns with missing
-        cells that get an indicator; with ``scaling="quantile"`` also the scale, which
-        the other scalings update with each call. The learning rate is `lr` throughout,
+        cells that get an indicator; with ``scaling="quantile"`` or "robust" also the
+        scale, which the other scalings update with each call. The learning rate is `lr` throughout,
         and there is no early stopping: schedule and stopping belong to `fit`.
         Parameters that are set after the first call take effect in the next `fit`.
 

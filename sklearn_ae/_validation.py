@@ -59,7 +59,11 @@ def check_params(settings):
         )
     if settings.noise is not None:
         settings.noise._validate_params()
-    if settings.loss == "bce" and settings.scaling in ("standard", "quantile"):
+    if settings.loss == "bce" and settings.scaling in (
+        "standard",
+        "quantile",
+        "robust",
+    ):
         raise ValueError(
             f"loss='bce' needs values in [0, 1]. Scaling {settings.scaling!r} does not "
             "give them. Use scaling='minmax', or scaling=None if X is in [0, 1] "

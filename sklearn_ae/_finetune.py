@@ -1,0 +1,262 @@
+"""From a fitted autoencoder and labelled rows to a net that predicts.
+
+A head that starts at random would distort the features of the encoder before it learns
+anything, so it starts as a linear model that was fitted to the latent codes (Kumar et
+al., 2022 [1]_). Trained on few rows, a network soon does worse than that linear model;
+so the weights stop on the way from there to where training ends, as far as
+cross-validation recommends (Wortsman et al., 2022 [2]_).
+
+References
+----------
+.. [1] Kumar, A. et al. "Fine-tuning can distort pretrained features and underperform
+   out-of-distribution." ICLR 2022.
+.. [2] Wortsman, M. et al. "Robust fine-tuning of zero-shot models." CVPR 2022.
+"""
+
+from copy import deepcopy
+
+import numpy as np
+import torch
+
+from sklearn_ae._batches import BatchIterator, make_rows
+from sklearn_ae._callbacks import ThawEncoder
+from sklearn_ae._defaults import default_fine_tuning, default_semi_supervised
+from sklearn_ae._modules import ACTIVATIONS
+from sklearn_ae._net import make_net, train
+from sklearn_ae._predictor import Predictor, make_head
+from sklearn_ae._probe import MOST_ROWS, draw_folds
+from sklearn_ae._semi_supervised import SemiSupervisedNet, prepare_rows
+
+# How far to go from the linear model to the trained network.
+WAYS = (0.1, 0.25, 0.5, 0.75, 1.0)
+# Up to so many labelled rows, all of them are held out in turn; beyond, a fifth once,
+# and then none, as there are enough to go all the way.
+ROWS_FOR_FOLDS = 2_000
+ROWS_FOR_HOLDING_OUT = 20_000
+N_FOLDS = 5
+# Latent codes that say what their mean and deviation is.
+SAMPLE_ROWS = 20_000
+
+
+def make_labelled_rows(autoencoder, X, weight, targets, device):
+    """Return the rows of a table, and those of them that have a target.
+
+    Parameters
+    ----------
+    autoencoder : AutoencoderTransformer
+        Fitted.
+    X : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_rows, n_columns)
+        Validated by `autoencoder`.
+    weight : ndarray of shape (n_rows,) or None
+    targets : ndarray of shape (n_rows, n_targets)
+        `NaN` where one is missing.
+    device : torch.device
+
+    Returns
+    -------
+    rows, labelled : Rows, SparseRows or MappedRows
+        The mean weight of the labelled rows is 1.
+    """
+    rows = make_rows(X, autoencoder._scaler.encode, weight, device, targets)
+    y = rows.y if rows.index is None else rows.y[rows.index]
+    has_target = ~torch.isnan(y[:, 1:]).all(dim=1)
+    labelled = rows.subset(has_target.nonzero()[:, 0].int())
+    rows.y[:, 0] /= y[has_target, 0].mean()
+    return rows, labelled
+
+
+class FineTuning:
+    """How to make a predictor of an autoencoder and some labelled rows.
+
+    Parameters
+    ----------
+    settings : AutoencoderPretrainedClassifier or AutoencoderPretrainedRegressor
+    autoencoder : AutoencoderTransformer
+        Fitted; copies of its encoder are trained.
+    criterion : nn.Module
+        Loss of a batch.
+    probe : ClassProbe or TargetProbe
+        Linear model that the head starts from.
+    n_outputs : int
+    device : torch.device
+    rng : Generator
+    """
+
+    def __init__(self, settings, autoencoder, criterion, probe, n_outputs, device, rng):
+        self.settings = settings
+        self.autoencoder = autoencoder
+        self.criterion = criterion
+        self.probe = probe
+        self.n_outputs = n_outputs
+        self.device = device
+        self.rng = rng
+        self.encoder = take_encoder(autoencoder).to(device)
+
+    def fit_probe(self, rows, labelled):
+        """Fit the linear model to the latent codes of labelled rows.
+
+        Parameters
+        ----------
+        rows, labelled : Rows, SparseRows or MappedRows
+            All rows say in which units the codes are.
+        """
+        Z = self._encode(rows.sample(SAMPLE_ROWS)[0])
+        self.center = Z.mean(axis=0)
+        # One unit for all components: those that vary little are mostly noise.
+        self.unit = np.sqrt(np.mean((Z - self.center) ** 2)) or 1.0
+        self.probe.fit(*self._codes_and_targets(labelled), self.rng)
+
+    def fine_tune(self, labelled, valid):
+        """Return a net that was trained on labelled rows, as far as is good.
+
+        Parameters
+        ----------
+        labelled, valid : Rows, SparseRows, MappedRows or None
+            Rows to train on, and to stop early by.
+        """
+        way = self._choose_way(labelled) if valid is None else 1.0
+        self._refit_probe(labelled)
+        net, start = self._train(labelled, valid)
+        go_back(net.module_, start, way)
+        return net
+
+    def fine_tune_on_all(self, rows, labelled, valid):
+        """Return a net that was trained on labelled rows and on all others.
+
+        Parameters
+        ----------
+        rows, labelled, valid : Rows, SparseRows, MappedRows or None
+            All rows, and those with a label to train on and to stop early by.
+        """
+        rows = prepare_rows(rows, labelled, self.encoder, self.n_outputs)
+        codes = labelled[:][1][:, 1].long()
+        shares = torch.bincount(codes, minlength=self.n_outputs) + 1.0
+        batch_size, max_epochs = default_semi_supervised(len(rows))
+        net = self.make_net(
+            len(rows),
+            net_class=SemiSupervisedNet,
+            shares=shares / shares.sum(),
+            batch_size=self.settings.batch_size or batch_size,
+            max_epochs=self.settings.max_epochs or max_epochs,
+        )
+        # Noise for all rows alike would hide what the adversary does.
+        net.module_.encoder.noise = None
+        train(net, rows, valid)
+        return net
+
+    def make_net(self, n_rows, **params):
+        """Return a new net, whose head is the linear model if it is linear itself."""
+        settings, activation = self.settings, self.autoencoder.activation
+        head = make_head(
+            self.autoencoder.n_components_,
+            self.n_outputs,
+            [int(size) for size in np.atleast_1d(settings.head_layer_sizes)],
+            activation if activation in ACTIVATIONS else "relu",
+            settings.dropout,
+        )
+        if not np.size(settings.head_layer_sizes):
+            self._start_head(head[-1])
+        callbacks = []
+        frozen = settings.freeze_encoder
+        if frozen is not False:
+            n_epochs = None if isinstance(frozen, (bool, np.bool_)) else frozen
+            callbacks.append(("thaw_encoder", ThawEncoder(n_epochs)))
+        if settings.encoder_lr_scale != 1:
+            lr = settings.lr * settings.encoder_lr_scale
+            params["optimizer__param_groups"] = [("encoder*", {"lr": lr})]
+        batch_size, max_epochs = default_fine_tuning(n_rows)
+        return make_net(
+            Predictor(deepcopy(self.encoder), head),
+            self.criterion,
+            settings,
+            **{
+                "max_epochs": settings.max_epochs or max_epochs,
+                "batch_size": settings.batch_size or batch_size,
+                **params,
+            },
+            device=self.device,
+            precision=self.autoencoder.precision,
+            compile=self.autoencoder.compile,
+            callbacks=callbacks,
+        )
+
+    @torch.no_grad()
+    def _start_head(self, layer):
+        weight = self.probe.coef_ / self.unit
+        bias = self.probe.intercept_ - weight @ self.center
+        layer.weight.copy_(torch.from_numpy(weight))
+        layer.bias.copy_(torch.from_numpy(bias))
+
+    def _train(self, labelled, valid=None, **params):
+        """Return a trained net, and the weights that it started from."""
+        net = self.make_net(len(labelled), **params)
+        start = deepcopy(net.module_.state_dict())
+        train(net, labelled, valid)
+        return net, start
+
+    def _choose_way(self, labelled):
+        """Return the share of the way that predicts rows best that were held out."""
+        n_rows = len(labelled)
+        if n_rows > ROWS_FOR_HOLDING_OUT or n_rows < 2 * N_FOLDS:
+            return WAYS[-1] if n_rows > ROWS_FOR_HOLDING_OUT else WAYS[0]
+        folds = draw_folds(labelled[:][1][:, 1].cpu().numpy(), N_FOLDS, self.rng)
+        losses = np.zeros(len(WAYS))
+        for fold in range(N_FOLDS if n_rows <= ROWS_FOR_FOLDS else 1):
+            out = torch.from_numpy(folds == fold)
+            rest = labelled.subset((~out).nonzero()[:, 0].int())
+            out = labelled.subset(out.nonzero()[:, 0].int())
+            self._refit_probe(rest)
+            net, start = self._train(rest)
+            end = deepcopy(net.module_.state_dict())
+            for i, way in enumerate(WAYS):
+                net.module_.load_state_dict(end)
+                go_back(net.module_, start, way)
+                losses[i] += self._loss(net, out)
+        return WAYS[np.argmin(losses)]
+
+    def _refit_probe(self, labelled):
+        self.probe.refit(*self._codes_and_targets(labelled))
+
+    @torch.no_grad()
+    def _loss(self, net, rows):
+        """Return the summed loss of rows that were held out."""
+        module = net.module_.eval()
+        batches = BatchIterator(rows, MOST_ROWS)
+        losses = [
+            net.criterion_(module(X.to(self.device)), X, y.to(self.device)) * len(X)
+            for X, y in batches
+        ]
+        return float(sum(losses))
+
+    @torch.no_grad()
+    def _encode(self, X):
+        encoder = self.encoder.eval()
+        parts = [encoder.encode(x.to(self.device)).cpu() for x in X.split(MOST_ROWS)]
+        return torch.cat(parts).double().numpy()
+
+    def _codes_and_targets(self, rows):
+        """Return codes, targets and weights of rows, evenly spaced if too many."""
+        X, y = rows.sample(MOST_ROWS)
+        Z = (self._encode(X) - self.center) / self.unit
+        y = y.cpu().double().numpy()
+        return Z, y[:, 1:], y[:, 0]
+
+
+@torch.no_grad()
+def go_back(module, start, way):
+    """Set the weights of a module to a point on the way from where they started."""
+    for name, weight in module.state_dict().items():
+        if weight.is_floating_point() and not torch.equal(weight, start[name]):
+            weight.copy_(torch.lerp(start[name], weight, way))
+
+
+def take_encoder(autoencoder):
+    """Return a copy of the encoder of a fitted autoencoder."""
+    encoder = deepcopy(autoencoder.module_)
+    # Rows to fine-tune on may have missing cells where those before had none.
+    encoder.missing = True
+    network = encoder.network
+    if not hasattr(type(network), "encode") and not hasattr(type(network), "decode"):
+        # A method may use any part of the network, a submodule only itself.
+        del network.decoder
+    return encoder
