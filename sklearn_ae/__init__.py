@@ -1,7 +1,17 @@
 """Torch autoencoders as scikit-learn estimators, trained through skorch."""
 
 from sklearn_ae._imputation import AutoencoderImputer
+from sklearn_ae._supervised import (
+    AutoencoderPretrainedClassifier,
+    AutoencoderPretrainedRegressor,
+)
 from sklearn_ae._transformer import AutoencoderTransformer
 
-__all__ = ["AutoencoderImputer", "AutoencoderTransformer", "__version__"]
+__all__ = [
+    "AutoencoderImputer",
+    "AutoencoderPretrainedClassifier",
+    "AutoencoderPretrainedRegressor",
+    "AutoencoderTransformer",
+    "__version__",
+]
 __version__ = "0.1.0"

@@ -91,7 +91,7 @@ class CosineDecay(Callback):
             share = self.n_rows_ / self.n_rows_in_all_
             for group, lr in zip(net.optimizer_.param_groups, self.lrs_, strict=True):
                 group["lr"] = lr * (1 + math.cos(math.pi * share)) / 2
-            self.n_rows_ += len(batch[0])
+            self.n_rows_ += net.count_rows(batch)
 
 
 class BestWeights(EarlyStopping):

@@ -37,6 +37,11 @@ def default_fine_tuning(n_rows):
     return batch_size, ceil(steps / ceil(n_rows / batch_size))
 
 
+def default_fine_tuning_pull(n_rows):
+    """Return the strength that draws weights back to where fine-tuning started."""
+    return 1e3 / n_rows
+
+
 def default_semi_supervised(n_rows):
     """Return the batch size, and 25 epochs, more if that is under 1,000 steps."""
     batch_size = min(256, n_rows)

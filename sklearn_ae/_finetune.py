@@ -13,27 +13,32 @@ References
 .. [2] Wortsman, M. et al. "Robust fine-tuning of zero-shot models." CVPR 2022.
 """
 
-from copy import deepcopy
+from copy import copy, deepcopy
+from math import ceil
 
 import numpy as np
 import torch
+from sklearn.base import clone
 
 from sklearn_ae._batches import BatchIterator, make_rows
-from sklearn_ae._callbacks import ThawEncoder
-from sklearn_ae._defaults import default_fine_tuning, default_semi_supervised
+from sklearn_ae._callbacks import PullToStart, ThawEncoder
+from sklearn_ae._defaults import (
+    default_fine_tuning,
+    default_fine_tuning_pull,
+    default_semi_supervised,
+)
 from sklearn_ae._modules import ACTIVATIONS
 from sklearn_ae._net import make_net, train
 from sklearn_ae._predictor import Predictor, make_head
-from sklearn_ae._probe import MOST_ROWS, draw_folds
-from sklearn_ae._semi_supervised import SemiSupervisedNet, prepare_rows
+from sklearn_ae._probe import MOST_ROWS, N_FOLDS, ClassProbe, draw_folds
+from sklearn_ae._semi_supervised import SemiSupervisedNet
 
 # How far to go from the linear model to the trained network.
 WAYS = (0.1, 0.25, 0.5, 0.75, 1.0)
-# Up to so many labelled rows, all of them are held out in turn; beyond, a fifth once,
-# and then none, as there are enough to go all the way.
-ROWS_FOR_FOLDS = 2_000
-ROWS_FOR_HOLDING_OUT = 20_000
-N_FOLDS = 5
+# Half of it with fewer rows than can tell. Up to so many, all are held out in turn, and
+# up to so many, a fifth of them. More need not be: they are enough to go all the way.
+HALF, WHOLE = 0.5, 1.0
+ROWS_TO_CHOOSE, ROWS_FOR_FOLDS, ROWS_TO_HOLD_OUT = 20, 2_000, 20_000
 # Latent codes that say what their mean and deviation is.
 SAMPLE_ROWS = 20_000
 
@@ -114,28 +119,61 @@ class FineTuning:
         labelled, valid : Rows, SparseRows, MappedRows or None
             Rows to train on, and to stop early by.
         """
-        way = self._choose_way(labelled) if valid is None else 1.0
+        classes = isinstance(self.probe, ClassProbe)
+        chosen = classes and valid is None
+        way = self._choose_way(labelled) if chosen else WHOLE
         self._refit_probe(labelled)
         net, start = self._train(labelled, valid)
         go_back(net.module_, start, way)
         return net
 
-    def fine_tune_on_all(self, rows, labelled, valid):
+    def spreading_wins(self, neighbors):
+        """Whether neighbours tell held-out labels better than the linear model does.
+
+        Rows of one class then lie together, which is what learning from unlabelled rows
+        takes for granted. Better is what is so by more than a standard error.
+
+        Parameters
+        ----------
+        neighbors : Neighborhood
+            Of all rows.
+        """
+        places = neighbors.labelled
+        places = places[:: ceil(len(places) / MOST_ROWS)]
+        labelled = neighbors.rows.subset(torch.from_numpy(places))
+        Z, y, weight = self._codes_and_targets(labelled)
+        codes, won = y[:, 0].astype(int), np.zeros(len(y))
+        folds = draw_folds(codes, N_FOLDS, self.rng)
+        for fold in range(N_FOLDS):
+            out = folds == fold
+            if not out.any() or out.all():
+                continue
+            self.probe.refit(Z[~out], y[~out], weight[~out])
+            by_probe = (Z[out] @ self.probe.coef_.T + self.probe.intercept_).argmax(1)
+            spread = neighbors.spread(without=places[out])
+            by_spread = spread[places[out]].argmax(1)
+            won[out] = 1.0 * (by_spread == codes[out]) - (by_probe == codes[out])
+        share = weight / weight.sum()
+        mean = share @ won
+        return bool(mean > np.sqrt(share**2 @ (won - mean) ** 2))
+
+    def fine_tune_on_all(self, neighbors, valid):
         """Return a net that was trained on labelled rows and on all others.
 
         Parameters
         ----------
-        rows, labelled, valid : Rows, SparseRows, MappedRows or None
-            All rows, and those with a label to train on and to stop early by.
+        neighbors : Neighborhood
+            Of all rows.
+        valid : Rows, SparseRows, MappedRows or None
+            Rows to stop early by.
         """
-        rows = prepare_rows(rows, labelled, self.encoder, self.n_outputs)
-        codes = labelled[:][1][:, 1].long()
-        shares = torch.bincount(codes, minlength=self.n_outputs) + 1.0
+        rows, shares = neighbors.make_rows()
+        self._refit_probe(rows.labelled)
         batch_size, max_epochs = default_semi_supervised(len(rows))
         net = self.make_net(
             len(rows),
             net_class=SemiSupervisedNet,
-            shares=shares / shares.sum(),
+            shares=shares,
             batch_size=self.settings.batch_size or batch_size,
             max_epochs=self.settings.max_epochs or max_epochs,
         )
@@ -144,8 +182,8 @@ class FineTuning:
         train(net, rows, valid)
         return net
 
-    def make_net(self, n_rows, **params):
-        """Return a new net, whose head is the linear model if it is linear itself."""
+    def make_net(self, n_labelled, **params):
+        """Return a new net, whose head starts as the linear model."""
         settings, activation = self.settings, self.autoencoder.activation
         head = make_head(
             self.autoencoder.n_components_,
@@ -157,6 +195,9 @@ class FineTuning:
         if not np.size(settings.head_layer_sizes):
             self._start_head(head[-1])
         callbacks = []
+        if settings.weight_decay is None:
+            strength = default_fine_tuning_pull(n_labelled)
+            callbacks.append(("pull_to_start", PullToStart(strength)))
         frozen = settings.freeze_encoder
         if frozen is not False:
             n_epochs = None if isinstance(frozen, (bool, np.bool_)) else frozen
@@ -164,7 +205,7 @@ class FineTuning:
         if settings.encoder_lr_scale != 1:
             lr = settings.lr * settings.encoder_lr_scale
             params["optimizer__param_groups"] = [("encoder*", {"lr": lr})]
-        batch_size, max_epochs = default_fine_tuning(n_rows)
+        batch_size, max_epochs = default_fine_tuning(n_labelled)
         return make_net(
             Predictor(deepcopy(self.encoder), head),
             self.criterion,
@@ -187,9 +228,9 @@ class FineTuning:
         layer.weight.copy_(torch.from_numpy(weight))
         layer.bias.copy_(torch.from_numpy(bias))
 
-    def _train(self, labelled, valid=None, **params):
+    def _train(self, labelled, valid=None):
         """Return a trained net, and the weights that it started from."""
-        net = self.make_net(len(labelled), **params)
+        net = self.make_net(len(labelled))
         start = deepcopy(net.module_.state_dict())
         train(net, labelled, valid)
         return net, start
@@ -197,36 +238,44 @@ class FineTuning:
     def _choose_way(self, labelled):
         """Return the share of the way that predicts rows best that were held out."""
         n_rows = len(labelled)
-        if n_rows > ROWS_FOR_HOLDING_OUT or n_rows < 2 * N_FOLDS:
-            return WAYS[-1] if n_rows > ROWS_FOR_HOLDING_OUT else WAYS[0]
+        if n_rows < ROWS_TO_CHOOSE:
+            return HALF
+        if n_rows > ROWS_TO_HOLD_OUT:
+            return WHOLE
+        # Who follows the training should not see these trials of it.
+        trial = copy(self)
+        trial.settings = clone(self.settings).set_params(callbacks=None, verbose=0)
         folds = draw_folds(labelled[:][1][:, 1].cpu().numpy(), N_FOLDS, self.rng)
         losses = np.zeros(len(WAYS))
         for fold in range(N_FOLDS if n_rows <= ROWS_FOR_FOLDS else 1):
             out = torch.from_numpy(folds == fold)
-            rest = labelled.subset((~out).nonzero()[:, 0].int())
-            out = labelled.subset(out.nonzero()[:, 0].int())
-            self._refit_probe(rest)
-            net, start = self._train(rest)
-            end = deepcopy(net.module_.state_dict())
-            for i, way in enumerate(WAYS):
-                net.module_.load_state_dict(end)
-                go_back(net.module_, start, way)
-                losses[i] += self._loss(net, out)
+            parts = (part.nonzero()[:, 0].int() for part in (~out, out))
+            losses += trial._try(*map(labelled.subset, parts))
         return WAYS[np.argmin(losses)]
+
+    def _try(self, labelled, out):
+        """Return the loss of rows that were held out, after each way."""
+        self._refit_probe(labelled)
+        net, start = self._train(labelled)
+        end = deepcopy(net.module_.state_dict())
+        losses = []
+        for way in WAYS:
+            net.module_.load_state_dict(end)
+            go_back(net.module_, start, way)
+            losses.append(self._loss(net, out))
+        return np.array(losses)
 
     def _refit_probe(self, labelled):
         self.probe.refit(*self._codes_and_targets(labelled))
 
     @torch.no_grad()
     def _loss(self, net, rows):
-        """Return the summed loss of rows that were held out."""
+        """Return the summed loss of rows."""
         module = net.module_.eval()
-        batches = BatchIterator(rows, MOST_ROWS)
-        losses = [
-            net.criterion_(module(X.to(self.device)), X, y.to(self.device)) * len(X)
-            for X, y in batches
-        ]
-        return float(sum(losses))
+        return sum(
+            len(X) * net.criterion_(module(X.to(self.device)), X, y.to(self.device))
+            for X, y in BatchIterator(rows, MOST_ROWS)
+        ).item()
 
     @torch.no_grad()
     def _encode(self, X):
@@ -251,8 +300,11 @@ def go_back(module, start, way):
 
 
 def take_encoder(autoencoder):
-    """Return a copy of the encoder of a fitted autoencoder."""
+    """Return a copy of the encoder of a fitted autoencoder, with half its noise."""
     encoder = deepcopy(autoencoder.module_)
+    if encoder.noise is not None:
+        strengths = encoder.noise.get_params().items()
+        encoder.noise.set_params(**{name: value / 2 for name, value in strengths})
     # Rows to fine-tune on may have missing cells where those before had none.
     encoder.missing = True
     network = encoder.network

@@ -314,6 +314,14 @@ class AutoencoderNet(NeuralNet):
         """Return the raw output for a batch, in float32."""
         return self.compute(self.module_, x.to(self.device))
 
+    def count_rows(self, batch):
+        """Return how many of the rows of an epoch a batch holds."""
+        return len(batch[0])
+
+    def weigh(self, batch):
+        """Return the summed weight of these rows."""
+        return (batch[1] if batch[1].ndim == 1 else batch[1][:, 0]).sum()
+
     def compute(self, function, x):
         """Return what a function of the module gives, in float32."""
         if self.precision == "float32" or not self.module_.training:
@@ -380,16 +388,14 @@ class AutoencoderNet(NeuralNet):
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            n_batch = len(batch[0])
+            n_batch = self.count_rows(batch)
             # Kept on the device: reading each loss would wait for a GPU to finish.
             loss = step["loss"].detach()
             total = loss * n_batch if total is None else total.add_(loss, alpha=n_batch)
             n_rows += n_batch
             n_batches += 1
             if batch[1] is not None:
-                weights.append(
-                    (batch[1] if batch[1].ndim == 1 else batch[1][:, 0]).sum()
-                )
+                weights.append(self.weigh(batch))
             if self.callbacks:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", n_batch)

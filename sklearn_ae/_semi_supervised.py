@@ -3,10 +3,10 @@
 Each step takes a batch of labelled rows and one of all rows. On the latter the
 predictions are asked to be the same a little way from the row, whatever the direction
 (virtual adversarial training; Miyato et al., 2019 [1]_), where "a little" is measured
-by the distance to its neighbours (Hu et al., 2017 [2]_); to be sure of one class; and
-to have, on average, the classes in the shares in which they are labelled. In the first
-epochs they also follow labels that were spread along a graph of neighbours: else these
-terms may settle on a wrong partition of the rows.
+by the distance to its neighbours (Hu et al., 2017 [2]_). In the first epochs they also
+follow labels that were spread along a graph of neighbours. As that fades, they have to
+be sure of one class instead, but on average keep to the shares of the classes that the
+spread labels have: else the network may soon be sure of a wrong partition of the rows.
 
 References
 ----------
@@ -16,6 +16,7 @@ References
    self-augmented training." ICML 2017.
 """
 
+from copy import copy
 from itertools import chain, repeat
 
 import numpy as np
@@ -35,47 +36,85 @@ MOST_ROWS = 60_000
 MOST_CELLS = 2**27
 
 
-@torch.no_grad()
-def prepare_rows(rows, labelled, module, n_classes):
-    """Return rows for :class:`SemiSupervisedNet`: all of them, or as many as it takes.
+class Neighborhood:
+    """Rows and their neighbours, by their latent codes.
 
     Parameters
     ----------
-    rows, labelled : Rows, SparseRows or MappedRows
-        All rows, and those with a label; `y` holds their weights and classes.
-    module : Autoencoder
+    rows : Rows, SparseRows or MappedRows
+        All rows; `y` holds their weights and classes. Where there are too many, the
+        labelled ones and some of the others are taken.
+    valid : Rows, SparseRows, MappedRows or None
+        Those of them whose labels are not to be seen.
+    encoder : Autoencoder
         Fitted.
     n_classes : int
 
-    Returns
-    -------
+    Attributes
+    ----------
     rows : Rows
-        In memory, with the attribute `labelled`.
+        In memory.
+    codes : int64 ndarray of shape (n_rows,)
+        Classes, -1 where there is no label.
     """
-    chosen = _choose(rows, max(1, MOST_CELLS // rows.X.shape[1]))
-    X, y = rows[chosen]
-    codes = np.where(torch.isnan(y[:, 1]), -1, y[:, 1].cpu()).astype(np.int64)
-    parts = X.split(4096)
-    Z = torch.cat([module.encode(part, missing=True).cpu() for part in parts])
-    graph = NeighborGraph(Z.numpy())
-    last = torch.from_numpy(graph.neighbors[:, -1])
-    farthest = last.to(X.device).split(4096)
-    distances = [
-        (
-            module.inputs(part, missing=True) - module.inputs(X[there], missing=True)
-        ).norm(dim=1, keepdim=True)
-        for part, there in zip(parts, farthest, strict=True)
-    ]
-    spread = torch.from_numpy(graph.spread(codes, n_classes)).to(y)
-    rows = Rows(X, torch.cat([y, RADIUS * torch.cat(distances), spread], dim=1))
-    rows.labelled = rows.subset(torch.from_numpy(np.flatnonzero(codes >= 0)).int())
-    return rows
+
+    def __init__(self, rows, valid, encoder, n_classes):
+        if valid is not None:
+            rows = copy(rows)
+            rows.y = rows.y.clone()
+            rows.y[valid.index.long(), 1] = torch.nan
+        X, y = rows[_choose(rows)]
+        self.n_classes = n_classes
+        self.codes = np.where(torch.isnan(y[:, 1]).cpu(), -1, y[:, 1].cpu()).astype(int)
+        self.rows = Rows(X, y)
+        self._encoder = encoder.eval()
+        self._graph = NeighborGraph(self._apply(self._encoder.encode).numpy())
+
+    @property
+    def labelled(self):
+        """Places of the labelled rows."""
+        return np.flatnonzero(self.codes >= 0)
+
+    def spread(self, without=()):
+        """Return probabilities of the classes by the labels of neighbours.
+
+        Parameters
+        ----------
+        without : ndarray of int, default=()
+            Places of rows whose labels are not to be used.
+
+        Returns
+        -------
+        probabilities : float64 ndarray of shape (n_rows, n_classes)
+        """
+        codes = self.codes.copy()
+        codes[np.asarray(without, dtype=int)] = -1
+        return self._graph.spread(codes, self.n_classes)
+
+    def make_rows(self):
+        """Return rows for :class:`SemiSupervisedNet`, and the shares of the classes."""
+        inputs = self._apply(self._encoder.inputs)
+        farthest = torch.from_numpy(self._graph.neighbors[:, -1])
+        radius = RADIUS * torch.linalg.vector_norm(inputs - inputs[farthest], dim=1)
+        spread = torch.from_numpy(self.spread())
+        counts = torch.bincount(spread.argmax(1), minlength=self.n_classes)
+        shares = torch.lerp(
+            counts / len(spread), torch.tensor(1 / self.n_classes), 0.01
+        )
+        X, y = self.rows.X, self.rows.y
+        rows = Rows(X, torch.cat([y, radius[:, None].to(y), spread.to(y)], dim=1))
+        rows.labelled = rows.subset(torch.from_numpy(self.labelled).int())
+        return rows, shares.to(X.device)
+
+    @torch.no_grad()
+    def _apply(self, function):
+        """Return what a function of the encoder makes of all rows."""
+        return torch.cat([function(part).cpu() for part in self.rows.X.split(4096)])
 
 
-def _choose(rows, most):
+def _choose(rows):
     """Return the places of all rows, or of the labelled and some others."""
-    n_rows = len(rows)
-    most = min(MOST_ROWS, most)
+    n_rows, most = len(rows), min(MOST_ROWS, max(1, MOST_CELLS // rows.X.shape[1]))
     if n_rows <= most:
         return torch.arange(n_rows)
     y = rows.y if rows.index is None else rows.y[rows.index]
@@ -121,19 +160,27 @@ class SemiSupervisedNet(AutoencoderNet):
     *args, **kwargs
         Passed to :class:`AutoencoderNet`.
     shares : Tensor of shape (n_classes,)
-        Expected share of each class.
+        Expected share of each class, none of them 0.
     """
 
     def __init__(self, *args, shares, **kwargs):
         self.shares = shares
-        super().__init__(*args, **kwargs, iterator_train=PairedIterator)
+        super().__init__(*args, **{"iterator_train": PairedIterator, **kwargs})
+
+    def count_rows(self, batch):
+        """Return how many rows a batch holds beside those that come for their label."""
+        return len(batch[0]) - _count_labelled(batch[1])
+
+    def weigh(self, batch):
+        """Return the summed weight of these rows."""
+        return batch[1][_count_labelled(batch[1]) :, 0].sum()
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the loss of labelled rows and, in training, that of the others."""
         y = y_true.to(self.device)
         if not training:
             return self.criterion_(y_pred, X, y[:, :2])
-        n_labelled = int(torch.isnan(y[:, 2]).sum())
+        n_labelled = _count_labelled(y)
         loss = self.criterion_(y_pred[:n_labelled], X, y[:n_labelled, :2])
         others = slice(n_labelled, None)
         return loss + self._loss_of_rows(X[others], y_pred[others], y[others])
@@ -144,12 +191,11 @@ class SemiSupervisedNet(AutoencoderNet):
         weight = weight / weight.sum()
         logp = log_softmax(logits, dim=1)
         p = logp.exp()
+        sure = min(1.0, (len(self.history) - 1) / (FADING * self.max_epochs))
+        losses = self._divergence_nearby(X, logp.detach(), radius)
+        losses = losses - sure * (p * logp).sum(1) - (1 - sure) * (spread * logp).sum(1)
         average = weight @ p
-        imbalance = average @ (average.clamp_min(1e-8).log() - self.shares.log())
-        losses = self._divergence_nearby(X, logp.detach(), radius) - (p * logp).sum(1)
-        fading = 1 - (len(self.history) - 1) / (FADING * self.max_epochs)
-        if fading > 0:
-            losses = losses - fading * (spread * logp).sum(1)
+        imbalance = average @ (average.clamp_min(1e-8) / self.shares).log()
         return weight @ losses + imbalance
 
     def _divergence_nearby(self, X, logp, radius):
@@ -165,3 +211,8 @@ class SemiSupervisedNet(AutoencoderNet):
         step.requires_grad_()
         (gradient,) = torch.autograd.grad(divergence(step).sum(), step)
         return divergence(normalize(gradient, dim=1, eps=1e-20) * radius)
+
+
+def _count_labelled(y):
+    """Return how many rows of a batch come for their label; those held out do not."""
+    return int(torch.isnan(y[:, 2]).sum()) if y.shape[1] > 2 else 0

@@ -51,8 +51,7 @@ class NeighborGraph:
         """Return a probability of each class for each row.
 
         Label spreading (Zhou et al., 2004) [1]_, and then each class is weighted so
-        that it gets the share that it has among the labelled rows (Zhu et al., 2003)
-        [2]_.
+        that it gets the share that it may be expected to have (Zhu et al., 2003) [2]_.
 
         Parameters
         ----------
@@ -78,10 +77,33 @@ class NeighborGraph:
             model.fit(np.zeros((len(codes), 1)), codes)
         spread = np.zeros((len(codes), n_classes))
         spread[:, model.classes_] = model.label_distributions_
-        shares = np.bincount(codes[codes >= 0], minlength=n_classes)
+        shares = expected_shares(np.bincount(codes[codes >= 0], minlength=n_classes))
         spread *= shares / np.maximum(spread.sum(axis=0), 1e-12)
         total = spread.sum(axis=1, keepdims=True)
         # No path leads from labelled rows to these.
         return np.where(
             total > 0, spread / np.maximum(total, 1e-300), shares / shares.sum()
         )
+
+
+def expected_shares(counts):
+    """Return the shares of classes, drawn towards equal ones as far as chance goes.
+
+    The James-Stein estimator (Hausser and Strimmer, 2009) [1]_.
+
+    Parameters
+    ----------
+    counts : int ndarray of shape (n_classes,)
+
+    References
+    ----------
+    .. [1] Hausser, J. and Strimmer, K. "Entropy inference and the James-Stein
+       estimator, with application to nonlinear gene association networks." Journal of
+       Machine Learning Research 10 (2009), 1469-1484.
+    """
+    n, shares = counts.sum(), counts / counts.sum()
+    equal = 1 / len(counts)
+    chance = 1 - (shares**2).sum()
+    observed = (n - 1) * ((equal - shares) ** 2).sum()
+    shrinkage = min(1.0, chance / observed) if observed > 0 else 1.0
+    return shrinkage * equal + (1 - shrinkage) * shares

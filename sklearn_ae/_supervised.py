@@ -1,174 +1,189 @@
 """Classifier and regressor on the encoder of an autoencoder."""
 
-import warnings
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
-import torch
 from scipy.special import softmax
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    RegressorMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from sklearn_ae._compat import Interval, StrOptions, _fit_context, draw_seed, seeded
-from sklearn_ae._defaults import default_scaling
-from sklearn_ae._finetune import FineTuning, make_labelled_rows
-from sklearn_ae._fitted import HoldsNet, unchanged_on_error
+from sklearn_ae._compat import Interval, StrOptions, _fit_context
+from sklearn_ae._fitted import unchanged_on_error
 from sklearn_ae._frames import as_array_like
-from sklearn_ae._holding import AUTOENCODER_CONSTRAINT, HoldsAutoencoder
-from sklearn_ae._inference import encode, infer, predict_raw
-from sklearn_ae._options import OPTIMIZERS, resolve_device
 from sklearn_ae._predictor import ClassLoss, TargetLoss
+from sklearn_ae._pretrained import PretrainedPredictor
 from sklearn_ae._probe import ClassProbe, TargetProbe
+from sklearn_ae._semi_supervised import MOST_ROWS, Neighborhood
+from sklearn_ae._spreading import N_NEIGHBORS
 from sklearn_ae._targets import encode_labels, encode_targets, weights_of_classes
-from sklearn_ae._transformer import AutoencoderTransformer
-from sklearn_ae._table import dense
-from sklearn_ae._validation import check_table, check_weight
-from sklearn_ae.noise import SwapNoise
+from sklearn_ae._validation import check_weight
 
 
-class _PretrainedPredictor(
-    HoldsNet,
-    HoldsAutoencoder,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
-    """What the classifier and the regressor share."""
+class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
+    """Classify rows by an encoder that was trained on all rows, labelled or not.
+
+    For many rows of which few have a label. First an autoencoder learns to reconstruct
+    all rows; then a head takes the place of its decoder, and both are fine-tuned on the
+    labelled rows. Where rows of one class lie together, the second phase learns from
+    the others, too.
+
+    Read more in :doc:`/getting_started`.
+
+    Parameters
+    ----------
+    autoencoder : AutoencoderTransformer or FrozenEstimator, default=None
+        What is trained on all rows first. A fitted one in a
+        :class:`~sklearn.frozen.FrozenEstimator` is used as it is: one pre-trained
+        encoder serves many models. `None` takes
+        ``AutoencoderTransformer(128, noise=SwapNoise(0.3))`` with two hidden layers as
+        wide as the table, but of 256 to 600 units, and with ``scaling="robust"``, or
+        "minmax" if most columns have the same range, as pixels do.
+    freeze_encoder : bool or int, default=False
+        Whether the encoder stays as it is, bit for bit, or the number of epochs for
+        which it does.
+    encoder_lr_scale : float, default=1.0
+        Learning rate of the encoder, in units of that of the head.
+    head_layer_sizes : array-like of int, default=()
+        Widths of hidden layers between the latent code and the output.
+    dropout : float, default=0.0
+        Share of the inputs of each layer of the head that are set to 0 while training.
+    label_smoothing : float, default=0.0
+        Share of the probability that the loss gives to all classes alike.
+    semi_supervised : bool or "auto", default="auto"
+        Whether the second phase learns from rows without their labels, too, see Notes.
+        "auto" asks cross-validation, if at most 30,000 rows are labelled.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class, as in
+        :class:`~sklearn.linear_model.LogisticRegression`.
+    unlabeled_label : object, default=None
+        A label that marks unlabelled rows, beside `NaN`, `None` and `pandas.NA`: -1
+        follows :mod:`sklearn.semi_supervised`. By default, -1 is a class like others.
+    optimizer : {"adamw", "adam", "rmsprop", "sgd"} or type, default="adamw"
+        Optimizer of the fine-tuning, or a class derived from
+        :class:`torch.optim.Optimizer`.
+    lr : float, default=1e-3
+        Learning rate at the start.
+    weight_decay : float, default=None
+        Weight decay of the optimizer. `None` draws the weights back to where
+        fine-tuning started instead of to zero, the fewer the labels the more.
+    lr_schedule : {"cosine", "plateau", "constant"}, default="cosine"
+        As in :class:`AutoencoderTransformer`.
+    max_epochs : int, default=None
+        Passes over the rows that are trained on. `None`
+        takes 300 to 2,500 steps; with unlabelled rows in the second phase 25 epochs, or
+        1,000 steps.
+    batch_size : int, default=None
+        Largest number of rows in a step. `None` takes a tenth
+        of the labelled rows, from 32 to 256; with unlabelled rows 256.
+    early_stopping : bool, default=False
+        Whether to hold out labelled rows, some of each class that has more than
+        one, stop
+        when the loss on them does not improve, and restore the weights that had the
+        lowest one.
+    validation_fraction : float, default=0.1
+        Share of the labelled rows to hold out, if `early_stopping`.
+    n_iter_no_change : int, default=10
+        Epochs without improvement of the validation loss by `tol` before stopping.
+    tol : float, default=1e-4
+        Smallest improvement that counts.
+    device : str or torch.device, default=None
+        Where to fine-tune, as in :class:`AutoencoderTransformer`. `None` takes that of
+        the autoencoder; a device given here is also that of the default one. The
+        autoencoder's `precision` and `compile` hold for both phases.
+    callbacks : list, default=None
+        skorch callbacks of the fine-tuning.
+    net_params : dict, default=None
+        Further parameters of the skorch net, as in
+        ``{"optimizer__momentum": 0.9}``.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar with the losses, 2 skorch's table.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random, also of the autoencoder unless it has its own. The
+        same seed gives the same model, bit for bit on the CPU.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    semi_supervised_ : bool
+        Whether the second phase learnt from rows without their labels.
+    autoencoder_ : AutoencoderTransformer
+        As it was before fine-tuning; `transform` gives what became of its latent codes.
+    net_ : skorch.NeuralNet
+        The fitted net.
+    module_ : torch.nn.Module
+        Its module, on scaled rows, with the parts `encoder` and `head`.
+    pretraining_history_, history_ : skorch.history.History
+        Losses and durations of each epoch of the two phases.
+    n_iter_ : int
+        Number of epochs of the fine-tuning.
+    loss_curve_ : list of float
+        Mean training loss of each epoch of the fine-tuning.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the held-out rows after each epoch, if `early_stopping`.
+    n_components_ : int
+        Number of features that `transform` returns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X is a frame whose column names are all strings.
+
+    See Also
+    --------
+    AutoencoderPretrainedRegressor : The same for numbers.
+    sklearn.semi_supervised.SelfTrainingClassifier : Learns from its own predictions.
+
+    Notes
+    -----
+    *Start.* A head without hidden layers starts as a linear model, fitted to the latent
+    codes of the labelled rows, with a penalty chosen by cross-validation: a head that
+    starts at random would distort the encoder before it learns anything [1]_.
+
+    *Noise.* The autoencoder's noise corrupts the labelled rows, too, half as strongly.
+
+    *Few labels.* A network that is trained on few rows ends up worse than the linear
+    model. So the weights stop on the way from there to where training ends [2]_: half
+    the way for fewer than 20 labels, as far as cross-validation recommends for up to
+    20,000, and all the way for more, with `early_stopping`, and in semi-supervised
+    training.
+
+    *Unlabelled rows in the second phase.* Labels are spread along a graph of nearest
+    neighbours [3]_. If these tell held-out labels better than the linear model does, by
+    more than a standard error, rows of one class lie together; then the second phase
+    starts out from the spread labels, and lets no border between classes pass near a
+    row: predictions must not change within a quarter of the distance to its tenth
+    neighbour (virtual adversarial training [4]_). At most 60,000 rows take part in it.
+
+    References
+    ----------
+    .. [1] Kumar, A. et al. "Fine-tuning can distort pretrained features and
+       underperform out-of-distribution." ICLR 2022.
+    .. [2] Wortsman, M. et al. "Robust fine-tuning of zero-shot models." CVPR 2022.
+    .. [3] Zhou, D. et al. "Learning with local and global consistency." NIPS 2004.
+    .. [4] Miyato, T. et al. "Virtual adversarial training: a regularization method for
+       supervised and semi-supervised learning." IEEE TPAMI 41 (2019), 1979-1993.
+
+    Examples
+    --------
+    Of 1,347 digits, 50 have a label:
+
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn_ae import AutoencoderPretrainedClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> y_train[50:] = -1
+    >>> model = AutoencoderPretrainedClassifier(unlabeled_label=-1, random_state=0)
+    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.85
+    True
+    """
 
     _parameter_constraints = {
-        "autoencoder": AUTOENCODER_CONSTRAINT,
-        "freeze_encoder": ["boolean", Interval(Integral, 0, None, closed="left")],
-        "encoder_lr_scale": [Interval(Real, 0, None, closed="neither")],
-        "head_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
-        "lr_schedule": [StrOptions({"constant", "cosine", "plateau"})],
-        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "device": [str, torch.device, None],
-        "callbacks": [list, None],
-        "net_params": [dict, None],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
-
-    def _fit(self, X, targets, weight, sample_weight, n_outputs, criterion, probe):
-        """Pre-train on all rows, and fine-tune on those that have a target."""
-        autoencoder = self._pretrain(X, sample_weight)
-        device = resolve_device(self.device or autoencoder.device)
-        table = autoencoder._check_rows(X)
-        seed = draw_seed(self.random_state)
-        one_thread = self.random_state is not None and device.type == "cpu"
-        with seeded(seed, device, one_thread=one_thread):
-            rows, labelled = make_labelled_rows(
-                autoencoder, table, weight, targets, device
-            )
-            labelled, valid = self._split(labelled)
-            rng = np.random.default_rng(seed)
-            tuning = FineTuning(
-                self, autoencoder, criterion, probe, n_outputs, device, rng
-            )
-            tuning.fit_probe(rows, labelled)
-            if getattr(self, "semi_supervised", False):
-                net = tuning.fine_tune_on_all(rows, labelled, valid)
-            else:
-                net = tuning.fine_tune(labelled, valid)
-            net.optimizer_.state.clear()
-        self.autoencoder_ = autoencoder
-        self.pretraining_history_ = autoencoder.history_
-        self.n_components_ = autoencoder.n_components_
-        self._note_features(autoencoder)
-        self._keep_net(net)
-
-    def _pretrain(self, X, sample_weight):
-        """Return an autoencoder that was trained on all rows, or before."""
-        template = self._take_autoencoder(self._default_autoencoder(X))
-        if hasattr(template, "net_"):
-            return template
-        if self.random_state is not None and template.random_state is None:
-            template.set_params(random_state=draw_seed(self.random_state))
-        return template._fit(X, sample_weight)
-
-    def _default_autoencoder(self, X):
-        if self.autoencoder is not None:
-            return None
-        template = AutoencoderTransformer(n_components=128, noise=SwapNoise(0.2))
-        X = check_table(template, X, reset=True)
-        if template.is_categorical_.any():
-            scaling = "robust"
-        else:
-            rows = dense(X[:: max(1, X.shape[0] // 10_000)]).astype(np.float64)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                scaling = default_scaling(np.nanmin(rows, 0), np.nanmax(rows, 0))
-        width = max(256, min(600, X.shape[1]))
-        template.set_params(
-            scaling=scaling,
-            hidden_layer_sizes=(width, width),
-            device=self.device or "cpu",
-            verbose=self.verbose,
-        )
-        return clone(template)
-
-    def _split(self, labelled):
-        """Return rows to train on and, for early stopping, rows to validate on."""
-        if not self.early_stopping:
-            return labelled, None
-        labelled, valid = labelled.split_stratified(
-            self.validation_fraction, isinstance(self, ClassifierMixin)
-        )
-        if len(valid) == 0:
-            raise ValueError(
-                "early_stopping=True holds labelled rows out for validation and needs "
-                "a class with at least 2 of them."
-            )
-        return labelled, valid
-
-    def _raw(self, X, n_outputs):
-        """Return the raw output for each row, in float64."""
-        X = self.autoencoder_._check_rows(X)
-        return predict_raw(self.net_, X, n_outputs, self.autoencoder_._scaler)
-
-    def transform(self, X):
-        check_is_fitted(self)
-        X = self.autoencoder_._check_rows(X)
-        scaler = self.autoencoder_._scaler
-        return infer(self.net_, encode, X, self.n_components_, scaler=scaler)
-
-    @property
-    def _n_features_out(self):
-        return self.n_components_
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
-
-
-class AutoencoderPretrainedClassifier(ClassifierMixin, _PretrainedPredictor):
-    """Classify rows by an encoder that was trained on all rows, labelled or not."""
-
-    _parameter_constraints = {
-        **_PretrainedPredictor._parameter_constraints,
+        **PretrainedPredictor._parameter_constraints,
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "semi_supervised": ["boolean", StrOptions({"auto"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "unlabeled_label": "no_validation",
     }
@@ -182,10 +197,11 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, _PretrainedPredictor):
         head_layer_sizes=(),
         dropout=0.0,
         label_smoothing=0.0,
+        semi_supervised="auto",
         class_weight=None,
         unlabeled_label=None,
         optimizer="adamw",
-        lr=2e-3,
+        lr=1e-3,
         weight_decay=None,
         lr_schedule="cosine",
         max_epochs=None,
@@ -206,6 +222,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, _PretrainedPredictor):
         self.head_layer_sizes = head_layer_sizes
         self.dropout = dropout
         self.label_smoothing = label_smoothing
+        self.semi_supervised = semi_supervised
         self.class_weight = class_weight
         self.unlabeled_label = unlabeled_label
         self.optimizer = optimizer
@@ -226,38 +243,217 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, _PretrainedPredictor):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
+        """Pre-train on all rows, and fine-tune on the labelled ones.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows, labelled or not, of numbers and categories. `NaN` and `None` are
+            missing cells.
+        y : array-like of shape (n_samples,)
+            Labels; `NaN`, `None`, `pandas.NA` and `unlabeled_label` mark rows without.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts, in both phases; only their ratios matter.
+
+        Returns
+        -------
+        self : AutoencoderPretrainedClassifier
+
+        Raises
+        ------
+        NotFittedError
+            If a frozen autoencoder is not fitted.
+        ValueError
+            If X, y or a parameter cannot be used, or a loss stops being finite. What
+            was fitted before is left as it was.
+        """
         with unchanged_on_error(self):
             X = as_array_like(X)
-            n_rows = _num_samples(X)
-            self.classes_, codes = encode_labels(y, n_rows, self.unlabeled_label)
+            classes, codes = encode_labels(y, _num_samples(X), self.unlabeled_label)
             sample_weight = check_weight(sample_weight, X)
             weight = weights_of_classes(
-                self.class_weight, self.classes_, codes, sample_weight
+                self.class_weight, classes, codes, sample_weight
             )
-            targets = np.where(codes < 0, np.nan, codes)[:, None]
-            criterion = ClassLoss(self.label_smoothing)
+            self.classes_ = classes
             self._fit(
                 X,
-                targets,
-                weight,
-                sample_weight,
-                len(self.classes_),
-                criterion,
-                ClassProbe(len(self.classes_)),
+                np.where(codes < 0, np.nan, codes)[:, None],
+                (sample_weight, weight),
+                ClassLoss(self.label_smoothing),
+                ClassProbe(len(classes)),
+                len(classes),
             )
         return self
 
+    def _fine_tune(self, tuning, rows, labelled, valid):
+        asked, n_classes = self.semi_supervised, len(self.classes_)
+        self.semi_supervised_ = bool(asked) and len(rows) > N_NEIGHBORS
+        if asked == "auto" and (n_classes < 2 or len(labelled) > MOST_ROWS / 2):
+            self.semi_supervised_ = False
+        elif asked and not self.semi_supervised_ and asked != "auto":
+            raise ValueError(
+                "semi_supervised=True looks at the nearest neighbours of rows and "
+                f"needs more than {N_NEIGHBORS} different ones. Got {len(rows)}."
+            )
+        if self.semi_supervised_:
+            neighbors = Neighborhood(rows, valid, tuning.encoder, n_classes)
+            if asked == "auto":
+                self.semi_supervised_ = tuning.spreading_wins(neighbors)
+        if self.semi_supervised_:
+            return tuning.fine_tune_on_all(neighbors, valid)
+        return tuning.fine_tune(labelled, valid)
+
     def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), dtype=float64
+            In the order of `classes_`.
+        """
         check_is_fitted(self)
-        return softmax(self._raw(X, len(self.classes_)), axis=1)
+        return softmax(self._predict_raw(X, len(self.classes_)), axis=1)
 
     def predict(self, X):
+        """Return the most likely class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
         check_is_fitted(self)
-        return self.classes_[self._raw(X, len(self.classes_)).argmax(axis=1)]
+        return self.classes_[self._predict_raw(X, len(self.classes_)).argmax(axis=1)]
 
 
-class AutoencoderPretrainedRegressor(RegressorMixin, _PretrainedPredictor):
-    """Predict numbers by an encoder that was trained on all rows, labelled or not."""
+class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
+    """Predict numbers by an encoder that was trained on all rows, labelled or not.
+
+    For many rows of which few have a target. First an autoencoder learns to reconstruct
+    all rows; then a head takes the place of its decoder, and both are fine-tuned on the
+    rows with a target.
+
+    Read more in :doc:`/getting_started`.
+
+    Parameters
+    ----------
+    autoencoder : AutoencoderTransformer or FrozenEstimator, default=None
+        What is trained on all rows first. A fitted one in a
+        :class:`~sklearn.frozen.FrozenEstimator` is used as it is: one pre-trained
+        encoder serves many models. `None` takes
+        ``AutoencoderTransformer(128, noise=SwapNoise(0.3))`` with two hidden layers as
+        wide as the table, but of 256 to 600 units, and with ``scaling="robust"``, or
+        "minmax" if most columns have the same range, as pixels do.
+    freeze_encoder : bool or int, default=False
+        Whether the encoder stays as it is, bit for bit, or the number of epochs for
+        which it does.
+    encoder_lr_scale : float, default=1.0
+        Learning rate of the encoder, in units of that of the head.
+    head_layer_sizes : array-like of int, default=()
+        Widths of hidden layers between the latent code and the output.
+    dropout : float, default=0.0
+        Share of the inputs of each layer of the head that are set to 0 while training.
+    optimizer : {"adamw", "adam", "rmsprop", "sgd"} or type, default="adamw"
+        Optimizer of the fine-tuning, or a class derived from
+        :class:`torch.optim.Optimizer`.
+    lr : float, default=1e-3
+        Learning rate at the start.
+    weight_decay : float, default=None
+        Weight decay of the optimizer. `None` draws the weights back to where
+        fine-tuning started instead of to zero, the fewer the labels the more.
+    lr_schedule : {"cosine", "plateau", "constant"}, default="cosine"
+        As in :class:`AutoencoderTransformer`.
+    max_epochs : int, default=None
+        Passes over the rows that are trained on. `None`
+        takes 300 to 2,500 steps.
+    batch_size : int, default=None
+        Largest number of rows in a step. `None` takes a tenth
+        of the labelled rows, from 32 to 256.
+    early_stopping : bool, default=False
+        Whether to hold out labelled rows, with small and large targets, stop
+        when the loss on them does not improve, and restore the weights that had the
+        lowest one.
+    validation_fraction : float, default=0.1
+        Share of the labelled rows to hold out, if `early_stopping`.
+    n_iter_no_change : int, default=10
+        Epochs without improvement of the validation loss by `tol` before stopping.
+    tol : float, default=1e-4
+        Smallest improvement that counts.
+    device : str or torch.device, default=None
+        Where to fine-tune, as in :class:`AutoencoderTransformer`. `None` takes that of
+        the autoencoder; a device given here is also that of the default one. The
+        autoencoder's `precision` and `compile` hold for both phases.
+    callbacks : list, default=None
+        skorch callbacks of the fine-tuning.
+    net_params : dict, default=None
+        Further parameters of the skorch net, as in
+        ``{"optimizer__momentum": 0.9}``.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar with the losses, 2 skorch's table.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random, also of the autoencoder unless it has its own. The
+        same seed gives the same model, bit for bit on the CPU.
+
+    Attributes
+    ----------
+    autoencoder_ : AutoencoderTransformer
+        As it was before fine-tuning; `transform` gives what became of its latent codes.
+    net_ : skorch.NeuralNet
+        The fitted net.
+    module_ : torch.nn.Module
+        Its module, on scaled rows, with the parts `encoder` and `head`.
+    pretraining_history_, history_ : skorch.history.History
+        Losses and durations of each epoch of the two phases.
+    n_iter_ : int
+        Number of epochs of the fine-tuning.
+    loss_curve_ : list of float
+        Mean training loss of each epoch of the fine-tuning.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the held-out rows after each epoch, if `early_stopping`.
+    n_components_ : int
+        Number of features that `transform` returns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X is a frame whose column names are all strings.
+
+    See Also
+    --------
+    AutoencoderPretrainedClassifier : The same for classes.
+
+    Notes
+    -----
+    *Start.* A head without hidden layers starts as a linear model, fitted to the latent
+    codes of the labelled rows, with a penalty chosen by cross-validation: a head that
+    starts at random would distort the encoder before it learns anything [1]_.
+
+    *Noise.* The autoencoder's noise corrupts the labelled rows, too, half as strongly.
+
+    References
+    ----------
+    .. [1] Kumar, A. et al. "Fine-tuning can distort pretrained features and
+       underperform out-of-distribution." ICLR 2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn_ae import AutoencoderPretrainedRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> y[100:] = np.nan
+    >>> model = AutoencoderPretrainedRegressor(random_state=0).fit(X, y)
+    >>> model.predict(X[:3]).shape
+    (3,)
+    """
 
     def __init__(
         self,
@@ -268,7 +464,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, _PretrainedPredictor):
         head_layer_sizes=(),
         dropout=0.0,
         optimizer="adamw",
-        lr=2e-3,
+        lr=1e-3,
         weight_decay=None,
         lr_schedule="cosine",
         max_epochs=None,
@@ -306,33 +502,65 @@ class AutoencoderPretrainedRegressor(RegressorMixin, _PretrainedPredictor):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
+        """Pre-train on all rows, and fine-tune on those with a target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows, labelled or not, of numbers and categories. `NaN` and `None` are
+            missing cells.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; `NaN`, `None` and `pandas.NA` are missing ones. A row may have some
+            of several targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts, in both phases; only their ratios matter.
+
+        Returns
+        -------
+        self : AutoencoderPretrainedRegressor
+
+        Raises
+        ------
+        NotFittedError
+            If a frozen autoencoder is not fitted.
+        ValueError
+            If X, y or a parameter cannot be used, or a loss stops being finite. What
+            was fitted before is left as it was.
+        """
         with unchanged_on_error(self):
             X = as_array_like(X)
-            targets = encode_targets(y, _num_samples(X))
+            y = encode_targets(y, _num_samples(X))
             sample_weight = check_weight(sample_weight, X)
-            self._one_target = targets.ndim == 1
-            targets = targets.reshape(len(targets), -1)
-            self._target_scaler = StandardScaler()
-            targets = self._target_scaler.fit(targets, None, sample_weight).transform(
-                targets
-            )
-            n_outputs = targets.shape[1]
+            targets = y.reshape(len(y), -1)
+            self._target_shape = y.shape[1:]
+            self._target_scaler = StandardScaler().fit(targets, None, sample_weight)
             self._fit(
                 X,
-                targets,
-                sample_weight,
-                sample_weight,
-                n_outputs,
+                self._target_scaler.transform(targets),
+                (sample_weight, sample_weight),
                 TargetLoss(),
                 TargetProbe(),
+                targets.shape[1],
             )
         return self
 
     def predict(self, X):
+        """Return the predicted target of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            As `y` was in `fit`, in float64.
+        """
         check_is_fitted(self)
-        scaled = self._raw(X, len(self._target_scaler.scale_))
+        scaled = self._predict_raw(X, len(self._target_scaler.scale_))
         predicted = self._target_scaler.inverse_transform(scaled)
-        return predicted[:, 0] if self._one_target else predicted
+        return predicted.reshape(-1, *self._target_shape)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

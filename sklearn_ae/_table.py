@@ -149,7 +149,9 @@ class Scaler:
 
     def _fit_quartiles(self, rows):
         here = self.observed_
-        quartiles = np.zeros((3, len(here)))
+        # A column that is observed in none of these rows has its mean and deviation.
+        here = here & ~np.isnan(rows).all(axis=0)
+        quartiles = np.tile(self._moments.mean_, (3, 1))
         quartiles[:, here] = np.nanquantile(rows[:, here], [0.25, 0.5, 0.75], axis=0)
         with np.errstate(over="ignore", invalid="ignore"):
             scale = (quartiles[2] - quartiles[0]) / QUARTILES_OF_NORMAL

@@ -96,8 +96,8 @@ def encode_targets(y, n_rows):
         targets = numbers(y.reshape(n_rows, -1)).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"y must hold numbers. Got dtype {str(y.dtype)!r} with values such as "
-            f"{y.ravel()[0]!r}. AutoencoderPretrainedClassifier takes labels."
+            f"y must hold numbers. Got dtype {str(y.dtype)!r} with the values "
+            f"{y.ravel()[:3].tolist()}. AutoencoderPretrainedClassifier takes labels."
         ) from error
     if np.isinf(targets).any():
         raise ValueError("Input y contains infinity. Leave those rows out.")

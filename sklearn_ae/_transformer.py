@@ -407,8 +407,9 @@ class AutoencoderTransformer(
 
         The first call decides the network, the categories, and the columns with missing
         cells that get an indicator; with ``scaling="quantile"`` or "robust" also the
-        scale, which the other scalings update with each call. The learning rate is `lr` throughout,
-        and there is no early stopping: schedule and stopping belong to `fit`.
+        scale, which the other scalings update with each call. The learning rate is `lr`
+        throughout, and there is no early stopping: schedule and stopping belong to
+        `fit`.
         Parameters that are set after the first call take effect in the next `fit`.
 
         Parameters

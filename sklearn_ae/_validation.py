@@ -41,16 +41,11 @@ def check_params(settings):
     """
     _check_sizes("n_components", settings.n_components)
     _check_sizes("hidden_layer_sizes", settings.hidden_layer_sizes)
-    bases = dict.fromkeys(DENSE_PARAMS[1:], nn.Module)
-    for name, base in {**bases, "optimizer": torch.optim.Optimizer}.items():
-        value = getattr(settings, name)
-        if isinstance(value, type) and not issubclass(value, base):
-            raise TypeError(
-                f"A class given as {name} must derive from the {base.__name__} of "
-                f"torch. Got {value!r}."
-            )
-        if base is nn.Module and isinstance(value, type):
-            _check_activation(name, value)
+    _check_class(settings, "optimizer", torch.optim.Optimizer)
+    for name in DENSE_PARAMS[1:]:
+        _check_class(settings, name, nn.Module)
+        if isinstance(getattr(settings, name), type):
+            _check_activation(name, getattr(settings, name))
     if isinstance(settings.loss, type):
         raise TypeError(
             "A callable loss must take a reconstruction and its target. Got the class "
@@ -71,6 +66,30 @@ def check_params(settings):
         )
     if settings.architecture is not None:
         _check_unused(settings)
+
+
+def check_fine_tuning(settings):
+    """Check what the declared constraints of a classifier or regressor cannot say.
+
+    Raises
+    ------
+    TypeError
+        If a class is of the wrong kind.
+    ValueError
+        If sizes are no whole numbers.
+    """
+    _check_sizes("head_layer_sizes", settings.head_layer_sizes)
+    _check_class(settings, "optimizer", torch.optim.Optimizer)
+
+
+def _check_class(settings, name, base):
+    """Refuse a class that does not derive from the right one."""
+    value = getattr(settings, name)
+    if isinstance(value, type) and not issubclass(value, base):
+        raise TypeError(
+            f"A class given as {name} must derive from the {base.__name__} of torch. "
+            f"Got {value!r}."
+        )
 
 
 def _check_sizes(name, value):

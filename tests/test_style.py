@@ -40,6 +40,7 @@ LAYERS = (
     ("_finetune",),
     ("_transformer", "_trust"),
     ("_holding",),
+    ("_pretrained",),
     ("_anomaly", "_imputation", "_supervised"),
     ("displays", "persistence", "_demo_comparison", "_demo_pictures", "_demo_tables"),
     ("_demo",),

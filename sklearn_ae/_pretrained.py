@@ -1,0 +1,191 @@
+"""What the classifier and the regressor share."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+    is_classifier,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_ae._compat import Interval, StrOptions, draw_seed, seeded
+from sklearn_ae._defaults import default_scaling
+from sklearn_ae._finetune import FineTuning, make_labelled_rows
+from sklearn_ae._fitted import HoldsNet
+from sklearn_ae._holding import AUTOENCODER_CONSTRAINT, HoldsAutoencoder
+from sklearn_ae._inference import encode, infer, predict_raw
+from sklearn_ae._options import OPTIMIZERS, resolve_device
+from sklearn_ae._table import dense
+from sklearn_ae._transformer import AutoencoderTransformer
+from sklearn_ae._validation import check_fine_tuning, check_table
+from sklearn_ae.noise import SwapNoise
+
+# Rows that say which range each column has.
+RANGE_ROWS = 10_000
+# The encoder of the default autoencoder: as wide as the table, but neither narrow nor
+# slow, and a latent that loses nothing.
+LEAST_WIDTH, LARGEST_WIDTH = 256, 600
+N_COMPONENTS = 128
+SWAPPED = 0.3
+
+
+class PretrainedPredictor(
+    HoldsNet,
+    HoldsAutoencoder,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Base class of estimators that pre-train on all rows and fine-tune on some."""
+
+    _parameter_constraints = {
+        "autoencoder": AUTOENCODER_CONSTRAINT,
+        "freeze_encoder": ["boolean", Interval(Integral, 0, None, closed="left")],
+        "encoder_lr_scale": [Interval(Real, 0, None, closed="neither")],
+        "head_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+        "lr_schedule": [StrOptions({"constant", "cosine", "plateau"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "device": [str, torch.device, None],
+        "callbacks": [list, None],
+        "net_params": [dict, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def _fit(self, X, targets, weights, criterion, probe, n_outputs):
+        """Pre-train on all rows, and fine-tune on those that have a target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        targets : ndarray of shape (n_samples, n_targets)
+            `NaN` where one is missing.
+        weights : pair of ndarray of shape (n_samples,) or None
+            Weights of the rows in each of the two phases.
+        criterion : nn.Module
+        probe : ClassProbe or TargetProbe
+        n_outputs : int
+        """
+        check_fine_tuning(self)
+        seed = draw_seed(self.random_state)
+        autoencoder = self._pretrain(X, weights[0], seed)
+        table = autoencoder._check_rows(X)
+        device = resolve_device(self.device or autoencoder.device)
+        one_thread = self.random_state is not None and device.type == "cpu"
+        with seeded(seed, device, one_thread=one_thread):
+            rows, labelled = make_labelled_rows(
+                autoencoder, table, weights[1], targets, device
+            )
+            labelled, valid = self._split(labelled)
+            rng = np.random.default_rng(seed)
+            tuning = FineTuning(
+                self, autoencoder, criterion, probe, n_outputs, device, rng
+            )
+            tuning.fit_probe(rows, labelled)
+            net = self._fine_tune(tuning, rows, labelled, valid)
+            # The optimizer's running means belong to the weights before the last step.
+            net.optimizer_.state.clear()
+        self.autoencoder_ = autoencoder
+        self.pretraining_history_ = autoencoder.history_
+        self.n_components_ = autoencoder.n_components_
+        self._note_features(autoencoder)
+        self._keep_net(net)
+
+    def _pretrain(self, X, sample_weight, seed):
+        """Return an autoencoder that was trained on all rows, or before."""
+        default = self._default_autoencoder(X) if self.autoencoder is None else None
+        autoencoder = self._take_autoencoder(default)
+        if hasattr(autoencoder, "net_"):
+            return autoencoder
+        if self.random_state is not None and autoencoder.random_state is None:
+            autoencoder.set_params(random_state=seed)
+        return autoencoder._fit(X, sample_weight)
+
+    def _default_autoencoder(self, X):
+        """Return what ``autoencoder=None`` stands for, given the columns of X."""
+        autoencoder = AutoencoderTransformer(
+            N_COMPONENTS,
+            noise=SwapNoise(SWAPPED),
+            scaling="robust",
+            device=self.device or "cpu",
+            verbose=self.verbose,
+        )
+        X = check_table(autoencoder, X, reset=True)
+        width = max(LEAST_WIDTH, min(LARGEST_WIDTH, X.shape[1]))
+        autoencoder.set_params(hidden_layer_sizes=(width, width))
+        if not autoencoder.is_categorical_.any():
+            rows = dense(X[:: max(1, X.shape[0] // RANGE_ROWS)]).astype(np.float64)
+            with warnings.catch_warnings():
+                # A column without any value has no range.
+                warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
+                ranges = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
+            autoencoder.set_params(scaling=default_scaling(*ranges))
+        return clone(autoencoder)
+
+    def _split(self, labelled):
+        """Return rows to train on and, for early stopping, rows to validate on."""
+        if not self.early_stopping:
+            return labelled, None
+        labelled, valid = labelled.split_stratified(
+            self.validation_fraction, is_classifier(self)
+        )
+        if len(valid) == 0:
+            raise ValueError(
+                "early_stopping=True holds labelled rows out for validation, and no "
+                f"class has one to spare. Got {len(labelled)} different labelled rows."
+            )
+        return labelled, valid
+
+    def _fine_tune(self, tuning, rows, labelled, valid):
+        """Return the trained net."""
+        return tuning.fine_tune(labelled, valid)
+
+    def _predict_raw(self, X, n_outputs):
+        """Return the raw output for rows in original units."""
+        X = self.autoencoder_._check_rows(X)
+        return predict_raw(self.net_, X, n_outputs, self.autoencoder_._scaler)
+
+    def transform(self, X):
+        """Return the features that the head predicts from: fine-tuned latent codes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), dtype=float32
+        """
+        check_is_fitted(self)
+        X = self.autoencoder_._check_rows(X)
+        scaler = self.autoencoder_._scaler
+        return infer(self.net_, encode, X, self.n_components_, scaler=scaler)
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
