@@ -31,7 +31,7 @@ from sklearn_ae._modules import ACTIVATIONS
 from sklearn_ae._net import make_net, train
 from sklearn_ae._predictor import Predictor, make_head
 from sklearn_ae._probe import MOST_ROWS, N_FOLDS, ClassProbe, draw_folds
-from sklearn_ae._semi_supervised import SemiSupervisedNet
+from sklearn_ae._semi_supervised import SemiSupervisedNet, shrink_and_perturb
 
 # How far to go from the linear model to the trained network.
 WAYS = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -179,6 +179,8 @@ class FineTuning:
         )
         # Noise for all rows alike would hide what the adversary does.
         net.module_.encoder.noise = None
+        if self.settings.freeze_encoder is False:
+            shrink_and_perturb(net.module_.encoder)
         train(net, rows, valid)
         return net
 

@@ -7,6 +7,8 @@ by the distance to its neighbours (Hu et al., 2017 [2]_). In the first epochs th
 follow labels that were spread along a graph of neighbours. As that fades, they have to
 be sure of one class instead, but on average keep to the shares of the classes that the
 spread labels have: else the network may soon be sure of a wrong partition of the rows.
+The encoder starts half the way from random weights to the pre-trained ones, which as
+they are hardly let go of what they have learnt (Ash and Adams, 2020 [3]_).
 
 References
 ----------
@@ -14,6 +16,8 @@ References
    supervised and semi-supervised learning." IEEE TPAMI 41 (2019), 1979-1993.
 .. [2] Hu, W. et al. "Learning discrete representations via information maximizing
    self-augmented training." ICML 2017.
+.. [3] Ash, J. T. and Adams, R. P. "On warm-starting neural network training." NeurIPS
+   2020.
 """
 
 from copy import copy
@@ -21,6 +25,7 @@ from itertools import chain, repeat
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.functional import log_softmax, normalize
 
 from sklearn_ae._batches import BatchIterator, Rows
@@ -31,6 +36,8 @@ from sklearn_ae._spreading import NeighborGraph
 RADIUS = 0.25
 # Part of the training in which spread labels fade out.
 FADING = 0.4
+# Share of the pre-trained weights in those that training starts from.
+PRETRAINED = 0.5
 # A graph of so many rows takes half a minute; as many cells fill half a GB.
 MOST_ROWS = 60_000
 MOST_CELLS = 2**27
@@ -110,6 +117,19 @@ class Neighborhood:
     def _apply(self, function):
         """Return what a function of the encoder makes of all rows."""
         return torch.cat([function(part).cpu() for part in self.rows.X.split(4096)])
+
+
+@torch.no_grad()
+def shrink_and_perturb(encoder):
+    """Draw the linear layers of an encoder half the way to random weights."""
+    for layer in encoder.network.modules():
+        if isinstance(layer, nn.Linear):
+            drawn = nn.init.kaiming_normal_(
+                torch.empty_like(layer.weight), nonlinearity="relu"
+            )
+            layer.weight.lerp_(drawn, 1 - PRETRAINED)
+            if layer.bias is not None:
+                layer.bias.mul_(PRETRAINED)
 
 
 def _choose(rows):
