@@ -29,4 +29,8 @@ numpydoc_show_class_members = False
 # Parameters missing or out of order, and results that are not described.
 numpydoc_validation_checks = {"PR01", "PR03", "RT01", "YD01"}
 # The build needs no network, so it cannot know where other projects describe theirs.
-nitpick_ignore_regex = [("py:.*", r"(numpy|pandas|sklearn|skorch|torch)\..*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(numpy|pandas|sklearn|skorch|torch)\..*"),
+    # A property, which numpydoc describes among the attributes.
+    ("py:obj", "module_"),
+]

@@ -1,9 +1,41 @@
-"""What estimators share that hold a trained net."""
+"""What estimators share: parameters with parts, and a trained net."""
 
 import warnings
 from contextlib import contextmanager
 
 from sklearn.exceptions import ConvergenceWarning
+
+
+class HasParts:
+    """Mixin for estimators with parameters that are objects or `None`."""
+
+    def set_params(self, **params):
+        """Set parameters, also those of the parts, as in ``noise__rate=0.2``.
+
+        Parameters
+        ----------
+        **params : dict
+            A search may set ``noise=None`` and ``noise__rate`` at once, as the product
+            of two lists: without noise, the rate has nothing to say.
+
+        Returns
+        -------
+        self : estimator instance
+
+        Raises
+        ------
+        ValueError
+            If a parameter of a part is set while there is no such part.
+        """
+        absent = tuple(f"{name}__" for name, value in params.items() if value is None)
+        kept = {name: params[name] for name in params if not name.startswith(absent)}
+        for name in kept:
+            part, _, nested = name.partition("__")
+            if nested and kept.get(part, getattr(self, part, self)) is None:
+                raise ValueError(
+                    f"Cannot set {name!r}, because {part} is None. Set {part} as well."
+                )
+        return super().set_params(**kept)
 
 
 class HoldsNet:

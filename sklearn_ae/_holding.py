@@ -4,12 +4,13 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_ae._fitted import HasParts
 from sklearn_ae._transformer import AutoencoderTransformer
 
 AUTOENCODER_CONSTRAINT = [AutoencoderTransformer, FrozenEstimator, None]
 
 
-class HoldsAutoencoder:
+class HoldsAutoencoder(HasParts):
     """Mixin for estimators with a parameter `autoencoder`."""
 
     def _take_autoencoder(self, default):

@@ -22,7 +22,7 @@ from sklearn_ae._compat import (
     draw_seed,
     seeded,
 )
-from sklearn_ae._fitted import HoldsNet, unchanged_on_error
+from sklearn_ae._fitted import HasParts, HoldsNet, unchanged_on_error
 from sklearn_ae._frames import Container
 from sklearn_ae._heads import LOSSES
 from sklearn_ae._inference import decode, encode, infer, minus_loss, reconstruct
@@ -41,7 +41,7 @@ from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
 
 
 class AutoencoderTransformer(
-    HoldsNet, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    HasParts, HoldsNet, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Reduce the columns of a table with an autoencoder.
 
@@ -87,7 +87,7 @@ class AutoencoderTransformer(
         How numeric columns are scaled inside, and scaled back by `inverse_transform`:
         to zero mean and unit variance; to the range [0, 1]; by rank to a normal
         distribution; by median and interquartile range, with outliers smoothly drawn
-        in to at most three deviations [2]_; or not at all.
+        in to at most three deviations; or not at all.
     categorical_features : "from_dtype", array-like of bool, int or str, or None, \
             default="from_dtype"
         Columns whose cells are categories. "from_dtype" takes the columns of a frame
@@ -200,6 +200,11 @@ class AutoencoderTransformer(
     merged into one that weighs more. So a sample weight of 2 is the same as a row that
     stands there twice, and the order of the rows makes no difference, bit for bit.
 
+    *Robust scaling* turns z, the distance from the median in units of the interquartile
+    range over 1.349, into ``z / sqrt(1 + (z / 3) ** 2)`` [2]_. Where most cells of a
+    column are equal, the unit is its deviation. `inverse_transform` stays within the
+    range of the rows of `fit`.
+
     *Sparse matrices* are made dense a batch at a time, and *memory-mapped* arrays
     (`numpy.load` with ``mmap_mode="r"``) are read in blocks.
 
@@ -207,6 +212,8 @@ class AutoencoderTransformer(
     ----------
     .. [1] Hinton, G. E. and Salakhutdinov, R. R. "Reducing the dimensionality of data
        with neural networks." Science 313 (2006), 504-507.
+    .. [2] Holzmüller, D., Grinsztajn, L. and Steinwart, I. "Better by default: strong
+       pre-tuned MLPs and boosted trees on tabular data." NeurIPS 2024.
 
     Examples
     --------
@@ -643,34 +650,6 @@ class AutoencoderTransformer(
     @property
     def _n_features_out(self):
         return self.n_components_
-
-    def set_params(self, **params):
-        """Set parameters, also those of the parts, as in ``noise__rate=0.2``.
-
-        Parameters
-        ----------
-        **params : dict
-            A search may set ``noise=None`` and ``noise__rate`` at once, as the product
-            of two lists: without noise, the rate has nothing to say.
-
-        Returns
-        -------
-        self : AutoencoderTransformer
-
-        Raises
-        ------
-        ValueError
-            If a parameter of a part is set while there is no such part.
-        """
-        absent = tuple(f"{name}__" for name, value in params.items() if value is None)
-        kept = {name: params[name] for name in params if not name.startswith(absent)}
-        for name in kept:
-            part, _, nested = name.partition("__")
-            if nested and kept.get(part, getattr(self, part, self)) is None:
-                raise ValueError(
-                    f"Cannot set {name!r}, because {part} is None. Set {part} as well."
-                )
-        return super().set_params(**kept)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
