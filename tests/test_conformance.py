@@ -1,9 +1,14 @@
-"""scikit-learn's own checks, over the estimator in several settings."""
+"""scikit-learn's own checks, over the estimators in several settings."""
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from sklearn_ae import AutoencoderImputer, AutoencoderTransformer
+from sklearn_ae import (
+    AutoencoderImputer,
+    AutoencoderPretrainedClassifier,
+    AutoencoderPretrainedRegressor,
+    AutoencoderTransformer,
+)
 from sklearn_ae.architectures import TorchModule
 from sklearn_ae.noise import GaussianNoise, MaskingNoise, SwapNoise
 
@@ -24,6 +29,17 @@ def small(**params):
     return AutoencoderTransformer(**{"max_epochs": 3, **params})
 
 
+def classifier(**params):
+    """Return a classifier that does, and learns three blobs all the same."""
+    params = {"max_epochs": 20, "semi_supervised": False, **params}
+    return AutoencoderPretrainedClassifier(small(n_components=8), **params)
+
+
+def regressor(**params):
+    params = {"max_epochs": 20, **params}
+    return AutoencoderPretrainedRegressor(small(n_components=8), **params)
+
+
 SETTINGS = [
     small(),
     small(noise=GaussianNoise(std=0.2)),
@@ -40,6 +56,13 @@ SETTINGS = [
     small(architecture=TorchModule(TwoLayers), noise=SwapNoise(), scaling="minmax"),
     AutoencoderImputer(small()),
     AutoencoderImputer(small(), n_estimators=1, max_iter=3, add_indicator=True),
+    classifier(semi_supervised="auto"),
+    classifier(freeze_encoder=True, class_weight="balanced"),
+    classifier(early_stopping=True, validation_fraction=0.3),
+    classifier(head_layer_sizes=(8,), dropout=0.1, lr=1e-2, weight_decay=1e-4),
+    regressor(),
+    regressor(freeze_encoder=2, encoder_lr_scale=0.1),
+    regressor(head_layer_sizes=(8,), early_stopping=True, lr_schedule="plateau"),
 ]
 
 
