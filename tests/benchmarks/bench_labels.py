@@ -356,9 +356,10 @@ def cell(runs, score):
     return f"{text} ± {error:.1%}" if percent else f"{text} ± {error:.3f}"
 
 
-def print_scores(runs, score, methods, title):
+def print_scores(runs, score, methods):
     """Print a table in Markdown: a row for each table and number of labels."""
-    print(f"\n{title}\n\n| table | labels | {' | '.join(methods)} |")
+    print(f"\n**{score[0].upper() + score[1:]}**")
+    print(f"\n| table | labels | {' | '.join(methods)} |")
     print(f"|---|--:|{'--:|' * len(methods)}", flush=True)
     for (table, labels), group in runs.groupby(["table", "labels"], sort=False):
         of_method = dict(list(group.groupby("method")))
@@ -384,7 +385,7 @@ def print_losses(runs, score, methods):
     """
     sign = -1 if score == "log loss" else 1
     print(f"\n{score}: {methods[0]} is better and worse by more than an error\n")
-    print("| labels | than | better | worse | where |\n|--:|---|--:|--:|---|")
+    print("| labels | than | better | worse | where (by) |\n|--:|---|--:|--:|---|")
     for labels, group in runs.groupby("labels", sort=False):
         values = group.pivot(index=["table", "seed"], columns="method", values=score)
         for other in methods[1:]:
@@ -392,7 +393,7 @@ def print_losses(runs, score, methods):
             gain = gain.groupby("table").agg(["mean", "sem"]).fillna(0)
             worse = gain[gain["mean"] < -gain["sem"]]["mean"]
             better = (gain["mean"] > gain["sem"]).sum()
-            where = ", ".join(f"{table} {-sign * x:+.3f}" for table, x in worse.items())
+            where = ", ".join(f"{table} ({-x:.3f})" for table, x in worse.items())
             cells = labels, other, f"{better} of {len(gain)}", str(len(worse)), where
             print(f"| {' | '.join(cells)} |")
 
@@ -410,9 +411,13 @@ def bench_tables(results, tables):
             for share, y in labels.items():
                 keys = {"part": "tables", "table": name, "labels": share, "seed": seed}
                 results.add(METHODS, rows, y, encoders, **keys)
-    runs = results.of("tables", tables, SHARES)
+    print_tables(results.of("tables", tables, SHARES))
+
+
+def print_tables(runs):
+    """Print what came of the methods on tables."""
     for score in SCORES:
-        print_scores(runs, score, list(METHODS), f"**{score.capitalize()}**")
+        print_scores(runs, score, list(METHODS))
     ours = runs[runs["method"] == PRETRAINED]
     print("\nRuns whose second phase learnt from unlabelled rows, too\n")
     for (table, labels), used in ours.groupby(["table", "labels"], sort=False)[
@@ -449,8 +454,7 @@ def bench_mnist(results, sizes):
     print("One pre-trained encoder serves all draws; its seconds count in each.")
     runs = results.of("mnist", [table], labels)
     for score in SCORES:
-        title = f"**{score.capitalize()}**"
-        print_scores(runs, score, [*chosen, "in one fit"], title)
+        print_scores(runs, score, [*chosen, "in one fit"])
 
 
 # The learning rate of the pre-trained network, and what the others may choose from: the
@@ -544,8 +548,7 @@ def bench_classic(results):
         print(f"\n{name}: best with {', '.join(best)}", flush=True)
         parts.append(part)
     for score in SCORES:
-        title = f"**{score.capitalize()}**"
-        print_scores(pd.concat(parts), score, list(groups), title)
+        print_scores(pd.concat(parts), score, list(groups))
 
 
 if __name__ == "__main__":
