@@ -266,12 +266,14 @@ def make_rows(X, encode, sample_weight, device, targets=None):
         rows = Rows(torch.from_numpy(encode(X)), y)
     if weight is not None:
         rows = rows.subset(weight.nonzero()[:, 0].int())
+        # In full precision: rounded, k times a weight is not that of k rows.
+        weight = sample_weight[weight.numpy() > 0] / mean
     if len(rows) <= MERGED_ROWS and len(rows) * X.shape[1] <= MERGED_CELLS:
-        rows = merge_equal_rows(rows)
+        rows = merge_equal_rows(rows, weight)
     return move_if_it_fits(rows, device)
 
 
-def merge_equal_rows(rows):
+def merge_equal_rows(rows, weight=None):
     """Return `Rows` without repetition, each weighted by how often it occurred.
 
     Rows are equal if their targets are, too. This trains the same network, on fewer
@@ -286,7 +288,8 @@ def merge_equal_rows(rows):
     keys = np.ascontiguousarray(keys)
     raw = keys.view(np.dtype((np.void, keys.shape[1] * keys.itemsize))).ravel()
     _, first, inverse = np.unique(raw, return_index=True, return_inverse=True)
-    weight = None if y is None else (y if y.ndim == 1 else y[:, 0]).numpy()
+    if weight is None and y is not None:
+        weight = (y if y.ndim == 1 else y[:, 0]).numpy()
     total = np.bincount(inverse.ravel(), weight)
     total = torch.from_numpy((total / total.mean()).astype(np.float32))
     merged = Rows(torch.from_numpy(X[first]))

@@ -179,7 +179,8 @@ class FineTuning:
         )
         # Noise for all rows alike would hide what the adversary does.
         net.module_.encoder.noise = None
-        if self.settings.freeze_encoder is False:
+        # A slow encoder would not get far from where random weights put it.
+        if not self.settings.freeze_encoder and self.settings.encoder_lr_scale >= 1:
             shrink_and_perturb(net.module_.encoder)
         train(net, rows, valid)
         return net
@@ -209,7 +210,8 @@ class FineTuning:
             params["optimizer__param_groups"] = [("encoder*", {"lr": lr})]
         batch_size, max_epochs = default_fine_tuning(n_labelled)
         return make_net(
-            Predictor(deepcopy(self.encoder), head),
+            # The encoder comes as it infers: without dropout, its running means kept.
+            Predictor(deepcopy(self.encoder), head).train(),
             self.criterion,
             settings,
             **{

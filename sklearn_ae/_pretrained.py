@@ -141,15 +141,11 @@ class PretrainedPredictor(
         """Return rows to train on and, for early stopping, rows to validate on."""
         if not self.early_stopping:
             return labelled, None
-        labelled, valid = labelled.split_stratified(
+        rows, valid = labelled.split_stratified(
             self.validation_fraction, is_classifier(self)
         )
-        if len(valid) == 0:
-            raise ValueError(
-                "early_stopping=True holds labelled rows out for validation, and no "
-                f"class has one to spare. Got {len(labelled)} different labelled rows."
-            )
-        return labelled, valid
+        # Where no class has a row to spare, those to train on have to do.
+        return (rows, valid) if len(valid) else (labelled, labelled)
 
     def _fine_tune(self, tuning, rows, labelled, valid):
         """Return the trained net."""

@@ -70,7 +70,7 @@ class Neighborhood:
             rows = copy(rows)
             rows.y = rows.y.clone()
             rows.y[valid.index.long(), 1] = torch.nan
-        X, y = rows[_choose(rows)]
+        X, y = rows[_choose(rows).to(rows.device)]
         self.n_classes = n_classes
         self.codes = np.where(torch.isnan(y[:, 1]).cpu(), -1, y[:, 1].cpu()).astype(int)
         self.rows = Rows(X, y)
@@ -111,12 +111,14 @@ class Neighborhood:
         X, y = self.rows.X, self.rows.y
         rows = Rows(X, torch.cat([y, radius[:, None].to(y), spread.to(y)], dim=1))
         rows.labelled = rows.subset(torch.from_numpy(self.labelled).int())
-        return rows, shares.to(X.device)
+        return rows, shares
 
     @torch.no_grad()
     def _apply(self, function):
         """Return what a function of the encoder makes of all rows."""
-        return torch.cat([function(part).cpu() for part in self.rows.X.split(4096)])
+        device = next(self._encoder.parameters()).device
+        parts = self.rows.X.split(4096)
+        return torch.cat([function(part.to(device)).cpu() for part in parts])
 
 
 @torch.no_grad()
@@ -208,6 +210,7 @@ class SemiSupervisedNet(AutoencoderNet):
     def _loss_of_rows(self, X, logits, y):
         """Return the loss of rows whose labels do not matter."""
         weight, radius, spread = y[:, 0], y[:, 2:3], y[:, 3:]
+        shares = self.shares.to(logits.device)
         weight = weight / weight.sum()
         logp = log_softmax(logits, dim=1)
         p = logp.exp()
@@ -215,7 +218,7 @@ class SemiSupervisedNet(AutoencoderNet):
         losses = self._divergence_nearby(X, logp.detach(), radius)
         losses = losses - sure * (p * logp).sum(1) - (1 - sure) * (spread * logp).sum(1)
         average = weight @ p
-        imbalance = average @ (average.clamp_min(1e-8) / self.shares).log()
+        imbalance = average @ (average.clamp_min(1e-8) / shares).log()
         return weight @ losses + imbalance
 
     def _divergence_nearby(self, X, logp, radius):

@@ -77,10 +77,9 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         Largest number of rows in a step. `None` takes a tenth
         of the labelled rows, from 32 to 256; with unlabelled rows 256.
     early_stopping : bool, default=False
-        Whether to hold out labelled rows, some of each class that has more than
-        one, stop
-        when the loss on them does not improve, and restore the weights that had the
-        lowest one.
+        Whether to hold out labelled rows, stratified by class, stop when the loss on
+        them does not improve, and restore the weights that had the lowest one. The last
+        row of a class is not held out; where none can be, those to train on have to do.
     validation_fraction : float, default=0.1
         Share of the labelled rows to hold out, if `early_stopping`.
     n_iter_no_change : int, default=10
@@ -287,16 +286,15 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
 
     def _fine_tune(self, tuning, rows, labelled, valid):
         asked, n_classes = self.semi_supervised, len(self.classes_)
-        self.semi_supervised_ = bool(asked) and len(rows) > N_NEIGHBORS
-        if asked == "auto" and (n_classes < 2 or len(labelled) > MOST_ROWS / 2):
+        # A single row has no neighbours.
+        self.semi_supervised_ = bool(asked) and len(rows) > 1
+        if asked == "auto" and (
+            n_classes < 2 or len(rows) <= N_NEIGHBORS or len(labelled) > MOST_ROWS / 2
+        ):
             self.semi_supervised_ = False
-        elif asked and not self.semi_supervised_ and asked != "auto":
-            raise ValueError(
-                "semi_supervised=True looks at the nearest neighbours of rows and "
-                f"needs more than {N_NEIGHBORS} different ones. Got {len(rows)}."
-            )
         if self.semi_supervised_:
-            neighbors = Neighborhood(rows, valid, tuning.encoder, n_classes)
+            unseen = None if valid is labelled else valid
+            neighbors = Neighborhood(rows, unseen, tuning.encoder, n_classes)
             if asked == "auto":
                 self.semi_supervised_ = tuning.spreading_wins(neighbors)
         if self.semi_supervised_:
@@ -379,9 +377,8 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
         Largest number of rows in a step. `None` takes a tenth
         of the labelled rows, from 32 to 256.
     early_stopping : bool, default=False
-        Whether to hold out labelled rows, with small and large targets, stop
-        when the loss on them does not improve, and restore the weights that had the
-        lowest one.
+        Whether to hold out labelled rows with small and large targets, stop when the
+        loss on them does not improve, and restore the weights that had the lowest one.
     validation_fraction : float, default=0.1
         Share of the labelled rows to hold out, if `early_stopping`.
     n_iter_no_change : int, default=10

@@ -57,6 +57,7 @@ SETTINGS = [
     AutoencoderImputer(small()),
     AutoencoderImputer(small(), n_estimators=1, max_iter=3, add_indicator=True),
     classifier(semi_supervised="auto"),
+    classifier(semi_supervised=True, max_epochs=60),
     classifier(freeze_encoder=True, class_weight="balanced"),
     classifier(early_stopping=True, validation_fraction=0.3),
     classifier(head_layer_sizes=(8,), dropout=0.1, lr=1e-2, weight_decay=1e-4),

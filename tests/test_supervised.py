@@ -1246,11 +1246,23 @@ def test__set_params__part_of_an_absent_autoencoder__says_so():
     assert model.autoencoder.n_components == 3
 
 
-def test__fit__semi_supervised_with_few_rows__is_refused_or_left_out():
-    few, y = X[:10], Y[:10]
-    with pytest.raises(ValueError, match=r"more than 10 different ones\. Got 10"):
-        classifier(semi_supervised=True).fit(few, y)
+@pytest.mark.parametrize("n_rows", [1, 2, 10])
+def test__fit__semi_supervised_with_few_rows__works(n_rows):
+    few, y = X[:n_rows], Y[:n_rows]
     assert classifier(semi_supervised="auto").fit(few, y).semi_supervised_ is False
+    model = classifier(semi_supervised=True).fit(few, y)
+    assert model.semi_supervised_ is (n_rows > 1)
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("semi_supervised", ["auto", True, False])
+def test__fit__early_stopping_and_no_row_to_spare__works(semi_supervised):
+    y = np.full(len(X), np.nan)
+    y[[0, 100]] = 0, 1
+    model = classifier(early_stopping=True, semi_supervised=semi_supervised)
+    model.fit(X, y)
+    assert len(model.validation_loss_curve_) == model.n_iter_
+    assert np.isfinite(model.predict_proba(X)).all()
 
 
 def test__fit__column_of_dates__is_refused():
