@@ -71,7 +71,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         As in :class:`AutoencoderTransformer`.
     max_epochs : int, default=None
         Passes over the rows that are trained on. `None`
-        takes 300 to 2,500 steps; with unlabelled rows in the second phase 25 epochs, or
+        takes 300 to 2,500 steps; with unlabelled rows in the second phase 30 epochs, or
         1,000 steps.
     batch_size : int, default=None
         Largest number of rows in a step. `None` takes a tenth
