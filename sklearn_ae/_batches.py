@@ -51,6 +51,11 @@ class Rows(Dataset):
         """Device of the rows."""
         return self.X.device
 
+    @property
+    def targets(self):
+        """What is to be predicted, of shape (n_rows, n_targets)."""
+        return (self.y if self.index is None else self.y[self.index])[:, 1:]
+
     def __len__(self):
         return self.X.shape[0] if self.index is None else len(self.index)
 
@@ -91,17 +96,15 @@ class Rows(Dataset):
         rows, valid : Rows
             `valid` is empty if no row can be spared.
         """
-        y = self.y if self.index is None else self.y[self.index]
-        shuffled = torch.randperm(len(y))
-        values, order = y[shuffled, 1].cpu().sort(stable=True)
+        shuffled = torch.randperm(len(self))
+        values, order = self.targets[shuffled, 0].cpu().sort(stable=True)
         spare = order[1:]
         if are_classes:
             spare = spare[values[1:] == values[:-1]]
-        n_valid = min(len(spare), max(1, round(fraction * len(y))))
+        n_valid = min(len(spare), max(1, round(fraction * len(self))))
         # Neighbours have the same or similar values: every so many of them is taken.
-        places = (torch.arange(n_valid) + torch.rand(())) * (
-            len(spare) / max(1, n_valid)
-        )
+        places = torch.arange(n_valid, dtype=torch.float64) + torch.rand(())
+        places = (places * (len(spare) / max(1, n_valid))).clamp_max(len(spare) - 1)
         return self._split(shuffled[spare[places.long()]])
 
     def _split(self, places):

@@ -30,14 +30,21 @@ class PullToStart(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Note the weights at the start; biases go free."""
-        self.weights_ = [w.data for w in net.module_.parameters() if w.ndim > 1]
-        self.starts_ = [weight.clone() for weight in self.weights_]
+        groups = net.optimizer_.param_groups
+        self.weights_ = [
+            [weight.data for weight in group["params"] if weight.ndim > 1]
+            for group in groups
+        ]
+        self.starts_ = [[w.clone() for w in weights] for weights in self.weights_]
 
     def on_batch_end(self, net, training=None, **kwargs):
         """Take a step towards the start; implicit, so that none is too long."""
         if training:
-            step = net.optimizer_.param_groups[-1]["lr"] * self.strength
-            torch._foreach_lerp_(self.weights_, self.starts_, step / (1 + step))
+            groups = net.optimizer_.param_groups
+            for group, *pair in zip(groups, self.weights_, self.starts_, strict=True):
+                step = group["lr"] * self.strength
+                if pair[0]:
+                    torch._foreach_lerp_(*pair, step / (1 + step))
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         """Forget the weights at the start."""

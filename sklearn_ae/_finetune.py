@@ -11,6 +11,7 @@ References
 .. [1] Kumar, A. et al. "Fine-tuning can distort pretrained features and underperform
    out-of-distribution." ICLR 2022.
 .. [2] Wortsman, M. et al. "Robust fine-tuning of zero-shot models." CVPR 2022.
+.. [3] Guo, C. et al. "On calibration of modern neural networks." ICML 2017.
 """
 
 from copy import copy, deepcopy
@@ -18,7 +19,6 @@ from math import ceil
 
 import numpy as np
 import torch
-from sklearn.base import clone
 
 from sklearn_ae._batches import BatchIterator, make_rows
 from sklearn_ae._callbacks import PullToStart, ThawEncoder
@@ -39,6 +39,8 @@ WAYS = (0.1, 0.25, 0.5, 0.75, 1.0)
 # up to so many, a fifth of them. More need not be: they are enough to go all the way.
 HALF, WHOLE = 0.5, 1.0
 ROWS_TO_CHOOSE, ROWS_FOR_FOLDS, ROWS_TO_HOLD_OUT = 20, 2_000, 20_000
+# What the outputs may be divided by to be less sure.
+TEMPERATURES = np.geomspace(1, 100, 200).tolist()
 # Latent codes that say what their mean and deviation is.
 SAMPLE_ROWS = 20_000
 
@@ -63,10 +65,9 @@ def make_labelled_rows(autoencoder, X, weight, targets, device):
         The mean weight of the labelled rows is 1.
     """
     rows = make_rows(X, autoencoder._scaler.encode, weight, device, targets)
-    y = rows.y if rows.index is None else rows.y[rows.index]
-    has_target = ~torch.isnan(y[:, 1:]).all(dim=1)
+    has_target = ~torch.isnan(rows.targets).all(dim=1)
     labelled = rows.subset(has_target.nonzero()[:, 0].int())
-    rows.y[:, 0] /= y[has_target, 0].mean()
+    rows.y[:, 0] /= rows.y[labelled.index, 0].mean()
     return rows, labelled
 
 
@@ -142,7 +143,7 @@ class FineTuning:
         places = places[:: ceil(len(places) / MOST_ROWS)]
         labelled = neighbors.rows.subset(torch.from_numpy(places))
         Z, y, weight = self._codes_and_targets(labelled)
-        codes, won = y[:, 0].astype(int), np.zeros(len(y))
+        codes, right, won = y[:, 0].astype(int), np.zeros(len(y)), np.zeros(len(y))
         folds = draw_folds(codes, N_FOLDS, self.rng)
         for fold in range(N_FOLDS):
             out = folds == fold
@@ -152,9 +153,11 @@ class FineTuning:
             by_probe = (Z[out] @ self.probe.coef_.T + self.probe.intercept_).argmax(1)
             spread = neighbors.spread(without=places[out])
             by_spread = spread[places[out]].argmax(1)
-            won[out] = 1.0 * (by_spread == codes[out]) - (by_probe == codes[out])
+            right[out] = by_spread == codes[out]
+            won[out] = right[out] - (by_probe == codes[out])
         share = weight / weight.sum()
         mean = share @ won
+        self.accuracy_of_spreading = share @ right
         return bool(mean > np.sqrt(share**2 @ (won - mean) ** 2))
 
     def fine_tune_on_all(self, neighbors, valid):
@@ -183,7 +186,23 @@ class FineTuning:
         if not self.settings.freeze_encoder and self.settings.encoder_lr_scale >= 1:
             shrink_and_perturb(net.module_.encoder)
         train(net, rows, valid)
+        self._temper(net.module_, rows.sample(MOST_ROWS)[0].to(self.device))
         return net
+
+    @torch.no_grad()
+    def _temper(self, module, X):
+        """Make predictions as sure as labels spread along neighbours are right.
+
+        Trained to be sure of rows without a label, a network is surer than it is right
+        (temperature scaling; Guo et al., 2017 [3]_).
+        """
+        logits = module.eval()(X)
+        for temperature in TEMPERATURES:
+            sureness = torch.softmax(logits / temperature, 1).amax(1).mean()
+            if sureness <= self.accuracy_of_spreading:
+                break
+        for weight in module.head[-1].parameters():
+            weight.div_(temperature)
 
     def make_net(self, n_labelled, **params):
         """Return a new net, whose head starts as the linear model."""
@@ -198,11 +217,12 @@ class FineTuning:
         if not np.size(settings.head_layer_sizes):
             self._start_head(head[-1])
         callbacks = []
-        if settings.weight_decay is None:
+        # Its strength goes by steps of the length that these optimizers take.
+        if settings.weight_decay is None and settings.optimizer in ("adam", "adamw"):
             strength = default_fine_tuning_pull(n_labelled)
             callbacks.append(("pull_to_start", PullToStart(strength)))
         frozen = settings.freeze_encoder
-        if frozen is not False:
+        if frozen:
             n_epochs = None if isinstance(frozen, (bool, np.bool_)) else frozen
             callbacks.append(("thaw_encoder", ThawEncoder(n_epochs)))
         if settings.encoder_lr_scale != 1:
@@ -246,10 +266,8 @@ class FineTuning:
             return HALF
         if n_rows > ROWS_TO_HOLD_OUT:
             return WHOLE
-        # Who follows the training should not see these trials of it.
-        trial = copy(self)
-        trial.settings = clone(self.settings).set_params(callbacks=None, verbose=0)
-        folds = draw_folds(labelled[:][1][:, 1].cpu().numpy(), N_FOLDS, self.rng)
+        trial = self._without_callbacks()
+        folds = draw_folds(labelled.targets[:, 0].cpu().numpy(), N_FOLDS, self.rng)
         losses = np.zeros(len(WAYS))
         for fold in range(N_FOLDS if n_rows <= ROWS_FOR_FOLDS else 1):
             out = torch.from_numpy(folds == fold)
@@ -257,10 +275,25 @@ class FineTuning:
             losses += trial._try(*map(labelled.subset, parts))
         return WAYS[np.argmin(losses)]
 
+    def _without_callbacks(self):
+        """Return a copy that nobody follows: trials are no part of the training."""
+        trial = copy(self)
+        trial.settings = settings = copy(self.settings)
+        settings.callbacks, settings.verbose = None, 0
+        net_params = (settings.net_params or {}).items()
+        settings.net_params = {
+            name: value
+            for name, value in net_params
+            if not str(name).startswith("callbacks__")
+        }
+        return trial
+
     def _try(self, labelled, out):
         """Return the loss of rows that were held out, after each way."""
         self._refit_probe(labelled)
         net, start = self._train(labelled)
+        if net.interrupted_after_ is not None:
+            raise KeyboardInterrupt
         end = deepcopy(net.module_.state_dict())
         losses = []
         for way in WAYS:

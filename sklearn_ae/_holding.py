@@ -1,6 +1,9 @@
 """What estimators share that hold an autoencoder, trained in `fit` or before."""
 
+from copy import copy
+
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -40,8 +43,15 @@ class HoldsAutoencoder(HasParts):
                 "autoencoder=FrozenEstimator(...) must hold an AutoencoderTransformer. "
                 f"Got {type(fitted).__name__}."
             )
-        check_is_fitted(fitted)
-        return fitted
+        try:
+            check_is_fitted(fitted)
+        except NotFittedError as error:
+            raise NotFittedError(
+                "The autoencoder in FrozenEstimator(...) is not fitted yet. Fit it "
+                "first, or pass it without FrozenEstimator to have it trained."
+            ) from error
+        # Whoever fits it again later should not change what holds it.
+        return copy(fitted)
 
     def _note_features(self, autoencoder):
         """Set the number and the names of the columns."""

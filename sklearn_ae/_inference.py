@@ -83,7 +83,7 @@ def predict_raw(net, X, n_outputs, scaler):
     def function(net, X):
         X = X.to(dtype)
         missing = not module.missing and has_missing(X)
-        return module.head(module.encode(X, missing)).double()
+        return module.head(module.encode(X, missing))
 
     return infer(net, function, X, n_outputs, scaler=scaler, dtype=np.float64)
 

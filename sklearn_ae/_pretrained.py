@@ -22,6 +22,7 @@ from sklearn_ae._holding import AUTOENCODER_CONSTRAINT, HoldsAutoencoder
 from sklearn_ae._inference import encode, infer, predict_raw
 from sklearn_ae._options import OPTIMIZERS, resolve_device
 from sklearn_ae._table import dense
+from sklearn_ae._targets import check_observed
 from sklearn_ae._transformer import AutoencoderTransformer
 from sklearn_ae._validation import check_fine_tuning, check_table
 from sklearn_ae.noise import SwapNoise
@@ -82,6 +83,9 @@ class PretrainedPredictor(
         n_outputs : int
         """
         check_fine_tuning(self)
+        check_observed(targets, weights[1])
+        if self.device is not None:
+            resolve_device(self.device)
         seed = draw_seed(self.random_state)
         autoencoder = self._pretrain(X, weights[0], seed)
         table = autoencoder._check_rows(X)

@@ -45,8 +45,8 @@ class ClassProbe:
     ----------
     coef_ : float64 ndarray of shape (n_classes, n_components)
     intercept_ : float64 ndarray of shape (n_classes,)
-    log_proba_ : float64 ndarray of shape (n_rows, n_classes)
-        Cross-validated logarithms of the probabilities, at most `MOST_ROWS`.
+    C_ : float
+        Inverse of the penalty.
     """
 
     def __init__(self, n_classes):

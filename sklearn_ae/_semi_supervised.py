@@ -104,10 +104,10 @@ class Neighborhood:
         farthest = torch.from_numpy(self._graph.neighbors[:, -1])
         radius = RADIUS * torch.linalg.vector_norm(inputs - inputs[farthest], dim=1)
         spread = torch.from_numpy(self.spread())
-        counts = torch.bincount(spread.argmax(1), minlength=self.n_classes)
-        shares = torch.lerp(
-            counts / len(spread), torch.tensor(1 / self.n_classes), 0.01
-        )
+        # Not how often each is the most likely class: a rare one seldom is.
+        weight = self.rows.y[:, 0].cpu().double()
+        shares = (weight @ spread / weight.sum()).float()
+        shares = torch.lerp(shares, torch.tensor(1 / self.n_classes), 0.01)
         X, y = self.rows.X, self.rows.y
         rows = Rows(X, torch.cat([y, radius[:, None].to(y), spread.to(y)], dim=1))
         rows.labelled = rows.subset(torch.from_numpy(self.labelled).int())
@@ -134,13 +134,17 @@ def shrink_and_perturb(encoder):
                 layer.bias.mul_(PRETRAINED)
 
 
+def most_rows(rows):
+    """Return how many rows may take part."""
+    return min(MOST_ROWS, max(1, MOST_CELLS // rows.X.shape[1]))
+
+
 def _choose(rows):
     """Return the places of all rows, or of the labelled and some others."""
-    n_rows, most = len(rows), min(MOST_ROWS, max(1, MOST_CELLS // rows.X.shape[1]))
+    n_rows, most = len(rows), most_rows(rows)
     if n_rows <= most:
         return torch.arange(n_rows)
-    y = rows.y if rows.index is None else rows.y[rows.index]
-    first = torch.isnan(y[:, 1]).cpu().float() + torch.rand(n_rows)
+    first = torch.isnan(rows.targets[:, 0]).cpu().float() + torch.rand(n_rows)
     return first.argsort()[:most].sort().values
 
 
@@ -211,13 +215,13 @@ class SemiSupervisedNet(AutoencoderNet):
         """Return the loss of rows whose labels do not matter."""
         weight, radius, spread = y[:, 0], y[:, 2:3], y[:, 3:]
         shares = self.shares.to(logits.device)
-        weight = weight / weight.sum()
+        weight = weight / len(weight)
         logp = log_softmax(logits, dim=1)
         p = logp.exp()
         sure = min(1.0, (len(self.history) - 1) / (FADING * self.max_epochs))
         losses = self._divergence_nearby(X, logp.detach(), radius)
         losses = losses - sure * (p * logp).sum(1) - (1 - sure) * (spread * logp).sum(1)
-        average = weight @ p
+        average = weight @ p / weight.sum()
         imbalance = average @ (average.clamp_min(1e-8) / shares).log()
         return weight @ losses + imbalance
 

@@ -9,14 +9,19 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklearn_ae._compat import Interval, StrOptions, _fit_context
+from sklearn_ae._finetune import ROWS_TO_CHOOSE
 from sklearn_ae._fitted import unchanged_on_error
 from sklearn_ae._frames import as_array_like
 from sklearn_ae._predictor import ClassLoss, TargetLoss
 from sklearn_ae._pretrained import PretrainedPredictor
 from sklearn_ae._probe import ClassProbe, TargetProbe
-from sklearn_ae._semi_supervised import MOST_ROWS, Neighborhood
-from sklearn_ae._spreading import N_NEIGHBORS
-from sklearn_ae._targets import encode_labels, encode_targets, weights_of_classes
+from sklearn_ae._semi_supervised import Neighborhood, most_rows
+from sklearn_ae._targets import (
+    check_observed,
+    encode_labels,
+    encode_targets,
+    weights_of_classes,
+)
 from sklearn_ae._validation import check_weight
 
 
@@ -52,7 +57,8 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         Share of the probability that the loss gives to all classes alike.
     semi_supervised : bool or "auto", default="auto"
         Whether the second phase learns from rows without their labels, too, see Notes.
-        "auto" asks cross-validation, if at most 30,000 rows are labelled.
+        "auto" asks cross-validation, if 20 to 30,000 rows are labelled (fewer where
+        there are more than 2,000 columns).
     class_weight : dict, "balanced" or None, default=None
         Weight of each class, as in
         :class:`~sklearn.linear_model.LogisticRegression`.
@@ -66,7 +72,8 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         Learning rate at the start.
     weight_decay : float, default=None
         Weight decay of the optimizer. `None` draws the weights back to where
-        fine-tuning started instead of to zero, the fewer the labels the more.
+        fine-tuning started instead of to zero, the fewer the labels the more, with
+        "adamw" and "adam"; with other optimizers it is 0.
     lr_schedule : {"cosine", "plateau", "constant"}, default="cosine"
         As in :class:`AutoencoderTransformer`.
     max_epochs : int, default=None
@@ -93,10 +100,11 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     callbacks : list, default=None
         skorch callbacks of the fine-tuning.
     net_params : dict, default=None
-        Further parameters of the skorch net, as in
-        ``{"optimizer__momentum": 0.9}``.
+        Further parameters of the skorch net, as in ``{"optimizer__momentum": 0.9}``
+        for ``optimizer="sgd"``.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar with the losses, 2 skorch's table.
+        0 is silent, 1 shows a progress bar with the losses, 2 skorch's table. An
+        `autoencoder` that is given has its own.
     random_state : int, RandomState instance or None, default=None
         Seed of everything random, also of the autoencoder unless it has its own. The
         same seed gives the same model, bit for bit on the CPU.
@@ -139,13 +147,15 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     codes of the labelled rows, with a penalty chosen by cross-validation: a head that
     starts at random would distort the encoder before it learns anything [1]_.
 
-    *Noise.* The autoencoder's noise corrupts the labelled rows, too, half as strongly.
+    *Noise.* The autoencoder's noise corrupts the labelled rows, too, half as strongly,
+    but not in semi-supervised training.
 
     *Few labels.* A network that is trained on few rows ends up worse than the linear
     model. So the weights stop on the way from there to where training ends [2]_: half
     the way for fewer than 20 labels, as far as cross-validation recommends for up to
-    20,000, and all the way for more, with `early_stopping`, and in semi-supervised
-    training.
+    20,000 (from 2,000 on a single fifth is held out), and all the way for more, with
+    `early_stopping`, and in semi-supervised training. `history_` tells how training
+    went; `callbacks` do not see the trials.
 
     *Unlabelled rows in the second phase.* Labels are spread along a graph of nearest
     neighbours [3]_. If these tell held-out labels better than the linear model does, by
@@ -153,6 +163,9 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     starts out from the spread labels, and lets no border between classes pass near a
     row: predictions must not change within a quarter of the distance to its tenth
     neighbour (virtual adversarial training [4]_). At most 60,000 rows take part in it.
+    Its probabilities are tempered to be as sure as spread labels are right.
+    Unless it is frozen or slower than the head, the encoder starts half the way between
+    random and pre-trained weights.
 
     References
     ----------
@@ -288,15 +301,14 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         asked, n_classes = self.semi_supervised, len(self.classes_)
         # A single row has no neighbours.
         self.semi_supervised_ = bool(asked) and len(rows) > 1
-        if asked == "auto" and (
-            n_classes < 2 or len(rows) <= N_NEIGHBORS or len(labelled) > MOST_ROWS / 2
-        ):
+        enough = ROWS_TO_CHOOSE <= len(labelled) <= most_rows(rows) / 2
+        if asked == "auto" and not (enough and n_classes > 1):
             self.semi_supervised_ = False
         if self.semi_supervised_:
             unseen = None if valid is labelled else valid
             neighbors = Neighborhood(rows, unseen, tuning.encoder, n_classes)
-            if asked == "auto":
-                self.semi_supervised_ = tuning.spreading_wins(neighbors)
+            wins = tuning.spreading_wins(neighbors)
+            self.semi_supervised_ = wins or asked != "auto"
         if self.semi_supervised_:
             return tuning.fine_tune_on_all(neighbors, valid)
         return tuning.fine_tune(labelled, valid)
@@ -367,7 +379,8 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
         Learning rate at the start.
     weight_decay : float, default=None
         Weight decay of the optimizer. `None` draws the weights back to where
-        fine-tuning started instead of to zero, the fewer the labels the more.
+        fine-tuning started instead of to zero, the fewer the labels the more, with
+        "adamw" and "adam"; with other optimizers it is 0.
     lr_schedule : {"cosine", "plateau", "constant"}, default="cosine"
         As in :class:`AutoencoderTransformer`.
     max_epochs : int, default=None
@@ -392,10 +405,11 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     callbacks : list, default=None
         skorch callbacks of the fine-tuning.
     net_params : dict, default=None
-        Further parameters of the skorch net, as in
-        ``{"optimizer__momentum": 0.9}``.
+        Further parameters of the skorch net, as in ``{"optimizer__momentum": 0.9}``
+        for ``optimizer="sgd"``.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar with the losses, 2 skorch's table.
+        0 is silent, 1 shows a progress bar with the losses, 2 skorch's table. An
+        `autoencoder` that is given has its own.
     random_state : int, RandomState instance or None, default=None
         Seed of everything random, also of the autoencoder unless it has its own. The
         same seed gives the same model, bit for bit on the CPU.
@@ -530,10 +544,18 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
             sample_weight = check_weight(sample_weight, X)
             targets = y.reshape(len(y), -1)
             self._target_shape = y.shape[1:]
-            self._target_scaler = StandardScaler().fit(targets, None, sample_weight)
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                self._target_scaler = StandardScaler().fit(targets, None, sample_weight)
+                scaled = self._target_scaler.transform(targets)
+            check_observed(targets, sample_weight)
+            if not np.isfinite(scaled[~np.isnan(targets)]).all():
+                raise ValueError(
+                    "The targets in y are too large for float64 to scale. Divide them "
+                    "by a constant, or take their logarithm, before fitting."
+                )
             self._fit(
                 X,
-                self._target_scaler.transform(targets),
+                scaled,
                 (sample_weight, sample_weight),
                 TargetLoss(),
                 TargetProbe(),

@@ -317,7 +317,7 @@ class Scaler:
             out[:] = scaled.numpy()
 
     def _draw_in(self, scaled):
-        """Draw values beyond two deviations in, so that none is beyond three."""
+        """Draw values in smoothly, so that none is beyond three deviations."""
         drawn_in = scaled / torch.sqrt(1 + (scaled / MOST_DEVIATIONS) ** 2)
         if self.is_categorical is not None:
             drawn_in[:, self.is_categorical] = scaled[:, self.is_categorical]

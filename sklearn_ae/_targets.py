@@ -42,7 +42,7 @@ def encode_labels(y, n_rows, unlabeled_label=None):
     y = _one_column(_as_array(y, n_rows))
     missing = pd.isna(y)
     if unlabeled_label is not None:
-        missing |= _equal(y, unlabeled_label)
+        missing[~missing] = _equal(y[~missing], unlabeled_label)
     if missing.all():
         raise ValueError(
             "y has no labelled row: all labels are missing"
@@ -117,6 +117,8 @@ def _as_array(y, n_rows):
         raise ValueError(
             "This estimator requires y to be passed, but the target y is None."
         )
+    if isinstance(y, np.ma.MaskedArray):
+        y = y.astype(object).filled(None)
     # NumPy would make the text "nan" of a missing label among text.
     if isinstance(y, (list, tuple)):
         y = _plain(np.array(y, dtype=object))
@@ -198,3 +200,12 @@ def weights_of_classes(class_weight, classes, codes, sample_weight):
         factors = compute_class_weight(class_weight, classes=classes, y=classes)
     weight[labelled] *= factors[codes[labelled]]
     return weight
+
+
+def check_observed(targets, weight):
+    """Refuse targets of which none has any weight."""
+    if weight is not None and np.isnan(targets[weight > 0]).all(axis=0).any():
+        raise ValueError(
+            "Sample and class weights leave no labelled row: all of them weigh 0. Pass "
+            "at least one labelled row with a weight above 0."
+        )

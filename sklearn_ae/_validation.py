@@ -19,6 +19,7 @@ from sklearn_ae._columns import (
 )
 from sklearn_ae._compat import _check_sample_weight, is_mapped
 from sklearn_ae._frames import as_array_like, frame_library, name_columns, numbers
+from sklearn_ae._options import OPTIMIZERS, check_callbacks, check_net_params
 
 # Parameters that shape the dense network, and nothing else.
 DENSE_PARAMS = (
@@ -80,6 +81,10 @@ def check_fine_tuning(settings):
     """
     _check_sizes("head_layer_sizes", settings.head_layer_sizes)
     _check_class(settings, "optimizer", torch.optim.Optimizer)
+    optimizer = OPTIMIZERS.get(settings.optimizer, settings.optimizer)
+    own = settings.get_params(deep=False)
+    check_callbacks(settings.callbacks, settings.early_stopping)
+    check_net_params(settings.net_params or {}, optimizer, settings.callbacks, own)
 
 
 def _check_class(settings, name, base):

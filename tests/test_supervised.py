@@ -2,6 +2,7 @@
 
 import pickle
 import random
+import threading
 from copy import deepcopy
 
 import numpy as np
@@ -242,7 +243,8 @@ def test__fit__fitted_autoencoder__serves_two_models_and_stays_as_it_was():
     assert differing(state(fitted.module_), before) == set()
     assert len(fitted.history_) == n_epochs
     assert_array_equal(fitted.transform(X), codes)
-    assert first.autoencoder_ is second.autoencoder_ is fitted
+    for model in (first, second):
+        assert differing(state(model.autoencoder_.module_), before) == set()
     assert thawed(first)
     assert_array_equal(second.transform(X), codes)
 
@@ -272,8 +274,18 @@ def test__fit__autoencoder_of_another_table__brings_its_scaling_and_its_features
 
 @pytest.mark.parametrize("make", [classifier, regressor])
 def test__fit__frozen_autoencoder_that_is_not_fitted__is_refused(make):
-    with pytest.raises(NotFittedError, match="AutoencoderTransformer"):
+    with pytest.raises(
+        NotFittedError, match=r"FrozenEstimator\(\.\.\.\) is not fitted"
+    ):
         make(FrozenEstimator(small())).fit(X, Y)
+
+
+def test__predict__frozen_autoencoder_fitted_again_later__stays_as_it_was():
+    fitted = small(random_state=3).fit(X)
+    model = classifier(FrozenEstimator(fitted)).fit(X, Y)
+    before = model.predict_proba(X)
+    fitted.fit(X[:, :3] * 100)
+    assert_array_equal(model.predict_proba(X), before)
 
 
 @pytest.mark.parametrize("fitted_on", [X[:, :7], np.hstack([X, X])])
@@ -1045,7 +1057,8 @@ def test__fit__semi_supervised__does_not_see_the_labels_held_out(monkeypatch):
     y = hide(Y_DIGITS[:300], 50)
     params = {"early_stopping": True, "validation_fraction": 0.4, "max_epochs": 1}
     classifier(semi_supervised=True, **params).fit(X_DIGITS[:300], y)
-    assert seen == [30]
+    # Trials on parts of the labelled rows come first.
+    assert max(seen) == seen[-1] == 30
 
 
 def spread_accuracy(table, classes, n_labelled):
@@ -1458,3 +1471,71 @@ def test__fit__robust_scaling_of_a_mixed_frame__leaves_categories_alone():
     sizes = [size for size in cells["size"] if size is not None]
     assert min(sizes) - 1e-6 <= rebuilt[:, 0].astype(float).min()
     assert rebuilt[:, 0].astype(float).max() <= max(sizes) + 1e-6
+
+
+@pytest.mark.parametrize("semi_supervised", [False, True])
+def test__fit__rare_class__is_not_lost(semi_supervised):
+    """Among neighbours, a rare class is seldom the most likely one."""
+    rng = np.random.default_rng(0)
+    rare = rng.random(600) < 0.13
+    table = rng.normal(size=(600, 4)) + 3.0 * rare[:, None]
+    model = classifier(semi_supervised=semi_supervised, max_epochs=30)
+    predicted = model.fit(table, hide(rare, 100)).predict(table)
+    assert np.mean(predicted == rare) > 0.95
+
+
+def test__fit__mark_beside_missing_labels__both_mean_unlabelled():
+    y = pd.Series(Y, dtype="Int64")
+    y[::3], y[1::3] = pd.NA, -1
+    model = classifier(unlabeled_label=-1).fit(X, y)
+    y[1::3] = pd.NA
+    assert_array_equal(model.predict_proba(X), classifier().fit(X, y).predict_proba(X))
+
+
+def test__fit__freeze_encoder_from_an_array__is_what_it_says():
+    models = [classifier(freeze_encoder=f).fit(X, Y) for f in np.array([False, True])]
+    assert [bool(thawed(model)) for model in models] == [True, False]
+
+
+class Following(Callback):
+    """Holds what cannot be copied."""
+
+    def __init__(self):
+        self.lock, self.n_epochs = threading.Lock(), 0
+
+    def on_epoch_end(self, net, **kwargs):
+        self.n_epochs += 1
+
+
+def test__fit__callback_of_the_user__follows_training_and_no_trial():
+    follower = Following()
+    model = classifier(callbacks=[follower], max_epochs=4).fit(X, Y)
+    assert follower.n_epochs == model.n_iter_ == 4
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test__fit__all_labelled_rows_weigh_nothing__is_refused(make):
+    y = hide(Y, 50)
+    with pytest.raises(ValueError, match="all of them weigh 0"):
+        make().fit(X, y, sample_weight=1.0 * np.isnan(y))
+
+
+class Started(Callback):
+    """Counts over all copies."""
+
+    times = 0
+
+    def on_train_begin(self, net, **kwargs):
+        Started.times += 1
+
+
+@pytest.mark.parametrize(
+    "params", [{"device": "nowhere"}, {"net_params": {"optimizer__bets": 1}}]
+)
+def test__fit__unusable_parameter_of_the_second_phase__is_found_before_the_first(
+    params,
+):
+    before = Started.times
+    with pytest.raises(ValueError, match=r"nowhere|bets"):
+        classifier(small(callbacks=[Started()]), **params).fit(X, Y)
+    assert Started.times == before
