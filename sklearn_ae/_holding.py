@@ -1,7 +1,5 @@
 """What estimators share that hold an autoencoder, trained in `fit` or before."""
 
-from copy import copy
-
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -47,11 +45,10 @@ class HoldsAutoencoder(HasParts):
             check_is_fitted(fitted)
         except NotFittedError as error:
             raise NotFittedError(
-                "The autoencoder in FrozenEstimator(...) is not fitted yet. Fit it "
-                "first, or pass it without FrozenEstimator to have it trained."
+                "The AutoencoderTransformer in FrozenEstimator(...) is not fitted "
+                "yet. Fit it first, or pass it without FrozenEstimator to train it."
             ) from error
-        # Whoever fits it again later should not change what holds it.
-        return copy(fitted)
+        return fitted
 
     def _note_features(self, autoencoder):
         """Set the number and the names of the columns."""

@@ -1,6 +1,7 @@
 """What the classifier and the regressor share."""
 
 import warnings
+from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -105,6 +106,8 @@ class PretrainedPredictor(
             # The optimizer's running means belong to the weights before the last step.
             net.optimizer_.state.clear()
         self.autoencoder_ = autoencoder
+        # Whoever fits a frozen autoencoder again should not change how rows are read.
+        self._reader = copy(autoencoder)
         self.pretraining_history_ = autoencoder.history_
         self.n_components_ = autoencoder.n_components_
         self._note_features(autoencoder)
@@ -157,8 +160,8 @@ class PretrainedPredictor(
 
     def _predict_raw(self, X, n_outputs):
         """Return the raw output for rows in original units."""
-        X = self.autoencoder_._check_rows(X)
-        return predict_raw(self.net_, X, n_outputs, self.autoencoder_._scaler)
+        X, scaler = self._reader._check_rows(X), self._reader._scaler
+        return predict_raw(self.net_, X, n_outputs, scaler)
 
     def transform(self, X):
         """Return the features that the head predicts from: fine-tuned latent codes.
@@ -173,8 +176,7 @@ class PretrainedPredictor(
         Z : ndarray of shape (n_samples, n_components), dtype=float32
         """
         check_is_fitted(self)
-        X = self.autoencoder_._check_rows(X)
-        scaler = self.autoencoder_._scaler
+        X, scaler = self._reader._check_rows(X), self._reader._scaler
         return infer(self.net_, encode, X, self.n_components_, scaler=scaler)
 
     @property
