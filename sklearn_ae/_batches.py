@@ -23,6 +23,8 @@ BLOCKS_IN_MEMORY = 32
 # Equal rows of tables up to this size are merged: beyond it, sorting them takes time.
 MERGED_ROWS = 10_000
 MERGED_CELLS = 2**21
+# Rows that go through a network at once where nobody waits for them.
+PART_ROWS = 4_096
 # A mapped file is read whole if its rows take at most 256 MB as float32: joblib maps
 # every array that it hands to its workers.
 MAPPED_CELLS = 2**26
@@ -225,6 +227,12 @@ class BatchIterator:
         for piece, order in self.rows.pieces(self.batch_size, self.shuffle):
             for places in even_slices(len(piece), self.batch_size):
                 yield piece[places if order is None else order[places]]
+
+
+def apply_in_parts(function, X, device):
+    """Return on the CPU what a function makes of rows that it gets on a device."""
+    parts = X.split(PART_ROWS)
+    return torch.cat([function(part.to(device)).cpu() for part in parts])
 
 
 def even_slices(n_rows, batch_size):

@@ -20,7 +20,7 @@ from math import ceil
 import numpy as np
 import torch
 
-from sklearn_ae._batches import BatchIterator, make_rows
+from sklearn_ae._batches import BatchIterator, apply_in_parts, make_rows
 from sklearn_ae._callbacks import PullToStart, ThawEncoder
 from sklearn_ae._defaults import (
     default_fine_tuning,
@@ -30,7 +30,7 @@ from sklearn_ae._defaults import (
 from sklearn_ae._modules import ACTIVATIONS
 from sklearn_ae._net import make_net, train
 from sklearn_ae._predictor import Predictor, make_head
-from sklearn_ae._probe import MOST_ROWS, N_FOLDS, ClassProbe, draw_folds
+from sklearn_ae._probe import N_FOLDS, PROBE_ROWS, ClassProbe, draw_folds
 from sklearn_ae._semi_supervised import SemiSupervisedNet, shrink_and_perturb
 
 # How far to go from the linear model to the trained network.
@@ -140,7 +140,7 @@ class FineTuning:
             Of all rows.
         """
         places = neighbors.labelled
-        places = places[:: ceil(len(places) / MOST_ROWS)]
+        places = places[:: ceil(len(places) / PROBE_ROWS)]
         labelled = neighbors.rows.subset(torch.from_numpy(places))
         Z, y, weight = self._codes_and_targets(labelled)
         codes, right, won = y[:, 0].astype(int), np.zeros(len(y)), np.zeros(len(y))
@@ -186,7 +186,7 @@ class FineTuning:
         if not self.settings.freeze_encoder and self.settings.encoder_lr_scale >= 1:
             shrink_and_perturb(net.module_.encoder)
         train(net, rows, valid)
-        self._temper(net.module_, rows.sample(MOST_ROWS)[0].to(self.device))
+        self._temper(net.module_, rows.sample(PROBE_ROWS)[0].to(self.device))
         return net
 
     @torch.no_grad()
@@ -311,18 +311,17 @@ class FineTuning:
         module = net.module_.eval()
         return sum(
             len(X) * net.criterion_(module(X.to(self.device)), X, y.to(self.device))
-            for X, y in BatchIterator(rows, MOST_ROWS)
+            for X, y in BatchIterator(rows, PROBE_ROWS)
         ).item()
 
     @torch.no_grad()
     def _encode(self, X):
-        encoder = self.encoder.eval()
-        parts = [encoder.encode(x.to(self.device)).cpu() for x in X.split(MOST_ROWS)]
-        return torch.cat(parts).double().numpy()
+        codes = apply_in_parts(self.encoder.eval().encode, X, self.device)
+        return codes.double().numpy()
 
     def _codes_and_targets(self, rows):
         """Return codes, targets and weights of rows, evenly spaced if too many."""
-        X, y = rows.sample(MOST_ROWS)
+        X, y = rows.sample(PROBE_ROWS)
         Z = (self._encode(X) - self.center) / self.unit
         y = y.cpu().double().numpy()
         return Z, y[:, 1:], y[:, 0]

@@ -15,26 +15,40 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._compat import Interval, StrOptions, draw_seed, seeded
+from sklearn_ae._compat import Interval, draw_seed, seeded
 from sklearn_ae._defaults import default_scaling
 from sklearn_ae._finetune import FineTuning, make_labelled_rows
 from sklearn_ae._fitted import HoldsNet
 from sklearn_ae._holding import AUTOENCODER_CONSTRAINT, HoldsAutoencoder
 from sklearn_ae._inference import encode, infer, predict_raw
-from sklearn_ae._options import OPTIMIZERS, resolve_device
-from sklearn_ae._table import dense
-from sklearn_ae._targets import check_observed
+from sklearn_ae._options import resolve_device
+from sklearn_ae._table import sample_rows
 from sklearn_ae._transformer import AutoencoderTransformer
 from sklearn_ae._validation import check_fine_tuning, check_table
 from sklearn_ae.noise import SwapNoise
 
-# Rows that say which range each column has.
-RANGE_ROWS = 10_000
 # The encoder of the default autoencoder: as wide as the table, but neither narrow nor
 # slow, and a latent that loses nothing.
 LEAST_WIDTH, LARGEST_WIDTH = 256, 600
 N_COMPONENTS = 128
 SWAPPED = 0.3
+# What each of the two phases has of its own.
+TRAINING_PARAMS = (
+    "optimizer",
+    "lr",
+    "weight_decay",
+    "lr_schedule",
+    "max_epochs",
+    "batch_size",
+    "early_stopping",
+    "validation_fraction",
+    "n_iter_no_change",
+    "tol",
+    "callbacks",
+    "net_params",
+    "verbose",
+    "random_state",
+)
 
 
 class PretrainedPredictor(
@@ -52,21 +66,11 @@ class PretrainedPredictor(
         "encoder_lr_scale": [Interval(Real, 0, None, closed="neither")],
         "head_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
-        "lr_schedule": [StrOptions({"constant", "cosine", "plateau"})],
-        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
         "device": [str, torch.device, None],
-        "callbacks": [list, None],
-        "net_params": [dict, None],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
+        **{
+            name: AutoencoderTransformer._parameter_constraints[name]
+            for name in TRAINING_PARAMS
+        },
     }
 
     def _fit(self, X, targets, weights, criterion, probe, n_outputs):
@@ -84,7 +88,6 @@ class PretrainedPredictor(
         n_outputs : int
         """
         check_fine_tuning(self)
-        check_observed(targets, weights[1])
         if self.device is not None:
             resolve_device(self.device)
         seed = draw_seed(self.random_state)
@@ -136,7 +139,7 @@ class PretrainedPredictor(
         width = max(LEAST_WIDTH, min(LARGEST_WIDTH, X.shape[1]))
         autoencoder.set_params(hidden_layer_sizes=(width, width))
         if not autoencoder.is_categorical_.any():
-            rows = dense(X[:: max(1, X.shape[0] // RANGE_ROWS)]).astype(np.float64)
+            rows = sample_rows(X, None)
             with warnings.catch_warnings():
                 # A column without any value has no range.
                 warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)

@@ -13,7 +13,7 @@ N_FOLDS = 5
 # Below so many rows, folds are drawn twice.
 FEW_ROWS = 200
 # More rows say hardly more about a linear model.
-MOST_ROWS = 5_000
+PROBE_ROWS = 5_000
 # What a class is taken to have that was not among the rows to learn from.
 LEAST_LOG_PROBABILITY = np.log(1e-4)
 

@@ -28,7 +28,7 @@ import torch
 from torch import nn
 from torch.nn.functional import log_softmax, normalize
 
-from sklearn_ae._batches import BatchIterator, Rows
+from sklearn_ae._batches import BatchIterator, Rows, apply_in_parts
 from sklearn_ae._net import AutoencoderNet
 from sklearn_ae._spreading import NeighborGraph
 
@@ -117,8 +117,7 @@ class Neighborhood:
     def _apply(self, function):
         """Return what a function of the encoder makes of all rows."""
         device = next(self._encoder.parameters()).device
-        parts = self.rows.X.split(4096)
-        return torch.cat([function(part.to(device)).cpu() for part in parts])
+        return apply_in_parts(function, self.rows.X, device)
 
 
 @torch.no_grad()

@@ -287,9 +287,11 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
                 self.class_weight, classes, codes, sample_weight
             )
             self.classes_ = classes
+            targets = np.where(codes < 0, np.nan, codes)[:, None]
+            check_observed(targets, weight)
             self._fit(
                 X,
-                np.where(codes < 0, np.nan, codes)[:, None],
+                targets,
                 (sample_weight, weight),
                 ClassLoss(self.label_smoothing),
                 ClassProbe(len(classes)),

@@ -142,9 +142,9 @@ class Scaler:
         self.partial_fit(X, sample_weight)
         self.indicated_ = self.missing_.copy()
         if self.scaling == "quantile":
-            self._fit_quantiles(_sample_rows(X, sample_weight))
+            self._fit_quantiles(sample_rows(X, sample_weight))
         elif self.scaling == "robust":
-            self._fit_quartiles(_sample_rows(X, sample_weight))
+            self._fit_quartiles(sample_rows(X, sample_weight))
         return self
 
     def _fit_quartiles(self, rows):
@@ -356,8 +356,8 @@ class Scaler:
         return np.where(self.is_categorical, codes, values)
 
 
-def _sample_rows(X, sample_weight):
-    """Return float64 rows to estimate quantiles from, in proportion to weight."""
+def sample_rows(X, sample_weight):
+    """Return float64 rows that stand for a table, in proportion to weight."""
     n_rows = min(QUANTILE_ROWS, max(1000, QUANTILE_CELLS // X.shape[1]))
     weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
     total = np.cumsum(weight)
