@@ -33,6 +33,26 @@ def test__page__python_blocks__run(page):
         exec(compile(source, str(page), "exec"), {"__name__": page.stem})
 
 
+def test__example__pretrain_then_classify__beats_both_others(tmp_path):
+    """As it says of the classic recipe, at each number of labels."""
+    script = DOCS / "examples" / "pretrain_then_classify.py"
+    picture = tmp_path / "accuracy.png"
+    done = subprocess.run(
+        [sys.executable, script, "--plot", picture],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    table = re.findall(r"^ +([\d,]+)((?: +[\d.]+%){3})$", done.stdout, re.MULTILINE)
+    assert len(table) == 3
+    for n_labels, cells in table:
+        softmax, scratch, pretrained = (float(c[:-1]) for c in cells.split())
+        assert pretrained > max(softmax, scratch), n_labels
+    assert picture.stat().st_size > 0
+
+
 def test__sphinx__build__gives_no_warning(tmp_path):
     """Warnings are errors, also those on names that lead nowhere."""
     command = [sys.executable, "-m", "sphinx", "-W", "-n", "-q", DOCS, tmp_path]
