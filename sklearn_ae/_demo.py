@@ -1,7 +1,6 @@
-"""The command line: an autoencoder beside PCA of the same size, on real data."""
+"""The comparison of the command line: an autoencoder beside PCA of the same size."""
 
 import argparse
-import sys
 import warnings
 from pathlib import Path
 
@@ -10,6 +9,14 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from sklearn_ae._cli_parser import Parser, count, make_folder, say, whole_number
+from sklearn_ae._cli_tables import (
+    UserError,
+    describe,
+    digits,
+    leave_out_unusable,
+    read_table,
+)
 from sklearn_ae._compat import import_optional
 from sklearn_ae._demo_comparison import (
     Line,
@@ -25,7 +32,6 @@ from sklearn_ae._demo_pictures import (
     draw_images,
     draw_latent_space,
 )
-from sklearn_ae._demo_tables import UserError, digits, leave_out_unusable, read_table
 from sklearn_ae._transformer import AutoencoderTransformer
 
 DESCRIPTION = """\
@@ -57,15 +63,9 @@ examples:
 MAX_DOTS = 4_000
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors take one line, as all others do."""
-
-    def error(self, message):
-        raise UserError(f"{message}. See python -m sklearn_ae --help")
-
-
-def _parser():
-    parser = _Parser(
+def make_parser():
+    """Return the parser of the arguments."""
+    parser = Parser(
         prog="python -m sklearn_ae",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -83,7 +83,7 @@ def _parser():
     parser.add_argument("--target", metavar="COLUMN", help=target)
     parser.add_argument(
         "--n-components",
-        type=_whole_number(1),
+        type=whole_number(1),
         metavar="N",
         help="numbers that each row is squeezed into (default: 10 for the "
         "digits, else chosen by the number of columns)",
@@ -97,7 +97,7 @@ def _parser():
     )
     parser.add_argument(
         "--seed",
-        type=_whole_number(0),
+        type=whole_number(0),
         default=0,
         metavar="N",
         help="seed of the split and of the training (default: %(default)s)",
@@ -105,48 +105,13 @@ def _parser():
     return parser
 
 
-def _whole_number(smallest):
-    def parse(text):
-        if not text.isdecimal() or int(text) < smallest:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number of at least {smallest}, got {text!r}"
-            )
-        return int(text)
-
-    return parse
-
-
-def main(argv=None):
-    """Run the command line.
-
-    Parameters
-    ----------
-    argv : list of str, default=None
-        Arguments. `None` takes those of the process.
-
-    Returns
-    -------
-    exit_code : int
-        0, or 2 after a line on stderr that says what is wrong with the request.
-    """
-    try:
-        _run(_parser().parse_args(argv))
-    # An OSError is a full disk, or a folder that may not be written to.
-    except (UserError, OSError) as error:
-        print(f"sklearn_ae: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("sklearn_ae: interrupted", file=sys.stderr)
-        return 130
-    return 0
-
-
-def _run(arguments):
+def run(arguments):
+    """Run the comparison that the arguments ask for."""
     _check_matplotlib()
     table, train, held_out = _split_table(arguments)
-    folder = _folder(arguments.output)
+    folder = make_folder(arguments.output)
     seed = arguments.seed
-    _say(_headline(table, train, held_out), *table.notes, "")
+    say(_headline(table, train, held_out), *table.notes, "")
 
     n_components = arguments.n_components or table.n_components
     autoencoder = _fit_autoencoder(n_components, table.X.iloc[train], seed)
@@ -165,13 +130,8 @@ def _run(arguments):
     if arguments.path is not None:
         files |= _write_latents(folder, autoencoder, latents[0])
     report = _report(table, autoencoder.n_components_, lines, held_out)
-    _say("", *report, "", f"Written to {folder}:")
-    _say(*(f"  {name:<22}{content}" for name, content in files.items()))
-
-
-def _say(*lines):
-    # Flushed, so that the lines and the progress bars keep their order in a log file.
-    print(*lines, sep="\n", flush=True)
+    say("", *report, "", f"Written to {folder}:")
+    say(*(f"  {name:<22}{content}" for name, content in files.items()))
 
 
 def _check_matplotlib():
@@ -207,31 +167,15 @@ def _split_table(arguments):
     return table, train, held_out
 
 
-def _folder(path):
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"Cannot make the folder {path}: {error.strerror}.") from error
-    return path
-
-
 def _headline(table, train, held_out):
-    kinds = {"numbers": len(table.numbers), "categories": len(table.categories)}
-    columns = " and ".join(
-        f"{_count(n, 'column')} of {kind}" for kind, n in kinds.items() if n
-    )
     sizes = (
-        f"{table.name}: {columns}, {len(train):,} rows to train on, "
+        f"{describe(table)}, {len(train):,} rows to train on, "
         f"{len(held_out):,} rows held out."
     )
     if table.target is None:
         return sizes
     kind = f"{len(table.target.classes)} classes" if table.target.classes else "numbers"
     return f"{sizes} Target: {table.target.name} ({kind})."
-
-
-def _count(n, noun):
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _fit_autoencoder(n_components, X, seed):
@@ -308,7 +252,7 @@ def _draw_plane(folder, table, train, held_out, autoencoder, seed):
     path = folder / "latent_space.png"
     held_out = held_out[:MAX_DOTS]
     if autoencoder.n_components_ != 2:
-        _say("", "Once more with two numbers a row, for the picture:")
+        say("", "Once more with two numbers a row, for the picture:")
         autoencoder = _fit_autoencoder(2, table.X.iloc[train], seed)
     methods = autoencoder, StandardizedPCA(2, seed).fit(table.X.iloc[train])
     planes = [method.transform(table.X.iloc[held_out]) for method in methods]
@@ -325,7 +269,7 @@ def _write_latents(folder, autoencoder, latents):
 
 def _report(table, n_components, lines, held_out):
     """Return the printed table and what has to be known to read it."""
-    title = f"held-out rows as {_count(n_components, 'number')} each"
+    title = f"held-out rows as {count(n_components, 'number')} each"
     report = [f"{title:<44}{'autoencoder':>11}{'PCA':>9}   better"]
     for line in lines:
         label = f"{line.measure} ({'lower' if line.lower_wins else 'higher'} wins)"

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
 
-from sklearn_ae._demo import main
+from sklearn_ae._cli import main
+from sklearn_ae._cli_tables import Table, leave_out_unusable
 from sklearn_ae._demo_comparison import (
     Line,
     StandardizedPCA,
@@ -18,7 +19,6 @@ from sklearn_ae._demo_comparison import (
     squared_errors,
     wrong_shares,
 )
-from sklearn_ae._demo_tables import Table, leave_out_unusable
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

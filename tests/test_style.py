@@ -42,8 +42,10 @@ LAYERS = (
     ("_holding",),
     ("_pretrained",),
     ("_anomaly", "_imputation", "_supervised"),
-    ("displays", "persistence", "_demo_comparison", "_demo_pictures", "_demo_tables"),
-    ("_demo",),
+    ("displays", "persistence", "_cli_tables", "_demo_comparison", "_demo_pictures"),
+    ("_cli_parser",),
+    ("_cli_anomalies", "_demo"),
+    ("_cli",),
     ("__init__", "__main__"),
 )
 

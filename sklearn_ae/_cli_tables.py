@@ -170,6 +170,15 @@ def _listed(names, limit=10):
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
+def describe(table):
+    """Return the name of a table, and how many columns of which kind it has."""
+    kinds = {"numbers": len(table.numbers), "categories": len(table.categories)}
+    columns = " and ".join(
+        f"{n} column{'s' * (n > 1)} of {kind}" for kind, n in kinds.items() if n
+    )
+    return f"{table.name}: {columns}"
+
+
 def leave_out_unusable(table, rows):
     """Return a table without the columns that nothing can be learnt from.
 

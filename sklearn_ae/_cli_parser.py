@@ -1,0 +1,46 @@
+"""What the commands of the command line share: arguments, output, folders."""
+
+import argparse
+
+from sklearn_ae._cli_tables import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors take one line, as all others do."""
+
+    def error(self, message):
+        """Raise an error that says how to get help."""
+        raise UserError(f"{message}. See {self.prog} --help")
+
+
+def whole_number(smallest):
+    """Return a function that reads a whole number of at least this."""
+
+    def parse(text):
+        if not text.isdecimal() or int(text) < smallest:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at least {smallest}, got {text!r}"
+            )
+        return int(text)
+
+    return parse
+
+
+def say(*lines):
+    """Print lines."""
+    # Flushed, so that the lines and the progress bars keep their order in a log file.
+    print(*lines, sep="\n", flush=True)
+
+
+def count(n, noun):
+    """Return how many there are of something."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def make_folder(path):
+    """Return a path to a folder, which is made if there is none."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot make the folder {path}: {error.strerror}.") from error
+    return path
