@@ -1,5 +1,6 @@
 """Torch autoencoders as scikit-learn estimators, trained through skorch."""
 
+from sklearn_ae._anomaly import AutoencoderAnomalyDetector
 from sklearn_ae._imputation import AutoencoderImputer
 from sklearn_ae._supervised import (
     AutoencoderPretrainedClassifier,
@@ -8,6 +9,7 @@ from sklearn_ae._supervised import (
 from sklearn_ae._transformer import AutoencoderTransformer
 
 __all__ = [
+    "AutoencoderAnomalyDetector",
     "AutoencoderImputer",
     "AutoencoderPretrainedClassifier",
     "AutoencoderPretrainedRegressor",

@@ -120,39 +120,40 @@ class Categories:
                 "the column, or make numbers or fewer categories of it."
             )
 
-    def code(self, X, rows):
+    def code(self, X, rows, unknown=np.nan):
         """Return some rows of a table as numbers, codes for categories.
 
         Parameters
         ----------
         X : {ndarray, dataframe} of shape (n_rows, n_columns)
         rows : slice or ndarray of int
+        unknown : float, default=NaN
+            Code of categories that were not there in `fit`, unless there are infrequent
+            ones: it counts as one of them.
 
         Returns
         -------
         coded : float64 ndarray of shape (n_chosen, n_columns)
-            `NaN` where a cell is missing, or holds an unknown category and there are no
-            infrequent ones.
+            `NaN` where a cell is missing.
         """
         columns = [
-            self._code_column(X, column, rows)
+            self._code_column(X, column, rows, unknown)
             if self.is_categorical[column]
             else column_as_numbers(X, column, rows, self.names[column])
             for column in range(X.shape[1])
         ]
         return np.column_stack(columns)
 
-    def _code_column(self, X, column, rows):
+    def _code_column(self, X, column, rows, unknown):
         with self._naming(column):
             levels, places = column_as_levels(X, column, rows)
         codes = np.full(len(levels) + 1, np.nan)
         if column in self.encoders_ and len(levels):
             encoder, n_codes = self.encoders_[column], len(self.levels_[column])
             codes[:-1] = encoder.transform(levels[:, None])[:, 0]
-            infrequent = (
-                n_codes - 1 if n_codes < len(encoder.categories_[0]) else np.nan
-            )
-            codes[codes < 0] = infrequent
+            if n_codes < len(encoder.categories_[0]):
+                unknown = n_codes - 1
+            codes[:-1][codes[:-1] < 0] = unknown
         return codes[places]
 
 
@@ -167,15 +168,18 @@ class CodedTable:
         Kept as `coded_from`.
     categories : Categories
         Fitted.
+    unknown : float, default=NaN
+        As in :meth:`Categories.code`.
     """
 
     dtype = np.dtype(np.float64)
 
-    def __init__(self, X, categories):
+    def __init__(self, X, categories, unknown=np.nan):
         self.coded_from = X
         self.categories = categories
+        self.unknown = unknown
         self.shape = X.shape
         self.size = X.shape[0] * X.shape[1]
 
     def __getitem__(self, rows):
-        return self.categories.code(self.coded_from, rows)
+        return self.categories.code(self.coded_from, rows, self.unknown)

@@ -2,7 +2,7 @@
 
 import sys
 
-from sklearn_ae import _demo
+from sklearn_ae import _cli_anomalies, _demo
 from sklearn_ae._cli_tables import UserError
 
 
@@ -21,6 +21,8 @@ def main(argv=None):
     """
     argv = sys.argv[1:] if argv is None else argv
     command = _demo
+    if argv[:1] == ["anomalies"]:
+        command, argv = _cli_anomalies, argv[1:]
     try:
         command.run(command.make_parser().parse_args(argv))
     # An OSError is a full disk, or a folder that may not be written to.

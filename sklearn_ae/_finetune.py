@@ -31,7 +31,11 @@ from sklearn_ae._modules import ACTIVATIONS
 from sklearn_ae._net import make_net, train
 from sklearn_ae._predictor import Predictor, make_head
 from sklearn_ae._probe import N_FOLDS, PROBE_ROWS, ClassProbe, draw_folds
-from sklearn_ae._semi_supervised import SemiSupervisedNet, shrink_and_perturb
+from sklearn_ae._semi_supervised import (
+    SemiSupervisedNet,
+    normalize_hidden,
+    shrink_and_perturb,
+)
 
 # How far to go from the linear model to the trained network.
 WAYS = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -39,6 +43,9 @@ WAYS = (0.1, 0.25, 0.5, 0.75, 1.0)
 # up to so many, a fifth of them. More need not be: they are enough to go all the way.
 HALF, WHOLE = 0.5, 1.0
 ROWS_TO_CHOOSE, ROWS_FOR_FOLDS, ROWS_TO_HOLD_OUT = 20, 2_000, 20_000
+# Where most gradients have become tiny, as those of rare classes do, Adam's usual
+# memory turns the next large one into a leap.
+STEADY = {"optimizer__betas": (0.9, 0.95), "optimizer__eps": 1e-4}
 # What the outputs may be divided by to be less sure.
 TEMPERATURES = np.geomspace(1, 100, 200).tolist()
 # Latent codes that say what their mean and deviation is.
@@ -172,19 +179,22 @@ class FineTuning:
         """
         rows, shares = neighbors.make_rows()
         self._refit_probe(rows.labelled)
+        encoder = deepcopy(self.encoder)
+        # Noise for all rows alike would hide what the adversary does.
+        encoder.noise = None
+        # A slow encoder would not get far from where random weights put it.
+        if not self.settings.freeze_encoder and self.settings.encoder_lr_scale >= 1:
+            shrink_and_perturb(encoder)
+            normalize_hidden(encoder)
         batch_size, max_epochs = default_semi_supervised(len(rows))
         net = self.make_net(
             len(rows),
+            encoder,
             net_class=SemiSupervisedNet,
             shares=shares,
             batch_size=self.settings.batch_size or batch_size,
             max_epochs=self.settings.max_epochs or max_epochs,
         )
-        # Noise for all rows alike would hide what the adversary does.
-        net.module_.encoder.noise = None
-        # A slow encoder would not get far from where random weights put it.
-        if not self.settings.freeze_encoder and self.settings.encoder_lr_scale >= 1:
-            shrink_and_perturb(net.module_.encoder)
         train(net, rows, valid)
         self._temper(net.module_, rows.sample(PROBE_ROWS)[0].to(self.device))
         return net
@@ -204,7 +214,7 @@ class FineTuning:
         for weight in module.head[-1].parameters():
             weight.div_(temperature)
 
-    def make_net(self, n_labelled, **params):
+    def make_net(self, n_labelled, encoder=None, **params):
         """Return a new net, whose head starts as the linear model."""
         settings, activation = self.settings, self.autoencoder.activation
         head = make_head(
@@ -229,9 +239,11 @@ class FineTuning:
             lr = settings.lr * settings.encoder_lr_scale
             params["optimizer__param_groups"] = [("encoder*", {"lr": lr})]
         batch_size, max_epochs = default_fine_tuning(n_labelled)
+        if encoder is None:
+            encoder = deepcopy(self.encoder)
         return make_net(
             # The encoder comes as it infers: without dropout, its running means kept.
-            Predictor(deepcopy(self.encoder), head).train(),
+            Predictor(encoder, head).train(),
             self.criterion,
             settings,
             **{
@@ -254,7 +266,8 @@ class FineTuning:
 
     def _train(self, labelled, valid=None):
         """Return a trained net, and the weights that it started from."""
-        net = self.make_net(len(labelled))
+        steady = self.settings.optimizer in ("adam", "adamw")
+        net = self.make_net(len(labelled), **(STEADY if steady else {}))
         start = deepcopy(net.module_.state_dict())
         train(net, labelled, valid)
         return net, start

@@ -290,6 +290,16 @@ def clip_to_dtype(values, dtype):
     return values
 
 
+def as_frame_like(X, values):
+    """Return numbers as a frame with the columns of X, if that is one."""
+    library = frame_library(X)
+    if library == "pandas":
+        return pd.DataFrame(values, index=X.index, columns=X.columns)
+    if library == "polars":
+        return importlib.import_module("polars").DataFrame(values, schema=X.columns)
+    return values
+
+
 def frame_library(X):
     """Return "pandas" or "polars" if X is a frame of that library, else None."""
     library = type(X).__module__.partition(".")[0]

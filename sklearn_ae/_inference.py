@@ -67,17 +67,11 @@ def encode(net, X):
 def predict_raw(net, X, n_outputs, scaler):
     """Return the raw output of a predictor for rows in original units.
 
-    On a CPU the library's own layers compute in float64: in float32, the last digits of
-    a prediction would depend on how many rows are predicted at once.
-
     Returns
     -------
     raw : ndarray of shape (n_rows, n_outputs), dtype=float64
     """
-    module = net.module_
-    own_layers = isinstance(module.encoder.network, Dense)
-    if own_layers and torch.device(net.device).type == "cpu":
-        module = deepcopy(module).double()
+    module = precise(net)
     dtype = next(module.head.parameters()).dtype
 
     def function(net, X):
@@ -86,6 +80,19 @@ def predict_raw(net, X, n_outputs, scaler):
         return module.head(module.encode(X, missing))
 
     return infer(net, function, X, n_outputs, scaler=scaler, dtype=np.float64)
+
+
+def precise(net):
+    """Return the module of a net, to compute in float64 if that is possible.
+
+    In float32, the last digits of what a network says would depend on how many rows it
+    sees at once. A GPU is slow in float64, and a user's layers may not be made for it.
+    """
+    module = net.module_
+    network = getattr(module, "encoder", module).network
+    if isinstance(network, Dense) and torch.device(net.device).type == "cpu":
+        return deepcopy(module).double()
+    return module
 
 
 def decode(net, Z):
@@ -111,6 +118,97 @@ def expect(net, X, expected=None):
     """
     Z = net.module_.encode(X, missing=True, expected=expected)
     return net.criterion_.expected(net.module_.decode(Z))
+
+
+def expect_each(net, X, donors):
+    """Return for each cell what is expected there, given the others in its row.
+
+    The cell is replaced by some of other rows, as it may have been in training, and
+    what the network makes of these is averaged.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+    X : Tensor of shape (n_rows, n_columns)
+        Scaled rows.
+    donors : Tensor of shape (n_donors, n_columns)
+        Scaled cells of other rows.
+    """
+    out = torch.empty_like(X)
+    for column, cells in enumerate(donors.to(X.device).T):
+        rows = X.repeat(len(cells), 1)
+        rows[:, column] = cells.repeat_interleave(len(X))
+        expected = expect(net, rows).unflatten(0, (len(cells), len(X))).mean(0)
+        out[:, column] = net.criterion_.most_likely(expected)[:, column]
+    return out
+
+
+def compare(module, criterion, X):
+    """Return encoded rows, and what they are expected to hold.
+
+    Missing cells are `NaN`. A negative code is a category that was not there in `fit`:
+    it has an indicator of its own, which stands last and is never expected.
+
+    Parameters
+    ----------
+    module : Autoencoder
+        See `precise`.
+    criterion : Head
+    X : Tensor of shape (n_rows, n_columns)
+        Scaled rows.
+
+    Returns
+    -------
+    encoded, expected : Tensor of shape (n_rows, n_compared)
+        See `blocks_compared`.
+    """
+    weight = next(module.parameters())
+    X, one_hot = X.to(weight.dtype), module.one_hot
+    if one_hot is None:
+        return X, _expect(module, criterion, X)
+    codes = X[:, one_hot.categorical]
+    unknown = codes < 0
+    X[:, one_hot.categorical] = torch.where(unknown, torch.nan, codes)
+    encoded = one_hot(X)
+    expected = one_hot.from_shares(_expect(module, criterion, X))
+    n_numbers, columns = len(one_hot.numeric), one_hot.column_of_category
+    encoded[:, n_numbers:] = torch.where(
+        unknown[:, columns], -one_hot.shift, encoded[:, n_numbers:]
+    )
+    own = torch.where(torch.isnan(codes), torch.nan, unknown * one_hot.scale_of_column)
+    encoded = torch.cat([encoded, own], dim=1)
+    return encoded, torch.cat([expected, torch.zeros_like(own)], dim=1)
+
+
+def _expect(module, criterion, X):
+    Z = module.encode(X, not module.missing and has_missing(X))
+    return criterion.expected(module.decode(Z))
+
+
+def blocks_compared(net, n_columns):
+    """Return the cell of each column of `compare`, and how many are of numbers.
+
+    Numbers come first, and so do their cells.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+    n_columns : int
+        Of the table.
+
+    Returns
+    -------
+    blocks : int64 ndarray of shape (n_compared,)
+    n_numbers : int
+    """
+    module = net.module_
+    if module.one_hot is None:
+        return np.arange(n_columns), n_columns
+    n_numbers = len(module.one_hot.numeric)
+    unknown = n_numbers + torch.arange(len(module.one_hot.categorical))
+    return torch.cat(
+        [module.blocks, unknown.to(module.blocks)]
+    ).cpu().numpy(), n_numbers
 
 
 def minus_loss(net, X):

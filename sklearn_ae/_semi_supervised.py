@@ -8,7 +8,8 @@ follow labels that were spread along a graph of neighbours. As that fades, they 
 be sure of one class instead, but on average keep to the shares of the classes that the
 spread labels have: else the network may soon be sure of a wrong partition of the rows.
 The encoder starts half the way from random weights to the pre-trained ones, which as
-they are hardly let go of what they have learnt (Ash and Adams, 2020 [3]_).
+they are hardly let go of what they have learnt (Ash and Adams, 2020 [3]_). Its hidden
+layers are normalised for each row (Ba et al., 2016 [4]_).
 
 References
 ----------
@@ -18,6 +19,8 @@ References
    self-augmented training." ICML 2017.
 .. [3] Ash, J. T. and Adams, R. P. "On warm-starting neural network training." NeurIPS
    2020.
+.. [4] Ba, J. L., Kiros, J. R. and Hinton, G. E. "Layer normalization."
+   arXiv:1607.06450, 2016.
 """
 
 from copy import copy
@@ -29,6 +32,7 @@ from torch import nn
 from torch.nn.functional import log_softmax, normalize
 
 from sklearn_ae._batches import BatchIterator, Rows, apply_in_parts
+from sklearn_ae._modules import Dense
 from sklearn_ae._net import AutoencoderNet
 from sklearn_ae._spreading import NeighborGraph
 
@@ -38,6 +42,8 @@ RADIUS = 0.25
 FADING = 0.4
 # Share of the pre-trained weights in those that training starts from.
 PRETRAINED = 0.5
+# The narrowest hidden layer that is normalised.
+LEAST_NORMALIZED = 8
 # A graph of so many rows takes half a minute; as many cells fill half a GB.
 MOST_ROWS = 60_000
 MOST_CELLS = 2**27
@@ -131,6 +137,21 @@ def shrink_and_perturb(encoder):
             layer.weight.lerp_(drawn, 1 - PRETRAINED)
             if layer.bias is not None:
                 layer.bias.mul_(PRETRAINED)
+
+
+def normalize_hidden(encoder):
+    """Normalise the hidden layers of an encoder, if it is one of dense layers."""
+    network = encoder.network
+    if not isinstance(network, Dense):
+        return
+    layers = list(network.encoder)
+    *hidden, _ = (layer for layer in layers if isinstance(layer, nn.Linear))
+    for layer in hidden:
+        # Of few units it would leave little.
+        if layer.out_features >= LEAST_NORMALIZED:
+            norm = nn.LayerNorm(layer.out_features).to(layer.weight)
+            layers.insert(layers.index(layer) + 1, norm)
+    network.encoder = nn.Sequential(*layers)
 
 
 def most_rows(rows):

@@ -4,6 +4,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 from sklearn_ae import (
+    AutoencoderAnomalyDetector,
     AutoencoderImputer,
     AutoencoderPretrainedClassifier,
     AutoencoderPretrainedRegressor,
@@ -54,6 +55,9 @@ SETTINGS = [
     small(hidden_layer_sizes=(), activation="gelu"),
     small(architecture=TorchModule(TwoLayers, width=4)),
     small(architecture=TorchModule(TwoLayers), noise=SwapNoise(), scaling="minmax"),
+    AutoencoderAnomalyDetector(small()),
+    AutoencoderAnomalyDetector(small(), n_estimators=2, calibration_fraction=0.3),
+    AutoencoderAnomalyDetector(small(scaling="robust", noise=SwapNoise(0.3))),
     AutoencoderImputer(small()),
     AutoencoderImputer(small(), n_estimators=1, max_iter=3, add_indicator=True),
     classifier(semi_supervised="auto"),

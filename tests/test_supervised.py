@@ -136,10 +136,31 @@ def test__fit__frozen_encoder__stays_as_it_was_bit_for_bit(model_and_y):
 def test__fit__encoder_not_frozen__learns_in_every_layer(model_and_y):
     model, y = model_and_y
     model.fit(X, y)
-    matrices = {n for n, w in model.module_.encoder.named_parameters() if w.ndim > 1}
-    assert matrices
-    assert matrices <= thawed(model)
+    before, after = (
+        [w for w in module.network.encoder.parameters() if w.ndim > 1]
+        for module in (model.autoencoder_.module_, model.module_.encoder)
+    )
+    assert before
+    for old, new in zip(before, after, strict=True):
+        assert not torch.equal(old, new)
     assert (model.transform(X) != model.autoencoder_.transform(X)).any()
+
+
+def test__semi_supervised__hidden_layers__are_normalised_unless_frozen_or_narrow():
+    y = hide(Y, 40)
+    for sizes, frozen, n_norms in (
+        ((16, 8), False, 2),
+        ((16, 4), False, 1),
+        (16, 1, 0),
+    ):
+        autoencoder = small(hidden_layer_sizes=sizes)
+        model = classifier(autoencoder, semi_supervised=True, freeze_encoder=frozen)
+        norms = [
+            layer
+            for layer in model.fit(X, y).module_.encoder.modules()
+            if isinstance(layer, nn.LayerNorm)
+        ]
+        assert len(norms) == n_norms
 
 
 @pytest.mark.parametrize("frozen", [True, False, 1])

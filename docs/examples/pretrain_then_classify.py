@@ -112,8 +112,9 @@ def make_models(seed):
     pretrained = AutoencoderPretrainedClassifier(
         FrozenEstimator(autoencoder),
         optimizer="sgd",
-        lr=0.1,
+        lr=0.03,
         weight_decay=0,
+        net_params={"optimizer__momentum": 0.9, "optimizer__nesterov": True},
         semi_supervised=False,
         unlabeled_label=-1,
         random_state=seed,

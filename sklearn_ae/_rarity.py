@@ -1,0 +1,240 @@
+"""How far rows lie from those of `fit`, and which of their cells are to blame.
+
+Three squared distances are looked at, because none of them finds all kinds of odd rows:
+
+- to the *surroundings*, the 12th nearest of 256 rows drawn at random. Odd rows that lie
+  together do not vouch for one another, because few of them are drawn (Sugiyama and
+  Borgwardt, 2013 [1]_).
+- to the *neighbour*, the nearest of 1,024 rows, which sees what is odd although it lies
+  within the surroundings.
+- to the *reconstruction*, each cell in units of its column, and by the logarithm,
+  because one cell can be as far off as it likes.
+
+Each is divided by its median over the rows of `fit`, and hardly counts below that: a
+row is odd if any of the three finds it so, and the others shall not make up for that.
+Each is a sum over cells, and so is what they add up to.
+
+References
+----------
+.. [1] Sugiyama, M. and Borgwardt, K. "Rapid distance-based outlier detection via
+   sampling." NIPS 2013.
+"""
+
+import numpy as np
+import torch
+
+# Rows that medians are taken over, those of them that others are compared with, how
+# many of these stand for the surroundings, and which by distance.
+N_ROWS, N_REFERENCES, N_SURROUNDINGS, PLACE = 4096, 1024, 256, 12
+# How much less a distance counts below its median.
+BELOW = 0.1
+# Numbers beyond so many robust deviations are drawn in.
+BEND = 3.0
+# The robust deviation of a normal distribution, and how small it may be beside the
+# usual one: where most cells are equal, it says nothing.
+QUARTILES_OF_NORMAL, LEAST_UNIT = 1.349, 0.05
+# A column that varies less is constant but for rounding.
+LEAST_SPREAD = 1e-2
+# Standard deviation of the residuals of a column that is always restored.
+LEAST_RESIDUAL = 1e-6
+# Squared distances that are no more than rounding, for each column; and how much nearer
+# than the surroundings the nearest neighbour may count.
+LEAST_SQUARE, LEAST_SHARE = 1e-5, 1e-3
+# Rows whose distances to all references fit into the cache of a processor.
+PART_ROWS = 256
+
+
+class Rarity:
+    """What makes rows rare.
+
+    Parameters
+    ----------
+    blocks : int64 ndarray of shape (n_encoded,)
+        The cell that each encoded column belongs to.
+    n_numbers : int
+        How many of the encoded columns, the first ones, hold numbers.
+    drawn_in : bool
+        Whether numbers come as :class:`Scaler` draws them in.
+
+    Attributes
+    ----------
+    of_fit : float64 ndarray of shape (n_rows,)
+        How rare the rows of `fit` are, each compared with the others.
+    """
+
+    def __init__(self, blocks, n_numbers, drawn_in):
+        self.blocks = blocks
+        self.n_numbers = n_numbers
+        self.drawn_in = drawn_in
+
+    def fit(self, encoded, expected):
+        """Learn from rows in random order.
+
+        Parameters
+        ----------
+        encoded : float64 ndarray of shape (n_rows, n_encoded)
+            Scaled numbers and indicators of categories; missing cells are `NaN`.
+        expected : float64 ndarray of shape (n_rows, n_encoded)
+            What an autoencoder makes of them.
+
+        Returns
+        -------
+        self : Rarity
+        """
+        self._fit_bend(encoded[:, : self.n_numbers])
+        U, here, _ = self._prepare(encoded)
+        self.references = U[:N_REFERENCES]
+        squares = torch.from_numpy(self.references**2).float().T
+        # Those of missing cells do not count.
+        self.squares_of_cells, self.squares = squares, squares.sum(dim=0)
+        self.products = torch.from_numpy(-2 * self.references).float().T
+        residuals = self._residuals(U, here, expected)
+        self.residual_unit = np.maximum(residuals.mean(axis=0), LEAST_RESIDUAL**2)
+        distances = self._distances(encoded, expected, own=True)
+        medians = np.median(distances, axis=0)
+        # Where most rows have a twin, the nearest neighbour is at distance 0.
+        least = np.maximum(
+            0.01 * distances.mean(axis=0), LEAST_SQUARE * len(self.blocks)
+        )
+        self.medians = np.maximum(medians, least)
+        self.medians[1] = max(self.medians[1], LEAST_SHARE * self.medians[0])
+        self.of_fit = _rise(distances / self.medians).sum(axis=1)
+        return self
+
+    def score(self, encoded, expected):
+        """Return how rare rows are, as a float64 ndarray of shape (n_rows,)."""
+        return _rise(self._distances(encoded, expected) / self.medians).sum(axis=1)
+
+    def explain(self, encoded, expected):
+        """Return what each cell contributes to how rare rows are.
+
+        Parameters
+        ----------
+        encoded, expected
+            As for `score`.
+
+        Returns
+        -------
+        contributions : float64 ndarray of shape (n_rows, n_cells)
+        """
+        contributions = 0.0
+        parts = zip(self._look(encoded, expected), self.medians, strict=True)
+        for squares, median in parts:
+            cells = self._sum_of_cells(squares)
+            total = cells.sum(axis=1, keepdims=True)
+            share = _rise(total / median) / np.where(total > 0, total, 1)
+            contributions = contributions + cells * share
+        return contributions
+
+    def _fit_bend(self, numbers):
+        """Learn the robust unit of each column of numbers, and that of what is bent."""
+        self.center = np.zeros(self.n_numbers)
+        self.unit, self.spread = np.ones((2, self.n_numbers))
+        here = ~np.isnan(numbers).all(axis=0)
+        if not here.any():
+            return
+        if not self.drawn_in:
+            seen = numbers[:, here]
+            quartiles = np.nanquantile(seen, [0.25, 0.5, 0.75], axis=0)
+            unit = (quartiles[2] - quartiles[0]) / QUARTILES_OF_NORMAL
+            deviation = np.nanstd(seen, axis=0)
+            unit = np.where(unit > LEAST_UNIT * deviation, unit, deviation)
+            self.center[here] = quartiles[1]
+            self.unit[here] = np.where(unit > 0, unit, 1)
+        spread = np.nanstd(self._bend(numbers)[:, here], axis=0)
+        self.spread[here] = np.where(spread > LEAST_SPREAD, spread, 1)
+
+    def _bend(self, encoded):
+        """Return encoded rows with numbers that are far out drawn in."""
+        bent = encoded.copy()
+        numbers = bent[:, : self.n_numbers]
+        numbers -= self.center
+        numbers /= BEND * self.unit
+        if self.drawn_in:
+            # As the inverse hyperbolic sine of what they were before.
+            most = 1 - np.finfo(np.float32).eps
+            np.arctanh(np.clip(numbers, -most, most, out=numbers), out=numbers)
+        else:
+            np.arcsinh(numbers, out=numbers)
+        numbers *= BEND / self.spread
+        return bent
+
+    def _prepare(self, encoded):
+        """Return bent rows, which cells are there, and by how much more these count."""
+        bent = self._bend(encoded)
+        if not np.isnan(bent.sum()):
+            return bent, np.True_, 1.0
+        here = ~np.isnan(bent)
+        n_here = self._sum_of_cells(here.astype(float)).astype(bool).sum(axis=1)
+        factor = (self.blocks.max() + 1) / np.maximum(n_here, 1)
+        return np.where(here, bent, 0), here, factor[:, None]
+
+    def _sum_of_cells(self, values):
+        """Return the sum over the encoded columns of each cell."""
+        n_cells = self.blocks.max() + 1
+        if values.shape[1] == n_cells:
+            return values
+        return values @ np.eye(n_cells)[self.blocks]
+
+    def _distances(self, encoded, expected, own=False):
+        """Return the three squared distances of rows, of shape (n_rows, 3)."""
+        distances = np.empty((len(encoded), 3))
+        for start in range(0, len(encoded), PART_ROWS):
+            rows = slice(start, start + PART_ROWS)
+            first = start if own else None
+            parts = self._look(encoded[rows], expected[rows], first)
+            distances[rows] = np.stack([part.sum(axis=1) for part in parts], axis=1)
+        return distances
+
+    def _look(self, encoded, expected, first=None):
+        """Return what adds up to each of the three distances.
+
+        Parameters
+        ----------
+        encoded, expected
+            As for `score`.
+        first : int, default=None
+            Position of the first row among the references, if they are the same: none
+            is its own neighbour.
+
+        Returns
+        -------
+        surroundings, neighbour, reconstruction : float64 ndarray
+            Of shape (n_rows, n_encoded), the last one (n_rows, n_cells).
+        """
+        U, here, factor = self._prepare(encoded)
+        squares = self._squares(U, here)
+        n_others = len(self.references)
+        if first is not None and n_others > 1:
+            np.fill_diagonal(squares[:, first:], np.inf)
+            n_others -= 1
+        some = squares[:, :N_SURROUNDINGS]
+        place = max(1, min(PLACE, n_others)) - 1
+        chosen = np.partition(some, place, axis=1)[:, place, None]
+        parts = [
+            # These squares are rounded as those of no other batch would be.
+            factor * np.where(here, U - self.references[nearest], 0) ** 2
+            for nearest in ((some == chosen).argmax(axis=1), squares.argmin(axis=1))
+        ]
+        return *parts, factor * self._logarithms(U, here, expected)
+
+    def _squares(self, U, here):
+        """Return squared distances to the references, less what all have in common."""
+        U = torch.from_numpy(U).float()
+        if not here.ndim:
+            return torch.addmm(self.squares, U, self.products).numpy()
+        here = torch.from_numpy(here.astype(np.float32))
+        return (here @ self.squares_of_cells).addmm_(U, self.products).numpy()
+
+    def _residuals(self, U, here, expected):
+        """Return the squared residual of each cell, 0 where it is missing."""
+        return self._sum_of_cells(np.where(here, U - self._bend(expected), 0) ** 2)
+
+    def _logarithms(self, U, here, expected):
+        """Return logarithms of squared residuals in units of their columns."""
+        return np.log1p(self._residuals(U, here, expected) / self.residual_unit)
+
+
+def _rise(ratio):
+    """Return how much a squared distance counts, in units of its median."""
+    return BELOW * ratio + (1 - BELOW) * np.maximum(ratio - 1, 0)
