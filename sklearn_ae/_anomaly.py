@@ -19,10 +19,9 @@ from sklearn_ae._inference import (
     compare,
     expect_each,
     infer,
-    precise,
 )
 from sklearn_ae._options import resolve_device
-from sklearn_ae._rarity import N_ROWS, Rarity
+from sklearn_ae._rarity import N_ROWS, PART_ROWS, Rarity
 from sklearn_ae._transformer import AutoencoderTransformer
 from sklearn_ae._validation import check_table
 from sklearn_ae.noise import SwapNoise
@@ -254,7 +253,7 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
         rarity = Rarity(blocks, n_numbers, drawn_in=member.scaling == "robust")
         scaled = torch.from_numpy(member._scaler.encode(rows)).to(member.net_.device)
         with torch.inference_mode():
-            return rarity.fit(*_compare(precise(member.net_), member.net_, scaled))
+            return rarity.fit(*_compare(member.net_, scaled))
 
     def _draw_donors(self, rows):
         """Return scaled cells that stand for the column that they come from."""
@@ -290,7 +289,7 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
         for member, rarity in zip(self.estimators_, self._rarities, strict=True):
             total += infer(
                 member.net_,
-                partial(function, rarity, precise(member.net_)),
+                partial(_in_parts, function, rarity),
                 table,
                 *n_columns,
                 scaler=member._scaler,
@@ -299,7 +298,7 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
         return total / len(self.estimators_)
 
     def _score(self, table):
-        return -self._mean_of_members(table, _rarity_of)
+        return -self._mean_of_members(table, Rarity.score)
 
     def score_samples(self, X):
         """Return how ordinary rows are.
@@ -369,7 +368,7 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         table = self._check_rows(X)
-        contributions = self._mean_of_members(table, _explain, table.shape[1])
+        contributions = self._mean_of_members(table, Rarity.explain, table.shape[1])
         # The network has the columns of numbers first.
         layout = self.autoencoder_._layout
         if layout is not None:
@@ -457,15 +456,18 @@ def _check_level(level, n_rows):
         )
 
 
-def _rarity_of(rarity, module, net, X):
-    return torch.from_numpy(rarity.score(*_compare(module, net, X)))
+def _in_parts(function, rarity, net, X):
+    """Return what a function of encoded rows, and of what is expected, says.
+
+    All parts have the same number of rows: else the last digits of what it says about
+    one row would depend on how many others there are.
+    """
+    results = []
+    for part in X.split(PART_ROWS):
+        padded = torch.nn.functional.pad(part, (0, 0, 0, PART_ROWS - len(part)))
+        results.append(function(rarity, *_compare(net, padded))[: len(part)])
+    return torch.from_numpy(np.concatenate(results))
 
 
-def _explain(rarity, module, net, X):
-    return torch.from_numpy(rarity.explain(*_compare(module, net, X)))
-
-
-def _compare(module, net, X):
-    """Return encoded rows and what is expected, as float64 arrays."""
-    pair = compare(module, net.criterion_, X.clone())
-    return (part.cpu().numpy().astype(float, copy=False) for part in pair)
+def _compare(net, X):
+    return (part.cpu().numpy() for part in compare(net, X))

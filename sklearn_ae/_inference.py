@@ -67,11 +67,17 @@ def encode(net, X):
 def predict_raw(net, X, n_outputs, scaler):
     """Return the raw output of a predictor for rows in original units.
 
+    On a CPU the library's own layers compute in float64: in float32, the last digits of
+    a prediction would depend on how many rows are predicted at once.
+
     Returns
     -------
     raw : ndarray of shape (n_rows, n_outputs), dtype=float64
     """
-    module = precise(net)
+    module = net.module_
+    own_layers = isinstance(module.encoder.network, Dense)
+    if own_layers and torch.device(net.device).type == "cpu":
+        module = deepcopy(module).double()
     dtype = next(module.head.parameters()).dtype
 
     def function(net, X):
@@ -80,19 +86,6 @@ def predict_raw(net, X, n_outputs, scaler):
         return module.head(module.encode(X, missing))
 
     return infer(net, function, X, n_outputs, scaler=scaler, dtype=np.float64)
-
-
-def precise(net):
-    """Return the module of a net, to compute in float64 if that is possible.
-
-    In float32, the last digits of what a network says would depend on how many rows it
-    sees at once. A GPU is slow in float64, and a user's layers may not be made for it.
-    """
-    module = net.module_
-    network = getattr(module, "encoder", module).network
-    if isinstance(network, Dense) and torch.device(net.device).type == "cpu":
-        return deepcopy(module).double()
-    return module
 
 
 def decode(net, Z):
@@ -143,7 +136,7 @@ def expect_each(net, X, donors):
     return out
 
 
-def compare(module, criterion, X):
+def compare(net, X):
     """Return encoded rows, and what they are expected to hold.
 
     Missing cells are `NaN`. A negative code is a category that was not there in `fit`:
@@ -151,9 +144,7 @@ def compare(module, criterion, X):
 
     Parameters
     ----------
-    module : Autoencoder
-        See `precise`.
-    criterion : Head
+    net : AutoencoderNet
     X : Tensor of shape (n_rows, n_columns)
         Scaled rows.
 
@@ -162,15 +153,15 @@ def compare(module, criterion, X):
     encoded, expected : Tensor of shape (n_rows, n_compared)
         See `blocks_compared`.
     """
-    weight = next(module.parameters())
-    X, one_hot = X.to(weight.dtype), module.one_hot
+    module, one_hot = net.module_, net.module_.one_hot
     if one_hot is None:
-        return X, _expect(module, criterion, X)
+        return X, net.criterion_.expected(module.decode(encode(net, X)))
     codes = X[:, one_hot.categorical]
     unknown = codes < 0
-    X[:, one_hot.categorical] = torch.where(unknown, torch.nan, codes)
+    X = X.index_copy(1, one_hot.categorical, torch.where(unknown, torch.nan, codes))
     encoded = one_hot(X)
-    expected = one_hot.from_shares(_expect(module, criterion, X))
+    expected = net.criterion_.expected(module.decode(encode(net, X)))
+    expected = one_hot.from_shares(expected)
     n_numbers, columns = len(one_hot.numeric), one_hot.column_of_category
     encoded[:, n_numbers:] = torch.where(
         unknown[:, columns], -one_hot.shift, encoded[:, n_numbers:]
@@ -178,11 +169,6 @@ def compare(module, criterion, X):
     own = torch.where(torch.isnan(codes), torch.nan, unknown * one_hot.scale_of_column)
     encoded = torch.cat([encoded, own], dim=1)
     return encoded, torch.cat([expected, torch.zeros_like(own)], dim=1)
-
-
-def _expect(module, criterion, X):
-    Z = module.encode(X, not module.missing and has_missing(X))
-    return criterion.expected(module.decode(Z))
 
 
 def blocks_compared(net, n_columns):

@@ -72,9 +72,9 @@ class Rarity:
 
         Parameters
         ----------
-        encoded : float64 ndarray of shape (n_rows, n_encoded)
+        encoded : float32 ndarray of shape (n_rows, n_encoded)
             Scaled numbers and indicators of categories; missing cells are `NaN`.
-        expected : float64 ndarray of shape (n_rows, n_encoded)
+        expected : float32 ndarray of shape (n_rows, n_encoded)
             What an autoencoder makes of them.
 
         Returns
@@ -84,10 +84,10 @@ class Rarity:
         self._fit_bend(encoded[:, : self.n_numbers])
         U, here, _ = self._prepare(encoded)
         self.references = U[:N_REFERENCES]
-        squares = torch.from_numpy(self.references**2).float().T
+        squares = torch.from_numpy(self.references**2).T
         # Those of missing cells do not count.
         self.squares_of_cells, self.squares = squares, squares.sum(dim=0)
-        self.products = torch.from_numpy(-2 * self.references).float().T
+        self.products = torch.from_numpy(-2 * self.references).T
         residuals = self._residuals(U, here, expected)
         self.residual_unit = np.maximum(residuals.mean(axis=0), LEAST_RESIDUAL**2)
         distances = self._distances(encoded, expected, own=True)
@@ -128,8 +128,8 @@ class Rarity:
 
     def _fit_bend(self, numbers):
         """Learn the robust unit of each column of numbers, and that of what is bent."""
-        self.center = np.zeros(self.n_numbers)
-        self.unit, self.spread = np.ones((2, self.n_numbers))
+        self.center = np.zeros(self.n_numbers, dtype=np.float32)
+        self.unit, self.spread = np.ones((2, self.n_numbers), dtype=np.float32)
         here = ~np.isnan(numbers).all(axis=0)
         if not here.any():
             return
@@ -163,18 +163,18 @@ class Rarity:
         """Return bent rows, which cells are there, and by how much more these count."""
         bent = self._bend(encoded)
         if not np.isnan(bent.sum()):
-            return bent, np.True_, 1.0
+            return bent, np.True_, np.float32(1)
         here = ~np.isnan(bent)
-        n_here = self._sum_of_cells(here.astype(float)).astype(bool).sum(axis=1)
+        n_here = self._sum_of_cells(here.astype(np.float32)).astype(bool).sum(axis=1)
         factor = (self.blocks.max() + 1) / np.maximum(n_here, 1)
-        return np.where(here, bent, 0), here, factor[:, None]
+        return np.where(here, bent, 0), here, factor[:, None].astype(np.float32)
 
     def _sum_of_cells(self, values):
         """Return the sum over the encoded columns of each cell."""
         n_cells = self.blocks.max() + 1
         if values.shape[1] == n_cells:
             return values
-        return values @ np.eye(n_cells)[self.blocks]
+        return values @ np.eye(n_cells, dtype=values.dtype)[self.blocks]
 
     def _distances(self, encoded, expected, own=False):
         """Return the three squared distances of rows, of shape (n_rows, 3)."""
@@ -220,7 +220,7 @@ class Rarity:
 
     def _squares(self, U, here):
         """Return squared distances to the references, less what all have in common."""
-        U = torch.from_numpy(U).float()
+        U = torch.from_numpy(U)
         if not here.ndim:
             return torch.addmm(self.squares, U, self.products).numpy()
         here = torch.from_numpy(here.astype(np.float32))
