@@ -157,8 +157,8 @@ def compare(net, X):
     if one_hot is None:
         return X, net.criterion_.expected(module.decode(encode(net, X)))
     codes = X[:, one_hot.categorical]
-    unknown = codes < 0
-    X = X.index_copy(1, one_hot.categorical, torch.where(unknown, torch.nan, codes))
+    missing, unknown = torch.isnan(codes), codes < 0
+    X = X.index_copy(1, one_hot.categorical, codes.masked_fill(unknown, torch.nan))
     encoded = one_hot(X)
     expected = net.criterion_.expected(module.decode(encode(net, X)))
     expected = one_hot.from_shares(expected)
@@ -166,7 +166,7 @@ def compare(net, X):
     encoded[:, n_numbers:] = torch.where(
         unknown[:, columns], -one_hot.shift, encoded[:, n_numbers:]
     )
-    own = torch.where(torch.isnan(codes), torch.nan, unknown * one_hot.scale_of_column)
+    own = (unknown * one_hot.scale_of_column).masked_fill(missing, torch.nan)
     encoded = torch.cat([encoded, own], dim=1)
     return encoded, torch.cat([expected, torch.zeros_like(own)], dim=1)
 

@@ -1,4 +1,4 @@
-"""How far rows lie from those of `fit`, and which of their cells are to blame.
+"""How far rows lie from those of `fit`.
 
 Three squared distances are looked at, because none of them finds all kinds of odd rows:
 
@@ -7,12 +7,11 @@ Three squared distances are looked at, because none of them finds all kinds of o
   Borgwardt, 2013 [1]_).
 - to the *neighbour*, the nearest of 1,024 rows, which sees what is odd although it lies
   within the surroundings.
-- to the *reconstruction*, each cell in units of its column, and by the logarithm,
-  because one cell can be as far off as it likes.
+- to the *reconstruction*, each cell in units of its column; for numbers by the
+  logarithm, because one cell can be as far off as it likes.
 
 Each is divided by its median over the rows of `fit`, and hardly counts below that: a
 row is odd if any of the three finds it so, and the others shall not make up for that.
-Each is a sum over cells, and so is what they add up to.
 
 References
 ----------
@@ -88,8 +87,8 @@ class Rarity:
         # Those of missing cells do not count.
         self.squares_of_cells, self.squares = squares, squares.sum(dim=0)
         self.products = torch.from_numpy(-2 * self.references).T
-        residuals = self._residuals(U, here, expected)
-        self.residual_unit = np.maximum(residuals.mean(axis=0), LEAST_RESIDUAL**2)
+        residuals = self._residuals(U, here, expected).mean(axis=0)
+        self.residual_unit = np.maximum(residuals, LEAST_RESIDUAL**2)
         distances = self._distances(encoded, expected, own=True)
         medians = np.median(distances, axis=0)
         # Where most rows have a twin, the nearest neighbour is at distance 0.
@@ -101,30 +100,22 @@ class Rarity:
         self.of_fit = _rise(distances / self.medians).sum(axis=1)
         return self
 
-    def score(self, encoded, expected):
-        """Return how rare rows are, as a float64 ndarray of shape (n_rows,)."""
-        return _rise(self._distances(encoded, expected) / self.medians).sum(axis=1)
-
-    def explain(self, encoded, expected):
-        """Return what each cell contributes to how rare rows are.
+    def score(self, encoded, expected, n_left_out=0):
+        """Return how rare rows are.
 
         Parameters
         ----------
         encoded, expected
-            As for `score`.
+            As for `fit`.
+        n_left_out : int, default=0
+            How many of the missing cells of each row the others shall not make up for.
 
         Returns
         -------
-        contributions : float64 ndarray of shape (n_rows, n_cells)
+        rarity : float64 ndarray of shape (n_rows,)
         """
-        contributions = 0.0
-        parts = zip(self._look(encoded, expected), self.medians, strict=True)
-        for squares, median in parts:
-            cells = self._sum_of_cells(squares)
-            total = cells.sum(axis=1, keepdims=True)
-            share = _rise(total / median) / np.where(total > 0, total, 1)
-            contributions = contributions + cells * share
-        return contributions
+        distances = self._distances(encoded, expected, n_left_out)
+        return _rise(distances / self.medians).sum(axis=1)
 
     def _fit_bend(self, numbers):
         """Learn the robust unit of each column of numbers, and that of what is bent."""
@@ -159,15 +150,15 @@ class Rarity:
         numbers *= BEND / self.spread
         return bent
 
-    def _prepare(self, encoded):
+    def _prepare(self, encoded, n_left_out=0):
         """Return bent rows, which cells are there, and by how much more these count."""
         bent = self._bend(encoded)
         if not np.isnan(bent.sum()):
             return bent, np.True_, np.float32(1)
         here = ~np.isnan(bent)
         n_here = self._sum_of_cells(here.astype(np.float32)).astype(bool).sum(axis=1)
-        factor = (self.blocks.max() + 1) / np.maximum(n_here, 1)
-        return np.where(here, bent, 0), here, factor[:, None].astype(np.float32)
+        factor = (self.blocks.max() + 1) / np.maximum(n_here + n_left_out, 1)
+        return np.where(here, bent, 0), here, factor.astype(np.float32)
 
     def _sum_of_cells(self, values):
         """Return the sum over the encoded columns of each cell."""
@@ -176,47 +167,36 @@ class Rarity:
             return values
         return values @ np.eye(n_cells, dtype=values.dtype)[self.blocks]
 
-    def _distances(self, encoded, expected, own=False):
-        """Return the three squared distances of rows, of shape (n_rows, 3)."""
+    def _distances(self, encoded, expected, n_left_out=0, own=False):
+        """Return the three squared distances of rows, of shape (n_rows, 3).
+
+        `own` says that the first rows are the references: none is its own neighbour.
+        """
         distances = np.empty((len(encoded), 3))
+        n_others = len(self.references) - (own and len(self.references) > 1)
+        place = max(1, min(PLACE, n_others)) - 1
         for start in range(0, len(encoded), PART_ROWS):
-            rows = slice(start, start + PART_ROWS)
-            first = start if own else None
-            parts = self._look(encoded[rows], expected[rows], first)
-            distances[rows] = np.stack([part.sum(axis=1) for part in parts], axis=1)
+            part = slice(start, start + PART_ROWS)
+            U, here, factor = self._prepare(encoded[part], n_left_out)
+            squares = self._squares(U, here)
+            if n_others < len(self.references):
+                np.fill_diagonal(squares[:, start:], np.inf)
+            some = squares[:, :N_SURROUNDINGS]
+            chosen = np.partition(some, place, axis=1)[:, place, None]
+            nearest = (some == chosen).argmax(axis=1), squares.argmin(axis=1)
+            for i, references in enumerate(nearest):
+                # These squares are rounded as those of no other batch would be.
+                differences = np.where(here, U - self.references[references], 0)
+                distances[part, i] = factor * (differences**2).sum(axis=1)
+            residuals = self._residuals(U, here, expected[part]) / self.residual_unit
+            numbers = residuals[:, : self.n_numbers]
+            np.log1p(numbers, out=numbers)
+            distances[part, 2] = factor * residuals.sum(axis=1)
         return distances
 
-    def _look(self, encoded, expected, first=None):
-        """Return what adds up to each of the three distances.
-
-        Parameters
-        ----------
-        encoded, expected
-            As for `score`.
-        first : int, default=None
-            Position of the first row among the references, if they are the same: none
-            is its own neighbour.
-
-        Returns
-        -------
-        surroundings, neighbour, reconstruction : float64 ndarray
-            Of shape (n_rows, n_encoded), the last one (n_rows, n_cells).
-        """
-        U, here, factor = self._prepare(encoded)
-        squares = self._squares(U, here)
-        n_others = len(self.references)
-        if first is not None and n_others > 1:
-            np.fill_diagonal(squares[:, first:], np.inf)
-            n_others -= 1
-        some = squares[:, :N_SURROUNDINGS]
-        place = max(1, min(PLACE, n_others)) - 1
-        chosen = np.partition(some, place, axis=1)[:, place, None]
-        parts = [
-            # These squares are rounded as those of no other batch would be.
-            factor * np.where(here, U - self.references[nearest], 0) ** 2
-            for nearest in ((some == chosen).argmax(axis=1), squares.argmin(axis=1))
-        ]
-        return *parts, factor * self._logarithms(U, here, expected)
+    def _residuals(self, U, here, expected):
+        """Return the squared residual of each cell, 0 where it is missing."""
+        return self._sum_of_cells(np.where(here, U - self._bend(expected), 0) ** 2)
 
     def _squares(self, U, here):
         """Return squared distances to the references, less what all have in common."""
@@ -225,14 +205,6 @@ class Rarity:
             return torch.addmm(self.squares, U, self.products).numpy()
         here = torch.from_numpy(here.astype(np.float32))
         return (here @ self.squares_of_cells).addmm_(U, self.products).numpy()
-
-    def _residuals(self, U, here, expected):
-        """Return the squared residual of each cell, 0 where it is missing."""
-        return self._sum_of_cells(np.where(here, U - self._bend(expected), 0) ** 2)
-
-    def _logarithms(self, U, here, expected):
-        """Return logarithms of squared residuals in units of their columns."""
-        return np.log1p(self._residuals(U, here, expected) / self.residual_unit)
 
 
 def _rise(ratio):

@@ -21,6 +21,7 @@ LAYERS = (
         "_heads",
         "_modules",
         "_probe",
+        "_rarity",
         "_spreading",
         "_start",
         "_table",
