@@ -109,7 +109,7 @@ def read_table(path, target=None):
     if len(frame) < MIN_ROWS:
         raise UserError(
             f"{path} has {len(frame)} rows of data. "
-            f"A comparison on held-out rows needs at least {MIN_ROWS}."
+            f"At least {MIN_ROWS} are needed."
         )
     frame = frame.rename(columns=str)
     if frame.columns.has_duplicates:

@@ -57,6 +57,10 @@ examples:
 
   python -m sklearn_ae wine.parquet --n-components 3 --output pictures
       three numbers a row; pictures and latents go to the folder "pictures"
+
+another command:
+  python -m sklearn_ae anomalies wine.csv
+      the odd rows of your table; see python -m sklearn_ae anomalies --help
 """
 
 # More rows than this add ink but no information to a picture of dots.

@@ -1,0 +1,136 @@
+"""The command `anomalies`: what it prints and writes, and how it refuses."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import mixed_cells
+
+from sklearn_ae._cli import main
+
+
+@pytest.fixture
+def table():
+    """90 rows of five columns, of which one row has a size that nothing else has."""
+    frame = pd.DataFrame(mixed_cells())
+    frame.loc[41, "size"] = 1000.0
+    return frame
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Return a function that runs the command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        code = main(["anomalies", *map(str, arguments)])
+        streams = capsys.readouterr()
+        return code, streams.out, streams.err
+
+    return run
+
+
+def test__anomalies__prints_rows_with_reasons_and_writes_all_scores(run, table):
+    table.to_csv("table.csv", index=False)
+    code, out, _ = run("table.csv", "--top", 5, "--output", "scores.csv")
+    assert code == 0
+    lines = out.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("       row")) + 1
+    assert lines[first].split()[:1] == ["42"]  # counted from 1
+    assert re.search(r" size +\d+%  1000 ", lines[first])
+    starts = [line for line in lines if re.match(r" *\d+ +-\d", line)]
+    assert len(starts) == 5
+    assert len(lines[first:]) >= 15
+    scores = pd.read_csv("scores.csv")
+    assert list(scores.columns) == ["row", "rank", "score", "is_outlier"]
+    assert len(scores) == 90
+    assert scores.loc[scores["rank"] == 1, "row"].item() == 42
+    assert (scores.sort_values("rank")["score"].diff().dropna() >= 0).all()
+    assert scores["is_outlier"][41]
+
+
+def test__anomalies__default_output__is_named_at_the_end(run, table):
+    table.to_csv("table.csv", index=False)
+    code, out, _ = run("table.csv")
+    assert code == 0
+    assert out.rstrip().endswith("All scores are in anomalies.csv.")
+    assert len(pd.read_csv("anomalies.csv")) == 90
+
+
+def test__anomalies__same_seed__same_file(run, table):
+    table.to_parquet("table.parquet")
+    for name in ("one.csv", "two.csv"):
+        run("table.parquet", "--seed", 3, "--output", name)
+    assert pd.read_csv("one.csv").equals(pd.read_csv("two.csv"))
+
+
+def test__anomalies__more_rows_asked_than_there_are__prints_all(run, table):
+    table[:12].to_csv("table.csv", index=False)
+    code, out, _ = run("table.csv", "--top", 50)
+    assert code == 0
+    assert len(re.findall(r"^ *\d+ +-\d", out, re.MULTILINE)) == 12
+
+
+def test__anomalies__long_names_and_cells__are_cut(run, table):
+    table = table.rename(columns={"colour": "colour of the animal in the evening"})
+    table["note"] = np.where(np.arange(90) % 2, "x" * 60, "y" * 60)
+    table.to_csv("table.csv", index=False)
+    code, out, _ = run("table.csv", "--top", 90)
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 100
+    assert "..." in out
+
+
+def test__anomalies__columns_left_out__are_named(run, table):
+    table["day"] = pd.date_range("2024-01-01", periods=90)
+    table["name"] = [f"person {i}" for i in range(90)]
+    table.to_parquet("table.parquet")
+    code, out, _ = run("table.parquet")
+    assert code == 0
+    assert "Left out, as they hold dates or times: day." in out
+    assert "identifiers or free text: name." in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: PATH"),
+        (["none.csv"], "There is no file none.csv"),
+        (["table.csv", "--top", "0"], "at least 1"),
+        (["table.csv", "--output", "no/folder.csv"], "There is no folder no"),
+        (["table.csv", "--output", "."], "is a folder"),
+        (["table.csv", "--target", "size"], "unrecognized arguments"),
+        (["table.txt"], "Cannot tell the format of table.txt"),
+        (["one_column.csv"], "At least 2 columns"),
+        (["few.csv"], "has 3 rows"),
+        (["empty.csv"], "is empty"),
+    ],
+)
+def test__anomalies__wrong_request__says_what_is_wrong(run, table, arguments, message):
+    table.to_csv("table.csv", index=False)
+    table.to_csv("table.txt", index=False)
+    table[["size"]].to_csv("one_column.csv", index=False)
+    table[:3].to_csv("few.csv", index=False)
+    open("empty.csv", "w").close()
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert message in err
+    assert err.startswith("sklearn_ae: error: ")
+    assert err.count("\n") == 1
+    assert "row" not in out
+
+
+def test__anomalies__help__fits_the_terminal(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["anomalies", "--help"])
+    assert exit_info.value.code == 0
+    text = capsys.readouterr().out
+    assert "python -m sklearn_ae anomalies wine.csv --top 20" in text
+    assert all(len(line) <= 88 for line in text.splitlines())
+
+
+def test__help__names_the_command(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "python -m sklearn_ae anomalies" in capsys.readouterr().out
