@@ -15,8 +15,8 @@ from sklearn_ae._fitted import unchanged_on_error
 from sklearn_ae._frames import as_array_like, as_frame_like
 from sklearn_ae._holding import AUTOENCODER_CONSTRAINT, HoldsAutoencoder
 from sklearn_ae._inference import (
-    blocks_compared,
-    compare,
+    encode_and_expect,
+    encoded_blocks,
     expect_each,
     infer,
 )
@@ -39,6 +39,8 @@ DRAWING = 6007
 # How far from their median the roots of ordinary rows' scores are, in units of the
 # distance of the third quartile: if they are normally distributed, 2.7 deviations.
 FENCE = 4.0
+# A row that is no farther than the median in any way is no outlier.
+LEAST_FENCE = 0.3
 
 
 class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
@@ -56,20 +58,23 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
     ----------
     autoencoder : AutoencoderTransformer or FrozenEstimator, default=None
         What is trained to restore the rows. A fitted one in a
-        :class:`~sklearn.frozen.FrozenEstimator` is used as it is. `None` takes
-        ``AutoencoderTransformer(n, noise=SwapNoise(0.3))`` with as many latents as
-        there are columns, at most 32.
+        :class:`~sklearn.frozen.FrozenEstimator` is used as it is, and is the only one;
+        if it has seen the rows of `fit`, `p_values` are too small. `None` takes
+        ``AutoencoderTransformer(n, noise=SwapNoise(0.3), scaling="robust")`` with as
+        many latents as there are columns, at most 32.
     n_estimators : int, default=1
-        Number of autoencoders, each with its own seed, whose scores are averaged.
+        Number of autoencoders, each with its own seed, whose scores are averaged. Those
+        after one that is interrupted, as by Ctrl+C, are not trained.
     contamination : "auto" or float, default="auto"
         Share of the rows of `fit` that `predict` calls outliers, in (0, 0.5]. "auto"
         lets their scores decide: outliers are rows with a score far below the others,
-        some two or three of a hundred ordinary rows.
+        at most some two of a hundred ordinary rows.
     calibration_fraction : float, default=0.1
-        Share of the rows of `fit`, in [0, 1), that nothing is learnt from; `p_values`
-        compares others with them. At most 10,000.
+        Share of the rows of `fit`, in [0, 1), at most 10,000 of them, that no
+        autoencoder and no distance learns from; `p_values` compares others with them.
     device : str or torch.device, default=None
-        Where to train. `None` takes that of the autoencoder.
+        Where to train and score. `None` takes that of the autoencoder; a frozen one
+        stays where it is.
     verbose : int, default=0
         0 is silent, 1 shows a progress bar, 2 skorch's table. An `autoencoder` that is
         given has its own.
@@ -86,7 +91,7 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
     offset_ : float
         Score below which rows are outliers.
     calibration_indices_ : ndarray of shape (n_calibration,)
-        Positions of the rows of `fit` that nothing was learnt from.
+        Positions of the rows of `fit` that were set aside.
     calibration_scores_ : ndarray of shape (n_calibration,), dtype=float64
         Their scores, ascending.
     n_features_in_ : int
@@ -102,20 +107,25 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
     Notes
     -----
     *Score.* Minus the sum of three squared distances, each in units of its median over
-    the rows of `fit`, :math:`-f(s) - f(n) - f(r)`: to the surroundings (the 12th
-    nearest of 256 rows of `fit` [1]_), to the nearest neighbour (among 1,024 rows), and
-    to the reconstruction. Below the median, a distance counts a tenth: :math:`f(x) =
-    0.1 x + 0.9 \max(x - 1, 0)`. So ordinary rows score about -0.3 to -5. Numbers are
-    compared in robust units, those far out drawn in by the inverse hyperbolic sine; a
-    column of categories counts as much as one of numbers. Squared residuals are divided
-    by the mean of their column; of numbers, :math:`\log(1 + r^2 / \bar{r^2})` counts.
+    rows of `fit`, :math:`-f(s) - f(n) - f(r)`: to the surroundings (the 18th nearest of
+    256 rows of `fit` [1]_), to the nearest neighbour (among 1,024 rows), and to the
+    reconstruction. Below the median, a distance counts a tenth: :math:`f(x) = 0.1 x +
+    0.9 \max(x - 1, 0)`. So ordinary rows score about -0.3 to -5. Numbers are compared
+    in robust units, those far out drawn in by the inverse hyperbolic sine; a column of
+    categories counts as much as one of numbers. Squared residuals are divided by the
+    mean of their column; of numbers, :math:`\log(1 + r^2 / \bar{r^2})` counts. No row
+    is compared with itself: rows of `fit` score as new ones that equal them.
 
-    *Missing cells* are left out, and the others count more. A category that was not
-    there in `fit` is as far from all others as these are from one another.
+    *Missing cells* are left out, and the others count more; a row without any cell
+    scores 0. Where columns had no missing cells in `fit`, the autoencoder has not
+    learnt to do without them, and a missing cell may make others look odd. A category
+    that was not there in `fit` is as far from all others as these are from one another,
+    unless there are infrequent ones that it counts as.
 
-    *Clean rows or not.* In either case nothing has to be set. If the rows of `fit` are
-    known to be clean, `p_values` hold what they promise; with odd rows among them they
-    are too large rather than too small.
+    *Clean rows or not.* In either case nothing has to be set. Odd rows that lie
+    together vouch for one another if they are more than some 7 % of the rows of `fit`.
+    If the rows of `fit` are known to be clean, `p_values` hold what they promise; with
+    odd rows among them they are too large rather than too small.
 
     References
     ----------
@@ -203,25 +213,23 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
             n_held_out = min(n_held_out, MOST_CALIBRATION)
             held_out, used = np.sort(order[:n_held_out]), order[n_held_out:]
             template = self._make_template(X)
-            self.estimators_ = [
-                self._fit_member(template, X, held_out, rng)
-                for _ in range(self.n_estimators)
-            ]
+            self.estimators_ = self._fit_members(template, X, held_out, rng)
             self.autoencoder_ = self.estimators_[0]
             self._note_features(self.autoencoder_)
             table = self._check_rows(X)
-            self._rarities = [
-                self._fit_rarity(member, table[rng.permutation(used)[:N_ROWS]])
-                for member in self.estimators_
-            ]
-            self._donors = self._draw_donors(table[used[:N_ROWS]])
-            self._set_offset(table)
+            used = rng.choice(used, min(N_ROWS, len(used)), replace=False)
+            rows = table[used]
+            self._rarities = [self._fit_rarity(m, rows) for m in self.estimators_]
+            self._donors = self._draw_donors(rows)
+            self.offset_ = self._find_offset(table, rows)
             self.calibration_indices_ = held_out
             self.calibration_scores_ = np.sort(self._score(table[held_out]))
         return self
 
     def _make_template(self, X):
         """Return the autoencoder to train clones of, or the fitted one to use."""
+        if self.device is not None:
+            resolve_device(self.device)
         default = AutoencoderTransformer(
             noise=SwapNoise(SWAPPED), scaling="robust", verbose=self.verbose
         )
@@ -230,50 +238,50 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
             default.set_params(n_components=min(LARGEST_LATENT, n_columns))
         template = self._take_autoencoder(default)
         if self.device is not None and not hasattr(template, "net_"):
-            resolve_device(self.device)
             template.set_params(device=self.device)
         return template
 
-    def _fit_member(self, template, X, held_out, rng):
-        """Return an autoencoder that was trained without the rows held out."""
+    def _fit_members(self, template, X, held_out, rng):
+        """Return autoencoders that were trained without the rows held out."""
         if hasattr(template, "net_"):
-            return template
-        member = clone(template)
-        seed = int(rng.integers(2**32))
-        if self.random_state is not None and member.random_state is None:
-            member.set_params(random_state=seed)
-        weight = np.ones(_num_samples(X))
-        weight[held_out] = 0
-        return member._fit(X, weight if len(held_out) else None)
+            return [template]
+        weight = None
+        if len(held_out):
+            weight = np.ones(_num_samples(X))
+            weight[held_out] = 0
+        members = []
+        for _ in range(self.n_estimators):
+            members.append(self._make_member(template, rng)._fit(X, weight))
+            if members[-1].net_.interrupted_after_ is not None:
+                break
+        return members
 
     def _fit_rarity(self, member, rows):
         """Return what says how rare rows are, by what a member makes of some."""
-        blocks, n_numbers = blocks_compared(member.net_, rows.shape[1])
-        rarity = Rarity(blocks, n_numbers, drawn_in=member.scaling == "robust")
-        scaled = torch.from_numpy(member._scaler.encode(rows)).to(member.net_.device)
+        blocks, n_numbers = encoded_blocks(member.net_, rows.shape[1])
+        scaler = member._scaler
+        rarity = Rarity(blocks, n_numbers, drawn_in=scaler.scaling == "robust")
+        scaled = torch.from_numpy(scaler.encode(rows)).to(member.net_.device)
         with torch.inference_mode():
-            return rarity.fit(*_compare(member.net_, scaled))
+            return rarity.fit(*_to_numpy(encode_and_expect(member.net_, scaled)))
 
     def _draw_donors(self, rows):
         """Return scaled cells that stand for the column that they come from."""
         cells = np.sort(self.autoencoder_._scaler.encode(rows), axis=0)
-        places = (
-            (np.arange(N_DONORS) + 0.5)
-            / N_DONORS
-            * (~np.isnan(cells)).sum(axis=0)[:, None]
-        )
-        return np.take_along_axis(cells, places.astype(int).T, axis=0)
+        shares = (np.arange(N_DONORS) + 0.5) / N_DONORS
+        places = np.outer(shares, (~np.isnan(cells)).sum(axis=0)).astype(int)
+        return np.take_along_axis(cells, places, axis=0)
 
-    def _set_offset(self, table):
-        """Set the score below which rows are outliers."""
+    def _find_offset(self, table, rows):
+        """Return the score below which rows are outliers."""
         if self.contamination != "auto":
             share = 100 * self.contamination
-            self.offset_ = float(np.percentile(self._score(table), share))
-            return
-        # Distances, of rows that are not compared with themselves.
-        rarity = np.sqrt(np.concatenate([rarity.of_fit for rarity in self._rarities]))
-        median, third = np.quantile(rarity, [0.5, 0.75])
-        self.offset_ = -float((median + FENCE * (third - median)) ** 2)
+            return float(np.percentile(self._score(table), share))
+        # As distances.
+        roots = np.sqrt(-self._score(rows))
+        median, third = np.quantile(roots, [0.5, 0.75])
+        fence = (median + FENCE * (third - median)) ** 2
+        return -float(max(fence, LEAST_FENCE))
 
     def _check_rows(self, X):
         """Return validated rows, in which categories unknown in `fit` are marked."""
@@ -357,7 +365,8 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows in the units seen in `fit`.
         return_expected : bool, default=False
-            Whether to return, too, what each cell would be expected to hold.
+            Whether to return, too, what each cell would be expected to hold; this takes
+            some 16 times as long.
 
         Returns
         -------
@@ -365,8 +374,8 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
             In float64, none negative; those of a row sum to minus its score. A frame
             with the columns of X if that is one.
         expected : {ndarray, dataframe} of shape (n_samples, n_features)
-            Only if `return_expected`: for each cell what the autoencoder makes of the
-            others in its row. In the units and the form of X.
+            Only if `return_expected`: for each cell what the first autoencoder makes of
+            the others in its row. In the units of X and the form of the table of `fit`.
         """
         check_is_fitted(self)
         table = self._check_rows(X)
@@ -390,11 +399,12 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
         """Return how likely scores as low as those of rows are among ordinary rows.
 
         Conformal p-values [1]_: one more than the number of calibration rows that score
-        as low or lower, divided by one more than their number. If rows of X come from
-        where the calibration rows came from, at most a share `t` of them has a p-value
-        of `t` or less, whatever the autoencoder has learnt. The Benjamini-Hochberg
-        procedure (:func:`scipy.stats.false_discovery_control`) on them keeps the rate
-        of false discoveries.
+        as low or lower, divided by one more than their number. If a row comes from
+        where the rows of `fit` came from, its p-value is `t` or less with a probability
+        of at most `t`, whatever the autoencoder has learnt; this is meant over draws of
+        the calibration rows, too. The Benjamini-Hochberg procedure
+        (:func:`scipy.stats.false_discovery_control`) on them keeps the expected rate of
+        false discoveries.
 
         Parameters
         ----------
@@ -422,9 +432,9 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
         n_rows = len(self.calibration_scores_)
         if n_rows == 0:
             raise ValueError(
-                "p_values compares rows with calibration rows, and there are none: "
-                f"calibration_fraction={self.calibration_fraction} of the rows of fit "
-                "is less than one. Increase it, and fit again."
+                "p_values compares rows with calibration rows, and none were set aside "
+                f"with calibration_fraction={self.calibration_fraction}. Increase it, "
+                "and fit again."
             )
         if level is not None:
             _check_level(level, n_rows)
@@ -442,8 +452,8 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
 
 
 def _check_level(level, n_rows):
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1. Got {level!r}.")
+    if not (isinstance(level, Real) and 0 < level < 1):
+        raise ValueError(f"level must be a number between 0 and 1. Got {level!r}.")
     needed = ceil(1 / level - 1e-9) - 1
     if n_rows < needed:
         raise ValueError(
@@ -462,7 +472,7 @@ def _rarity_of(rarity, net, X, n_left_out=0):
     scores = []
     for part in X.split(PART_ROWS):
         padded = torch.nn.functional.pad(part, (0, 0, 0, PART_ROWS - len(part)))
-        score = rarity.score(*_compare(net, padded), n_left_out)
+        score = rarity.score(*_to_numpy(encode_and_expect(net, padded)), n_left_out)
         scores.append(score[: len(part)])
     return torch.from_numpy(np.concatenate(scores))
 
@@ -477,9 +487,11 @@ def _explain(rarity, net, X):
         gains[:, column] = total - _rarity_of(rarity, net, without, n_left_out=1)
     gains = gains.clamp_(min=0).masked_fill_(torch.isnan(X).cpu(), 0.0)
     gained = gains.sum(1, keepdim=True)
-    shares = torch.where(gained > 0, gains / gained, 1 / X.shape[1])
-    return shares * total[:, None]
+    # Where no cell is to blame more than others, all that are there are alike.
+    here = (~torch.isnan(X)).cpu().double()
+    alike = here / here.sum(1, keepdim=True).clamp(min=1)
+    return torch.where(gained > 0, gains / gained, alike) * total[:, None]
 
 
-def _compare(net, X):
-    return (part.cpu().numpy() for part in compare(net, X))
+def _to_numpy(tensors):
+    return [tensor.cpu().numpy() for tensor in tensors]

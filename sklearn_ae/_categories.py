@@ -134,7 +134,7 @@ class Categories:
         Returns
         -------
         coded : float64 ndarray of shape (n_chosen, n_columns)
-            `NaN` where a cell is missing.
+            `NaN` where a cell is missing, and `unknown` where it is.
         """
         columns = [
             self._code_column(X, column, rows, unknown)

@@ -17,9 +17,13 @@ def main(argv=None):
     Returns
     -------
     exit_code : int
-        0, or 2 after a line on stderr that says what is wrong with the request.
+        0, 2 after a line on stderr that says what is wrong with the request, or 130 if
+        it was interrupted.
     """
     argv = sys.argv[1:] if argv is None else argv
+    # A console that cannot show a letter of the table shows a question mark.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
     command = _demo
     if argv[:1] == ["anomalies"]:
         command, argv = _cli_anomalies, argv[1:]

@@ -80,22 +80,27 @@ def make_parser():
 
 def run(arguments):
     """Print the odd rows of the table that the arguments name."""
-    table = read_table(arguments.path, None)
+    table = read_table(arguments.path)
+    _check_output(arguments.output, Path(arguments.path))
     n_rows = len(table.X)
     table = leave_out_unusable(table, np.arange(n_rows))
-    _check_output(arguments.output)
     say(f"{describe(table)}, {n_rows:,} rows.", *table.notes, "")
     detector = _fit(table.X, arguments.seed)
-    scores, odd = detector.score_samples(table.X), detector.predict(table.X) == -1
+    scores = detector.score_samples(table.X)
+    odd = scores < detector.offset_
     order = np.argsort(scores, kind="stable")
-    top = order[: arguments.top]
-    contributions, expected = detector.explain(table.X.iloc[top], return_expected=True)
-    say("", *_report(table.X, top, scores, contributions, expected))
     ranks = np.empty(n_rows, dtype=int)
     ranks[order] = np.arange(1, n_rows + 1)
     columns = {"row": np.arange(1, n_rows + 1), "rank": ranks}
     columns |= {"score": scores, "is_outlier": odd}
     pd.DataFrame(columns).to_csv(arguments.output, index=False)
+
+    top = order[: arguments.top]
+    rows = table.X.iloc[top]
+    contributions, expected = detector.explain(rows, return_expected=True)
+    whole = [name for name in table.numbers if _are_whole(table.X[name])]
+    expected[whole] = expected[whole].round()
+    say("", *_report(rows, top, scores[top], contributions, expected))
     say(
         "",
         "Rows are counted from 1, below the line of column names. The lower the score,",
@@ -105,12 +110,20 @@ def run(arguments):
     )
 
 
-def _check_output(path):
-    """Refuse a file that cannot be written, before any work."""
+def _are_whole(numbers):
+    return (numbers.dropna() % 1 == 0).all()
+
+
+def _check_output(path, source):
+    """Refuse a file that cannot be written, or not without loss, before any work."""
     if path.is_dir():
         raise UserError(f"{path} is a folder. Name a file with --output.")
-    if not path.parent.is_dir():
-        raise UserError(f"There is no folder {path.parent} to write {path.name} to.")
+    if path.exists() and path.samefile(source):
+        raise UserError(f"{path} is the table itself. Name another file with --output.")
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise UserError(f"Cannot write to {path}: {error.strerror}.") from error
 
 
 def _fit(X, seed):
@@ -128,34 +141,34 @@ def _fit(X, seed):
         raise UserError(" ".join(str(error).split())) from error
 
 
-def _report(X, top, scores, contributions, expected):
-    """Return the lines of the table: three for each row."""
-    n_reasons = min(N_REASONS, X.shape[1])
+def _report(X, places, scores, contributions, expected):
+    """Return the lines of the table: up to three for each row."""
     width = max(len("column"), *(len(_shorten(name)) for name in X.columns))
     lines = [
         f"{'row':>10}{'score':>9}  {'column':<{width}}  {'share':>5}  "
         f"{'value':<{CELL_WIDTH}}  expected"
     ]
-    for place, row in enumerate(top):
-        shares = contributions.iloc[place].to_numpy()
-        start = f"{row + 1:>10,}{scores[row]:>9.2f}"
-        for column in np.argsort(-shares, kind="stable")[:n_reasons]:
-            share = shares[column] / shares.sum()
-            value = _shorten(X.iloc[row, column])
-            wanted = _shorten(expected.iloc[place, column])
-            lines.append(
-                f"{start:<19}  {_shorten(X.columns[column]):<{width}}  {share:>5.0%}  "
-                f"{value:<{CELL_WIDTH}}  {wanted}"
-            )
-            start = ""
+    for place, (row, score) in enumerate(zip(places, scores, strict=True)):
+        parts = contributions.iloc[place].to_numpy()
+        start = f"{row + 1:>10,}{score:>9.2f}"
+        for column in np.argsort(-parts, kind="stable")[:N_REASONS]:
+            if parts[column] > 0:
+                lines.append(
+                    f"{start:<19}  {_shorten(X.columns[column]):<{width}}  "
+                    f"{parts[column] / parts.sum():>5.0%}  "
+                    f"{_shorten(X.iloc[place, column]):<{CELL_WIDTH}}  "
+                    f"{_shorten(expected.iloc[place, column])}"
+                )
+                start = ""
     return lines
 
 
 def _shorten(cell):
-    """Return a cell as text that is not too long."""
+    """Return a cell as text of one line that is not too long."""
     if pd.isna(cell):
         return "(missing)"
-    text = f"{cell:.4g}" if isinstance(cell, float) else str(cell)
-    if isinstance(cell, float) and cell == round(cell) and abs(cell) < 1e15:
-        text = f"{cell:.0f}"
-    return text if len(text) <= CELL_WIDTH else f"{text[: CELL_WIDTH - 3]}..."
+    text = " ".join(str(cell).split())
+    if isinstance(cell, float):
+        text = f"{cell:.0f}" if cell % 1 == 0 and abs(cell) < 1e15 else f"{cell:.4g}"
+    half = (CELL_WIDTH - 3) // 2
+    return text if len(text) <= CELL_WIDTH else f"{text[:half]}...{text[-half:]}"

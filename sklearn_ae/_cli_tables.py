@@ -108,8 +108,7 @@ def read_table(path, target=None):
     frame = _read_frame(Path(path))
     if len(frame) < MIN_ROWS:
         raise UserError(
-            f"{path} has {len(frame)} rows of data. "
-            f"At least {MIN_ROWS} are needed."
+            f"Rows of data in {path}: {len(frame)}. At least {MIN_ROWS} are needed."
         )
     frame = frame.rename(columns=str)
     if frame.columns.has_duplicates:

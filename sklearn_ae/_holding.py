@@ -5,6 +5,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_ae._compat import draw_seed
 from sklearn_ae._fitted import HasParts
 from sklearn_ae._transformer import AutoencoderTransformer
 
@@ -49,6 +50,25 @@ class HoldsAutoencoder(HasParts):
                 "yet. Fit it first, or pass it without FrozenEstimator to train it."
             ) from error
         return fitted
+
+    def _make_member(self, template, rng):
+        """Return an autoencoder to train, with a seed of its own if it needs one.
+
+        Parameters
+        ----------
+        template : AutoencoderTransformer
+            Not fitted.
+        rng : numpy.random.Generator
+        """
+        member = clone(template)
+        seed = int(rng.integers(2**32))
+        if member.random_state is None and self.random_state is not None:
+            member.set_params(random_state=seed)
+        elif member.random_state is not None and self.n_estimators > 1:
+            # With one seed, all would be the same network.
+            seed = (draw_seed(member.random_state) + seed) % 2**32
+            member.set_params(random_state=seed)
+        return member
 
     def _note_features(self, autoencoder):
         """Set the number and the names of the columns."""

@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -248,11 +248,7 @@ class AutoencoderImputer(HoldsAutoencoder, TransformerMixin, BaseEstimator):
         """Return an autoencoder that was trained without the hidden cells."""
         if hasattr(template, "net_"):
             return template
-        member = clone(template)
-        seed = int(rng.integers(2**32))
-        if self.random_state is not None and member.random_state is None:
-            member.set_params(random_state=seed)
-        return member._fit(X, hidden=hidden)
+        return self._make_member(template, rng)._fit(X, hidden=hidden)
 
     def _learn_trust(self, X, hidden):
         """Learn how far to trust the predictions of each column, and their spread."""

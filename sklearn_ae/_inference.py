@@ -15,6 +15,8 @@ from sklearn_ae._table import BLOCK_CELLS, blocks_of_rows
 CPU_CELLS = 2**17
 GPU_CELLS = 2**24
 LAYER_WIDTH = 32
+# That of a column in which nearly all cells are equal: its variance is 0.05.
+LARGEST_INDICATOR = 0.05**-0.5
 
 
 def infer(net, function, X, *n_columns, scaler=None, dtype=np.float32):
@@ -25,7 +27,7 @@ def infer(net, function, X, *n_columns, scaler=None, dtype=np.float32):
     net : AutoencoderNet
         Trained.
     function : callable
-        One of those below: takes the net and a float32 tensor on its device.
+        Takes the net and a float32 tensor on its device, as those below.
     X : {ndarray, memmap, CSR matrix} of shape (n_rows, n_columns)
         Rows in original units, or latent codes.
     *n_columns : int
@@ -128,15 +130,17 @@ def expect_each(net, X, donors):
         Scaled cells of other rows.
     """
     out = torch.empty_like(X)
-    for column, cells in enumerate(donors.to(X.device).T):
-        rows = X.repeat(len(cells), 1)
-        rows[:, column] = cells.repeat_interleave(len(X))
-        expected = expect(net, rows).unflatten(0, (len(cells), len(X))).mean(0)
-        out[:, column] = net.criterion_.most_likely(expected)[:, column]
+    for column in range(X.shape[1]):
+        rows, expected = X.clone(), 0.0
+        for cell in donors[:, column].tolist():
+            rows[:, column] = cell
+            expected = expected + expect(net, rows)
+        best = net.criterion_.most_likely(expected / len(donors))
+        out[:, column] = best[:, column]
     return out
 
 
-def compare(net, X):
+def encode_and_expect(net, X):
     """Return encoded rows, and what they are expected to hold.
 
     Missing cells are `NaN`. A negative code is a category that was not there in `fit`:
@@ -150,8 +154,8 @@ def compare(net, X):
 
     Returns
     -------
-    encoded, expected : Tensor of shape (n_rows, n_compared)
-        See `blocks_compared`.
+    encoded, expected : Tensor of shape (n_rows, n_encoded)
+        See `encoded_blocks`.
     """
     module, one_hot = net.module_, net.module_.one_hot
     if one_hot is None:
@@ -166,13 +170,17 @@ def compare(net, X):
     encoded[:, n_numbers:] = torch.where(
         unknown[:, columns], -one_hot.shift, encoded[:, n_numbers:]
     )
-    own = (unknown * one_hot.scale_of_column).masked_fill(missing, torch.nan)
-    encoded = torch.cat([encoded, own], dim=1)
+    # A rare category should not be farther away than all other columns together.
+    damped = one_hot.scale.clamp(max=LARGEST_INDICATOR) / one_hot.scale
+    encoded[:, n_numbers:] *= damped
+    expected[:, n_numbers:] *= damped
+    own = unknown * one_hot.scale[one_hot.offsets].clamp(max=LARGEST_INDICATOR)
+    encoded = torch.cat([encoded, own.masked_fill(missing, torch.nan)], dim=1)
     return encoded, torch.cat([expected, torch.zeros_like(own)], dim=1)
 
 
-def blocks_compared(net, n_columns):
-    """Return the cell of each column of `compare`, and how many are of numbers.
+def encoded_blocks(net, n_columns):
+    """Return the cell of each encoded column, and how many columns are of numbers.
 
     Numbers come first, and so do their cells.
 
@@ -184,7 +192,7 @@ def blocks_compared(net, n_columns):
 
     Returns
     -------
-    blocks : int64 ndarray of shape (n_compared,)
+    blocks : int64 ndarray of shape (n_encoded,)
     n_numbers : int
     """
     module = net.module_

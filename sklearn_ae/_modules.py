@@ -53,11 +53,6 @@ class OneHot(nn.Module):
         for name, values in (("scale", layout.scale), ("shift", shift)):
             self.register_buffer(name, values.float(), persistent=False)
 
-    @property
-    def scale_of_column(self):
-        """What an indicator of each categorical column is multiplied by."""
-        return self.scale[self.offsets]
-
     def forward(self, X):
         """Return the encoded columns."""
         codes = X.index_select(1, self.categorical)

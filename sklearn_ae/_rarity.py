@@ -2,9 +2,9 @@
 
 Three squared distances are looked at, because none of them finds all kinds of odd rows:
 
-- to the *surroundings*, the 12th nearest of 256 rows drawn at random. Odd rows that lie
-  together do not vouch for one another, because few of them are drawn (Sugiyama and
-  Borgwardt, 2013 [1]_).
+- to the *surroundings*, the 18th nearest of 256 rows drawn at random. Odd rows that lie
+  together do not vouch for one another, unless they are one in 14 or more, because few
+  of them are drawn (Sugiyama and Borgwardt, 2013 [1]_).
 - to the *neighbour*, the nearest of 1,024 rows, which sees what is odd although it lies
   within the surroundings.
 - to the *reconstruction*, each cell in units of its column; for numbers by the
@@ -24,7 +24,7 @@ import torch
 
 # Rows that medians are taken over, those of them that others are compared with, how
 # many of these stand for the surroundings, and which by distance.
-N_ROWS, N_REFERENCES, N_SURROUNDINGS, PLACE = 4096, 1024, 256, 12
+N_ROWS, N_REFERENCES, N_SURROUNDINGS, PLACE = 4096, 1024, 256, 18
 # How much less a distance counts below its median.
 BELOW = 0.1
 # Numbers beyond so many robust deviations are drawn in.
@@ -34,8 +34,9 @@ BEND = 3.0
 QUARTILES_OF_NORMAL, LEAST_UNIT = 1.349, 0.05
 # A column that varies less is constant but for rounding.
 LEAST_SPREAD = 1e-2
-# Standard deviation of the residuals of a column that is always restored.
-LEAST_RESIDUAL = 1e-6
+# Mean squared residuals of columns that are always restored, of numbers and of
+# categories: these have no logarithm that would keep others from counting too much.
+LEAST_RESIDUAL, LEAST_SURPRISE = 1e-12, 0.05
 # Squared distances that are no more than rounding, for each column; and how much nearer
 # than the surroundings the nearest neighbour may count.
 LEAST_SQUARE, LEAST_SHARE = 1e-5, 1e-3
@@ -54,11 +55,6 @@ class Rarity:
         How many of the encoded columns, the first ones, hold numbers.
     drawn_in : bool
         Whether numbers come as :class:`Scaler` draws them in.
-
-    Attributes
-    ----------
-    of_fit : float64 ndarray of shape (n_rows,)
-        How rare the rows of `fit` are, each compared with the others.
     """
 
     def __init__(self, blocks, n_numbers, drawn_in):
@@ -81,15 +77,18 @@ class Rarity:
         self : Rarity
         """
         self._fit_bend(encoded[:, : self.n_numbers])
+        n_cells = self.blocks.max() + 1
+        self.membership = None
+        if n_cells < len(self.blocks):
+            self.membership = np.eye(n_cells, dtype=np.float32)[self.blocks]
         U, here, _ = self._prepare(encoded)
-        self.references = U[:N_REFERENCES]
-        squares = torch.from_numpy(self.references**2).T
-        # Those of missing cells do not count.
-        self.squares_of_cells, self.squares = squares, squares.sum(dim=0)
-        self.products = torch.from_numpy(-2 * self.references).T
+        self.references = U[:N_REFERENCES].copy()
+        self.norms = (self.references**2).sum(axis=1)
         residuals = self._residuals(U, here, expected).mean(axis=0)
-        self.residual_unit = np.maximum(residuals, LEAST_RESIDUAL**2)
-        distances = self._distances(encoded, expected, own=True)
+        least = np.full_like(residuals, LEAST_SURPRISE)
+        least[: self.n_numbers] = LEAST_RESIDUAL
+        self.residual_unit = np.maximum(residuals, least)
+        distances = self._distances(encoded, expected)
         medians = np.median(distances, axis=0)
         # Where most rows have a twin, the nearest neighbour is at distance 0.
         least = np.maximum(
@@ -97,7 +96,6 @@ class Rarity:
         )
         self.medians = np.maximum(medians, least)
         self.medians[1] = max(self.medians[1], LEAST_SHARE * self.medians[0])
-        self.of_fit = _rise(distances / self.medians).sum(axis=1)
         return self
 
     def score(self, encoded, expected, n_left_out=0):
@@ -162,31 +160,17 @@ class Rarity:
 
     def _sum_of_cells(self, values):
         """Return the sum over the encoded columns of each cell."""
-        n_cells = self.blocks.max() + 1
-        if values.shape[1] == n_cells:
-            return values
-        return values @ np.eye(n_cells, dtype=values.dtype)[self.blocks]
+        return values if self.membership is None else values @ self.membership
 
-    def _distances(self, encoded, expected, n_left_out=0, own=False):
-        """Return the three squared distances of rows, of shape (n_rows, 3).
-
-        `own` says that the first rows are the references: none is its own neighbour.
-        """
+    def _distances(self, encoded, expected, n_left_out=0):
+        """Return the three squared distances of rows, of shape (n_rows, 3)."""
         distances = np.empty((len(encoded), 3))
-        n_others = len(self.references) - (own and len(self.references) > 1)
-        place = max(1, min(PLACE, n_others)) - 1
         for start in range(0, len(encoded), PART_ROWS):
             part = slice(start, start + PART_ROWS)
             U, here, factor = self._prepare(encoded[part], n_left_out)
-            squares = self._squares(U, here)
-            if n_others < len(self.references):
-                np.fill_diagonal(squares[:, start:], np.inf)
-            some = squares[:, :N_SURROUNDINGS]
-            chosen = np.partition(some, place, axis=1)[:, place, None]
-            nearest = (some == chosen).argmax(axis=1), squares.argmin(axis=1)
-            for i, references in enumerate(nearest):
+            for i, nearest in enumerate(self._nearest(U, here)):
                 # These squares are rounded as those of no other batch would be.
-                differences = np.where(here, U - self.references[references], 0)
+                differences = np.where(here, U - self.references[nearest], 0)
                 distances[part, i] = factor * (differences**2).sum(axis=1)
             residuals = self._residuals(U, here, expected[part]) / self.residual_unit
             numbers = residuals[:, : self.n_numbers]
@@ -194,17 +178,37 @@ class Rarity:
             distances[part, 2] = factor * residuals.sum(axis=1)
         return distances
 
+    def _nearest(self, U, here):
+        """Return which reference the surroundings end at, and which is the neighbour.
+
+        No row is its own neighbour: else those of `fit` would seem less rare than new
+        ones.
+        """
+        squares = self._squares(U, here)
+        neighbour = squares.argmin(axis=1)
+        apart = np.where(here, U - self.references[neighbour], 0)
+        same = (apart**2).sum(axis=1) <= LEAST_SQUARE**2 * len(self.blocks)
+        if same.any() and len(self.references) > 1:
+            squares[same, neighbour[same]] = np.inf
+            neighbour[same] = squares[same].argmin(axis=1)
+        some = squares[:, :N_SURROUNDINGS]
+        place = max(1, min(PLACE, len(self.references) - 1)) - 1
+        chosen = np.partition(some, place, axis=1)[:, place, None]
+        return (some == chosen).argmax(axis=1), neighbour
+
     def _residuals(self, U, here, expected):
         """Return the squared residual of each cell, 0 where it is missing."""
         return self._sum_of_cells(np.where(here, U - self._bend(expected), 0) ** 2)
 
     def _squares(self, U, here):
         """Return squared distances to the references, less what all have in common."""
-        U = torch.from_numpy(U)
-        if not here.ndim:
-            return torch.addmm(self.squares, U, self.products).numpy()
-        here = torch.from_numpy(here.astype(np.float32))
-        return (here @ self.squares_of_cells).addmm_(U, self.products).numpy()
+        references, U = torch.from_numpy(self.references).T, torch.from_numpy(U)
+        if here.ndim:
+            # Those of missing cells do not count.
+            norms = torch.from_numpy(here.astype(np.float32)) @ references**2
+        else:
+            norms = torch.from_numpy(self.norms)
+        return torch.addmm(norms, U, references, alpha=-2).numpy()
 
 
 def _rise(ratio):

@@ -41,7 +41,8 @@ def test__anomalies__prints_rows_with_reasons_and_writes_all_scores(run, table):
     assert re.search(r" size +\d+%  1000 ", lines[first])
     starts = [line for line in lines if re.match(r" *\d+ +-\d", line)]
     assert len(starts) == 5
-    assert len(lines[first:]) >= 15
+    reasons = [line for line in lines[first:] if re.search(r" \d+%  ", line)]
+    assert 5 < len(reasons) <= 15
     scores = pd.read_csv("scores.csv")
     assert list(scores.columns) == ["row", "rank", "score", "is_outlier"]
     assert len(scores) == 90
@@ -82,6 +83,27 @@ def test__anomalies__long_names_and_cells__are_cut(run, table):
     assert "..." in out
 
 
+def test__anomalies__whole_numbers__are_expected_whole(run, table):
+    table["count"] = table["count"].fillna(3)
+    table.loc[7, "count"] = 50
+    table.to_csv("table.csv", index=False)
+    _, out, _ = run("table.csv", "--top", 90)
+    lines = re.findall(r" count +\d+%  (\S+) +(\S+)$", out, re.MULTILINE)
+    assert lines
+    assert all(cell.isdecimal() for pair in lines for cell in pair)
+
+
+def test__anomalies__line_breaks_in_cells_and_names__keep_the_table_in_shape(
+    run, table
+):
+    table = table.rename(columns={"colour": "the\ncolour"}).replace("red", "r\ne d")
+    table.to_csv("table.csv", index=False)
+    code, out, _ = run("table.csv", "--top", 90)
+    assert code == 0
+    assert " the colour " in out
+    assert " r e d " in out
+
+
 def test__anomalies__columns_left_out__are_named(run, table):
     table["day"] = pd.date_range("2024-01-01", periods=90)
     table["name"] = [f"person {i}" for i in range(90)]
@@ -98,18 +120,21 @@ def test__anomalies__columns_left_out__are_named(run, table):
         ([], "the following arguments are required: PATH"),
         (["none.csv"], "There is no file none.csv"),
         (["table.csv", "--top", "0"], "at least 1"),
-        (["table.csv", "--output", "no/folder.csv"], "There is no folder no"),
+        (["table.csv", "--output", "no/folder.csv"], "Cannot write to no/folder.csv"),
+        (["table.csv", "--output", "table.csv"], "table.csv is the table itself"),
+        (["anomalies.csv"], "anomalies.csv is the table itself"),
         (["table.csv", "--output", "."], "is a folder"),
         (["table.csv", "--target", "size"], "unrecognized arguments"),
         (["table.txt"], "Cannot tell the format of table.txt"),
         (["one_column.csv"], "At least 2 columns"),
-        (["few.csv"], "has 3 rows"),
+        (["few.csv"], "Rows of data in few.csv: 3."),
         (["empty.csv"], "is empty"),
     ],
 )
 def test__anomalies__wrong_request__says_what_is_wrong(run, table, arguments, message):
     table.to_csv("table.csv", index=False)
     table.to_csv("table.txt", index=False)
+    table.to_csv("anomalies.csv", index=False)
     table[["size"]].to_csv("one_column.csv", index=False)
     table[:3].to_csv("few.csv", index=False)
     open("empty.csv", "w").close()
