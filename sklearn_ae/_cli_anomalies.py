@@ -1,15 +1,13 @@
 """The command ``anomalies``: the odd rows of a table, and what is odd about them."""
 
 import argparse
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_ae._anomaly import AutoencoderAnomalyDetector
-from sklearn_ae._cli_parser import Parser, say, whole_number
+from sklearn_ae._cli_parser import Parser, fit, say, whole_number
 from sklearn_ae._cli_tables import (
     UserError,
     describe,
@@ -85,7 +83,10 @@ def run(arguments):
     n_rows = len(table.X)
     table = leave_out_unusable(table, np.arange(n_rows))
     say(f"{describe(table)}, {n_rows:,} rows.", *table.notes, "")
-    detector = _fit(table.X, arguments.seed)
+    detector = AutoencoderAnomalyDetector(
+        calibration_fraction=0, verbose=1, random_state=arguments.seed
+    )
+    fit(detector, table.X)
     scores = detector.score_samples(table.X)
     odd = scores < detector.offset_
     order = np.argsort(scores, kind="stable")
@@ -124,21 +125,6 @@ def _check_output(path, source):
         path.open("a").close()
     except OSError as error:
         raise UserError(f"Cannot write to {path}: {error.strerror}.") from error
-
-
-def _fit(X, seed):
-    detector = AutoencoderAnomalyDetector(
-        calibration_fraction=0, verbose=1, random_state=seed
-    )
-    try:
-        # The estimator keeps what it has when interrupted; its scores would mislead.
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
-            return detector.fit(X)
-    except ConvergenceWarning as warning:
-        raise KeyboardInterrupt from warning
-    except ValueError as error:
-        raise UserError(" ".join(str(error).split())) from error
 
 
 def _report(X, places, scores, contributions, expected):

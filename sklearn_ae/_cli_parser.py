@@ -1,6 +1,9 @@
 """What the commands of the command line share: arguments, output, folders."""
 
 import argparse
+import warnings
+
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_ae._cli_tables import UserError
 
@@ -44,3 +47,24 @@ def make_folder(path):
     except OSError as error:
         raise UserError(f"Cannot make the folder {path}: {error.strerror}.") from error
     return path
+
+
+def fit(estimator, X):
+    """Return an estimator fitted to the rows of a table.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If training was interrupted: the estimator keeps what it has, but what it says
+        would mislead.
+    UserError
+        If X cannot be used.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ConvergenceWarning)
+            return estimator.fit(X)
+    except ConvergenceWarning as warning:
+        raise KeyboardInterrupt from warning
+    except ValueError as error:
+        raise UserError(" ".join(str(error).split())) from error

@@ -1,15 +1,13 @@
 """The comparison of the command line: an autoencoder beside PCA of the same size."""
 
 import argparse
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from sklearn_ae._cli_parser import Parser, count, make_folder, say, whole_number
+from sklearn_ae._cli_parser import Parser, count, fit, make_folder, say, whole_number
 from sklearn_ae._cli_tables import (
     UserError,
     describe,
@@ -183,16 +181,7 @@ def _headline(table, train, held_out):
 
 
 def _fit_autoencoder(n_components, X, seed):
-    autoencoder = AutoencoderTransformer(n_components, verbose=1, random_state=seed)
-    try:
-        # The estimator keeps what it has when interrupted; a comparison would mislead.
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
-            return autoencoder.fit(X)
-    except ConvergenceWarning as warning:
-        raise KeyboardInterrupt from warning
-    except ValueError as error:
-        raise UserError(" ".join(str(error).split())) from error
+    return fit(AutoencoderTransformer(n_components, verbose=1, random_state=seed), X)
 
 
 def _column_errors(table, held_out, restored):

@@ -215,7 +215,16 @@ class FineTuning:
             weight.div_(temperature)
 
     def make_net(self, n_labelled, encoder=None, **params):
-        """Return a new net, whose head starts as the linear model."""
+        """Return a new net, whose head starts as the linear model.
+
+        Parameters
+        ----------
+        n_labelled : int
+        encoder : Autoencoder, default=None
+            `None` takes a copy of the fitted one.
+        **params
+            Parameters of the net.
+        """
         settings, activation = self.settings, self.autoencoder.activation
         head = make_head(
             self.autoencoder.n_components_,

@@ -67,7 +67,8 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         follows :mod:`sklearn.semi_supervised`. By default, -1 is a class like others.
     optimizer : {"adamw", "adam", "rmsprop", "sgd"} or type, default="adamw"
         Optimizer of the fine-tuning, or a class derived from
-        :class:`torch.optim.Optimizer`.
+        :class:`torch.optim.Optimizer`. On labelled rows alone, "adamw" and "adam" take
+        betas of 0.9 and 0.95 and an eps of 1e-4, unless `net_params` say otherwise.
     lr : float, default=1e-3
         Learning rate at the start.
     weight_decay : float, default=None
@@ -165,7 +166,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     neighbour (virtual adversarial training [4]_). At most 60,000 rows take part in it.
     Its probabilities are tempered to be as sure as spread labels are right.
     Unless it is frozen or slower than the head, the encoder starts half the way between
-    random and pre-trained weights.
+    random and pre-trained weights, and its hidden layers are normalised for each row.
 
     References
     ----------
@@ -376,7 +377,8 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
         Share of the inputs of each layer of the head that are set to 0 while training.
     optimizer : {"adamw", "adam", "rmsprop", "sgd"} or type, default="adamw"
         Optimizer of the fine-tuning, or a class derived from
-        :class:`torch.optim.Optimizer`.
+        :class:`torch.optim.Optimizer`. On labelled rows alone, "adamw" and "adam" take
+        betas of 0.9 and 0.95 and an eps of 1e-4, unless `net_params` say otherwise.
     lr : float, default=1e-3
         Learning rate at the start.
     weight_decay : float, default=None
