@@ -79,8 +79,8 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
         0 is silent, 1 shows a progress bar, 2 skorch's table. An `autoencoder` that is
         given has its own.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random. The same seed gives the same scores, bit for bit on
-        the CPU.
+        Seed of everything random, also of the autoencoder unless it has its own. The
+        same seed gives the same scores, bit for bit on the CPU.
 
     Attributes
     ----------
@@ -250,8 +250,13 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
             weight = np.ones(_num_samples(X))
             weight[held_out] = 0
         members = []
-        for _ in range(self.n_estimators):
-            members.append(self._make_member(template, rng)._fit(X, weight))
+        for i in range(self.n_estimators):
+            member = self._make_member(template, rng)
+            if i and template.random_state is not None:
+                # With one seed, all would be the same network.
+                seed = (draw_seed(template.random_state) + i) % 2**32
+                member.set_params(random_state=seed)
+            members.append(member._fit(X, weight))
             if members[-1].net_.interrupted_after_ is not None:
                 break
         return members

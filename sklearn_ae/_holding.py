@@ -5,7 +5,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._compat import draw_seed
 from sklearn_ae._fitted import HasParts
 from sklearn_ae._transformer import AutoencoderTransformer
 
@@ -52,7 +51,7 @@ class HoldsAutoencoder(HasParts):
         return fitted
 
     def _make_member(self, template, rng):
-        """Return an autoencoder to train, with a seed of its own if it needs one.
+        """Return an autoencoder to train, with a seed unless it has one.
 
         Parameters
         ----------
@@ -63,10 +62,6 @@ class HoldsAutoencoder(HasParts):
         member = clone(template)
         seed = int(rng.integers(2**32))
         if member.random_state is None and self.random_state is not None:
-            member.set_params(random_state=seed)
-        elif member.random_state is not None and self.n_estimators > 1:
-            # With one seed, all would be the same network.
-            seed = (draw_seed(member.random_state) + seed) % 2**32
             member.set_params(random_state=seed)
         return member
 
