@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ae._anomaly import AutoencoderAnomalyDetector
-from sklearn_ae._cli_parser import Parser, fit, say, whole_number
+from sklearn_ae._cli_parser import Parser, add_seed, fit, say, whole_number
 from sklearn_ae._cli_tables import (
     UserError,
     describe,
@@ -66,13 +66,7 @@ def make_parser():
         metavar="FILE",
         help="file for the scores of all rows (default: %(default)s)",
     )
-    parser.add_argument(
-        "--seed",
-        type=whole_number(0),
-        default=0,
-        metavar="N",
-        help="seed of the training (default: %(default)s)",
-    )
+    add_seed(parser, "the training")
     return parser
 
 

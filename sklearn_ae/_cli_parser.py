@@ -16,6 +16,17 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}. See {self.prog} --help")
 
 
+def add_seed(parser, what):
+    """Add the argument that says how random numbers are drawn."""
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help=f"seed of {what} (default: %(default)s)",
+    )
+
+
 def whole_number(smallest):
     """Return a function that reads a whole number of at least this."""
 

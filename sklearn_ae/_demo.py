@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from sklearn_ae._cli_parser import Parser, count, fit, make_folder, say, whole_number
+from sklearn_ae._cli_parser import (
+    Parser,
+    add_seed,
+    count,
+    fit,
+    make_folder,
+    say,
+    whole_number,
+)
 from sklearn_ae._cli_tables import (
     UserError,
     describe,
@@ -97,13 +105,7 @@ def make_parser():
         metavar="FOLDER",
         help="folder for the pictures and latents (default: %(default)s)",
     )
-    parser.add_argument(
-        "--seed",
-        type=whole_number(0),
-        default=0,
-        metavar="N",
-        help="seed of the split and of the training (default: %(default)s)",
-    )
+    add_seed(parser, "the split and of the training")
     return parser
 
 
