@@ -117,10 +117,11 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
     is compared with itself: rows of `fit` score as new ones that equal them.
 
     *Missing cells* are left out, and the others count more; a row without any cell
-    scores 0. Where columns had no missing cells in `fit`, the autoencoder has not
-    learnt to do without them, and a missing cell may make others look odd. A category
-    that was not there in `fit` is as far from all others as these are from one another,
-    unless there are infrequent ones that it counts as.
+    scores 0. In rows that others are compared with, they count as the median. Where
+    columns had no missing cells in `fit`, the autoencoder has not learnt to do without
+    them, and a missing cell may make others look odd. A category that was not there in
+    `fit` is as far from all others as these are from one another, unless there are
+    infrequent ones that it counts as.
 
     *Clean rows or not.* In either case nothing has to be set. Odd rows that lie
     together vouch for one another if they are more than some 7 % of the rows of `fit`.
@@ -485,11 +486,13 @@ def _rarity_of(rarity, net, X, n_left_out=0):
 def _explain(rarity, net, X):
     """Return what each cell contributes to how rare scaled rows are."""
     total = _rarity_of(rarity, net, X)
-    gains = torch.zeros(X.shape, dtype=total.dtype)
-    for column in range(X.shape[1]):
-        without = X.clone()
-        without[:, column] = torch.nan
-        gains[:, column] = total - _rarity_of(rarity, net, without, n_left_out=1)
+    gains = torch.empty(X.shape, dtype=total.dtype)
+    # A part is filled with the same rows, each time without another column.
+    for columns in torch.arange(X.shape[1]).split(max(1, PART_ROWS // len(X))):
+        without = X.repeat(len(columns), 1, 1)
+        without[torch.arange(len(columns)), :, columns] = torch.nan
+        left = _rarity_of(rarity, net, without.flatten(0, 1), n_left_out=1)
+        gains[:, columns] = total[:, None] - left.view(len(columns), -1).T
     gains = gains.clamp_(min=0).masked_fill_(torch.isnan(X).cpu(), 0.0)
     gained = gains.sum(1, keepdim=True)
     # Where no cell is to blame more than others, all that are there are alike.
