@@ -30,7 +30,7 @@ numpydoc_show_class_members = False
 numpydoc_validation_checks = {"PR01", "PR03", "RT01", "YD01"}
 # The build needs no network, so it cannot know where other projects describe theirs.
 nitpick_ignore_regex = [
-    ("py:.*", r"(numpy|pandas|sklearn|skorch|torch)\..*"),
+    ("py:.*", r"(numpy|pandas|scipy|sklearn|skorch|torch)\..*"),
     # A property, which numpydoc describes among the attributes.
     ("py:obj", "module_"),
 ]
