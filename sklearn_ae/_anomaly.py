@@ -44,7 +44,7 @@ LEAST_FENCE = 0.3
 
 
 class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
-    r"""Find the odd rows of a table, and say what is odd about them.
+    """Find the odd rows of a table, and say what is odd about them.
 
     A row is odd if it lies far from the others, or if an autoencoder that was trained
     on them cannot restore it from what its cells have to do with one another. For
@@ -107,14 +107,15 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
     Notes
     -----
     *Score.* Minus the sum of three squared distances, each in units of its median over
-    rows of `fit`, :math:`-f(s) - f(n) - f(r)`: to the surroundings (the 18th nearest of
-    256 rows of `fit` [1]_), to the nearest neighbour (among 1,024 rows), and to the
-    reconstruction. Below the median, a distance counts a tenth: :math:`f(x) = 0.1 x +
-    0.9 \max(x - 1, 0)`. So ordinary rows score about -0.3 to -5. Numbers are compared
-    in robust units, those far out drawn in by the inverse hyperbolic sine; a column of
-    categories counts as much as one of numbers. Squared residuals are divided by the
-    mean of their column; of numbers, :math:`\log(1 + r^2 / \bar{r^2})` counts. No row
-    is compared with itself: rows of `fit` score as new ones that equal them.
+    rows of `fit`, ``-f(s) - f(n) - f(r)``: to the surroundings (the 18th nearest of 256
+    rows of `fit` [1]_), to the nearest neighbour (among 1,024 rows), and to the
+    reconstruction. Below the median, a distance counts a tenth:
+    ``f(x) = 0.1 * x + 0.9 * max(x - 1, 0)``. So ordinary rows score about -0.3 to -5.
+    Numbers are compared in robust units, those far out drawn in by the inverse
+    hyperbolic sine; a column of categories counts as much as one of numbers. Squared
+    residuals are divided by the mean of their column; of numbers, the logarithm of one
+    more than that counts. No row is compared with itself: rows of `fit` score as new
+    ones that equal them.
 
     *Missing cells* are left out, and the others count more; a row without any cell
     scores 0. In rows that others are compared with, they count as the median. Where
