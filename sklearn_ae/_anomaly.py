@@ -6,7 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklearn_ae._categories import CodedTable
@@ -236,7 +236,7 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
             noise=SwapNoise(SWAPPED), scaling="robust", verbose=self.verbose
         )
         if self.autoencoder is None:
-            n_columns = check_table(clone(default), X, reset=True).shape[1]
+            n_columns = check_table(default, X, reset=True).shape[1]
             default.set_params(n_components=min(LARGEST_LATENT, n_columns))
         template = self._take_autoencoder(default)
         if self.device is not None and not hasattr(template, "net_"):
@@ -452,9 +452,6 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
         return tags
 
 
@@ -494,10 +491,10 @@ def _explain(rarity, net, X):
         without[torch.arange(len(columns)), :, columns] = torch.nan
         left = _rarity_of(rarity, net, without.flatten(0, 1), n_left_out=1)
         gains[:, columns] = total[:, None] - left.view(len(columns), -1).T
-    gains = gains.clamp_(min=0).masked_fill_(torch.isnan(X).cpu(), 0.0)
+    here = (~torch.isnan(X)).cpu().to(gains.dtype)
+    gains = gains.clamp_(min=0).mul_(here)
     gained = gains.sum(1, keepdim=True)
     # Where no cell is to blame more than others, all that are there are alike.
-    here = (~torch.isnan(X)).cpu().double()
     alike = here / here.sum(1, keepdim=True).clamp(min=1)
     return torch.where(gained > 0, gains / gained, alike) * total[:, None]
 

@@ -1,6 +1,5 @@
 """The command ``anomalies``: the odd rows of a table, and what is odd about them."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -39,13 +38,7 @@ N_REASONS, CELL_WIDTH = 3, 22
 
 def make_parser():
     """Return the parser of the arguments."""
-    parser = Parser(
-        prog="python -m sklearn_ae anomalies",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("python -m sklearn_ae anomalies", DESCRIPTION, EPILOG)
     parser.add_argument(
         "path",
         metavar="PATH",

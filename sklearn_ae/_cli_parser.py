@@ -11,6 +11,15 @@ from sklearn_ae._cli_tables import UserError
 class Parser(argparse.ArgumentParser):
     """A parser whose errors take one line, as all others do."""
 
+    def __init__(self, prog, description, epilog):
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
     def error(self, message):
         """Raise an error that says how to get help."""
         raise UserError(f"{message}. See {self.prog} --help")

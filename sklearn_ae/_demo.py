@@ -1,6 +1,5 @@
 """The comparison of the command line: an autoencoder beside PCA of the same size."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -75,13 +74,7 @@ MAX_DOTS = 4_000
 
 def make_parser():
     """Return the parser of the arguments."""
-    parser = Parser(
-        prog="python -m sklearn_ae",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("python -m sklearn_ae", DESCRIPTION, EPILOG)
     parser.add_argument(
         "path",
         nargs="?",

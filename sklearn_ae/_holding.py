@@ -71,3 +71,10 @@ class HoldsAutoencoder(HasParts):
         vars(self).pop("feature_names_in_", None)
         if hasattr(autoencoder, "feature_names_in_"):
             self.feature_names_in_ = autoencoder.feature_names_in_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
