@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from sklearn_ae._callbacks import PullToStart
+from sklearn_ae._callbacks import PullToStart, WarmUp
 from sklearn_ae._defaults import (
     default_batch_size,
     default_hidden_layer_sizes,
@@ -18,9 +18,11 @@ from sklearn_ae._defaults import (
 )
 from sklearn_ae._fill import FILL_ROWS, LinearFill
 from sklearn_ae._heads import MixedHead, NumericHead, check_loss
+from sklearn_ae._latents import GaussianLatent
 from sklearn_ae._modules import Autoencoder, Dense, OneHot, make_activation
 from sklearn_ae._net import expect_missing, make_net
 from sklearn_ae._start import SAMPLE_CELLS, UNITS, PCAStart
+from sklearn_ae.architectures import TorchModule
 from sklearn_ae.noise import HidingNoise
 
 
@@ -52,6 +54,7 @@ def build_net(settings, scaler, rows, device, layout=None):
     hides = isinstance(settings.noise, HidingNoise)
     indicated = np.flatnonzero(scaler.indicated_ | hides)
     network, n_components = _build_network(settings, width, len(indicated))
+    latent = None if settings.latent is None else settings.latent.build(n_components)
     head = _build_head(settings, layout)
     if settings.loss == "bce":
         check_unit_interval(rows, layout)
@@ -59,7 +62,8 @@ def build_net(settings, scaler, rows, device, layout=None):
         n_numeric = n_features if layout is None else len(layout.numeric)
         check_loss(settings.loss, n_numeric, device)
     start, fill, pull = None, None, 0.0
-    if hides or _can_start_as_pca(settings):
+    starts_as_pca = _can_start_as_pca(settings, layout)
+    if hides or starts_as_pca:
         sample, encoded, weight = _sample(rows, layout, width)
         if hides:
             blocks = None if layout is None else layout.blocks
@@ -67,15 +71,18 @@ def build_net(settings, scaler, rows, device, layout=None):
             few = None if weight is None else weight[::every]
             fill = LinearFill(encoded[::every], few, blocks)
             encoded = fill(encoded)
-    if _can_start_as_pca(settings):
+    if starts_as_pca:
         start = PCAStart(sample, encoded, weight, n_components, layout)
-        start.set_weights(network, settings.activation)
+        start.set_weights(network, settings.activation, latent)
         if settings.weight_decay is None:
             pull = default_pull(n_rows, width)
     own_layers = settings.architecture is None
     indicators = indicated if own_layers and len(indicated) else None
     noise = None if settings.noise is None else clone(settings.noise)
-    module = Autoencoder(network, n_components, noise, indicators, layout, fill)
+    module = Autoencoder(network, n_components, noise, indicators, layout, fill, latent)
+    callbacks = [("pull_to_start", PullToStart(pull))] if pull else []
+    if isinstance(latent, GaussianLatent):
+        callbacks.append(("warm_up", WarmUp()))
     net = make_net(
         module,
         head,
@@ -85,7 +92,7 @@ def build_net(settings, scaler, rows, device, layout=None):
         device=device,
         precision=settings.precision,
         compile=settings.compile,
-        callbacks=[("pull_to_start", PullToStart(pull))] if pull else [],
+        callbacks=callbacks,
     )
     expect_missing(net, scaler.missing_.any() or hides)
     if settings.loss == "bce":
@@ -103,7 +110,7 @@ def _sample(rows, layout, width):
 def _build_network(settings, width, n_missing):
     """Return the encoder and decoder in one module, and the size of the latent."""
     if settings.architecture is not None:
-        return settings.architecture.build(width, settings.n_components)
+        return settings.architecture.build(width, settings)
     n_components = settings.n_components
     if n_components is None:
         n_components = default_n_components(settings.n_features_in_)
@@ -117,6 +124,7 @@ def _build_network(settings, width, n_missing):
         [int(size) for size in np.atleast_1d(sizes)],
         settings.activation,
         settings.latent_activation,
+        settings.tied_weights,
     )
     return network, n_components
 
@@ -133,14 +141,16 @@ def _output_activation(settings):
     """Return the activation of numeric outputs; "auto" is resolved here."""
     if settings.output_activation != "auto":
         return settings.output_activation
-    sigmoid = settings.loss == "bce" and settings.architecture is None
-    return "sigmoid" if sigmoid else "identity"
+    own_output = isinstance(settings.architecture, TorchModule)
+    return "sigmoid" if settings.loss == "bce" and not own_output else "identity"
 
 
-def _can_start_as_pca(settings):
+def _can_start_as_pca(settings, layout):
     """Whether the network can compute a linear map, and has a linear output."""
     return (
         settings.architecture is None
+        # Logits of categories are no mirrored indicators.
+        and (layout is None or not settings.tied_weights)
         and settings.activation in UNITS
         and settings.latent_activation == "identity"
         and _output_activation(settings) in ("identity", nn.Identity)

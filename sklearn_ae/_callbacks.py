@@ -7,6 +7,9 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 from tqdm.auto import tqdm
 
+# Part of the training in which a divergence gains weight.
+WARM_UP = 0.3
+
 
 class PullToStart(Callback):
     """Draw the weights back to where training started, instead of to zero.
@@ -99,6 +102,25 @@ class CosineDecay(Callback):
             for group, lr in zip(net.optimizer_.param_groups, self.lrs_, strict=True):
                 group["lr"] = lr * (1 + math.cos(math.pi * share)) / 2
             self.n_rows_ += net.count_rows(batch)
+
+
+class WarmUp(Callback):
+    """Let the weight of a divergence grow from 0 in the first part of the training."""
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Note how many rows the first part will visit."""
+        self.n_rows_ = 0
+        self.n_rows_cold_ = WARM_UP * net.max_epochs * len(X[0])
+
+    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+        """Set the weight for the next step."""
+        if training:
+            net.module_.latent.warmth = min(1.0, self.n_rows_ / self.n_rows_cold_)
+            self.n_rows_ += net.count_rows(batch)
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Leave the full weight for those who go on to train the module."""
+        net.module_.latent.warmth = 1.0
 
 
 class BestWeights(EarlyStopping):

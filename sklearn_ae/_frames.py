@@ -27,9 +27,11 @@ class Container:
         self.library = frame_library(X)
         self.columns = None if self.library is None else X.columns
         self.dtypes = None if self.library is None else list(X.dtypes)
+        is_images = self.library is None and getattr(X, "ndim", 2) == 4
+        self.image_shape = tuple(X.shape[1:]) if is_images else None
 
     def wrap(self, values, like=None, levels=None):
-        """Return numbers as a table with the columns and dtypes of X.
+        """Return numbers as a table with the columns and dtypes, or the shape, of X.
 
         Parameters
         ----------
@@ -40,6 +42,8 @@ class Container:
             What the codes in each categorical column stand for.
         """
         levels = levels or {}
+        if self.image_shape is not None:
+            return values.reshape(-1, *self.image_shape)
         if self.library is None:
             return _decoded_array(values, levels)
         columns = [

@@ -42,6 +42,11 @@ class Head(nn.Module):
         self.missing = False
         """Whether training rows have missing cells: looking for them takes time."""
 
+    @property
+    def is_likelihood(self):
+        """Whether the loss of numbers is minus a log-likelihood, in nats."""
+        raise NotImplementedError
+
     def forward(self, raw, X, weight=None):
         """Return the mean loss of a batch; X is clean, whatever the network was fed."""
         rows = self.loss_of_rows(raw, X, self.missing)
@@ -73,6 +78,14 @@ class Head(nn.Module):
 
     def loss_of_cells(self, raw, X, missing=True):
         """Return the loss of each cell, zero where it is missing."""
+        raise NotImplementedError
+
+    def nat(self, loss):
+        """Return how much loss one nat of likelihood of a cell is.
+
+        Binary cross-entropy is a likelihood in nats. Of a power of the distance, it
+        depends on the spread of the cells, for which the mean loss is the best guess.
+        """
         raise NotImplementedError
 
 
@@ -148,6 +161,17 @@ class NumericHead(Head):
             return loss
         # Not all losses are zero where the target is the value itself.
         return torch.where(observed, loss, 0.0)
+
+    @property
+    def is_likelihood(self):
+        """Whether the loss is minus a log-likelihood, in nats."""
+        return self.loss == "bce"
+
+    def nat(self, loss):
+        """Return how much loss one nat of likelihood of a cell is."""
+        if self.is_likelihood:
+            return torch.ones_like(loss)
+        return loss if self.loss == "mae" else 2 * loss
 
     def _loss(self, raw, X, reduction):
         if self.loss == "bce" and isinstance(self.activation, nn.Sigmoid):
@@ -274,6 +298,15 @@ class MixedHead(Head):
         codes = X.index_select(1, self.categorical)
         losses.append(self._cross_entropy(logits, codes) / self.entropies)
         return torch.cat(losses, dim=1)[:, self.order]
+
+    @property
+    def is_likelihood(self):
+        """Whether the loss of numbers is minus a log-likelihood, in nats."""
+        return self.numeric.is_likelihood
+
+    def nat(self, loss):
+        """Return how much loss one nat of likelihood of a cell is."""
+        return self.numeric.nat(loss)
 
     def _cross_entropy(self, logits, codes):
         """Return the cross-entropy of each cell, for all columns at once."""

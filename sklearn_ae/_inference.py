@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from sklearn_ae._categories import CodedTable
+from sklearn_ae._convolutional import ConvolutionalNetwork
 from sklearn_ae._modules import Dense
 from sklearn_ae._table import BLOCK_CELLS, blocks_of_rows
 
@@ -77,7 +78,7 @@ def predict_raw(net, X, n_outputs, scaler):
     raw : ndarray of shape (n_rows, n_outputs), dtype=float64
     """
     module = net.module_
-    own_layers = isinstance(module.encoder.network, Dense)
+    own_layers = isinstance(module.encoder.network, (Dense, ConvolutionalNetwork))
     if own_layers and torch.device(net.device).type == "cpu":
         module = deepcopy(module).double()
     dtype = next(module.head.parameters()).dtype

@@ -100,6 +100,8 @@ class Autoencoder(nn.Module):
         Where the columns stand, if some are categorical.
     fill : LinearFill, default=None
         What fills missing cells. `None` fills them with 0.
+    latent : Latent, default=None
+        What is asked of the latent beside restoring the rows.
 
     Examples
     --------
@@ -118,11 +120,13 @@ class Autoencoder(nn.Module):
         indicators=None,
         layout=None,
         fill=None,
+        latent=None,
     ):
         super().__init__()
         self.network = network
         self.n_components = n_components
         self.noise = noise
+        self.latent = latent
         self.one_hot = None if layout is None else OneHot(layout)
         self.missing = indicators is not None
         """Whether rows may have missing cells: looking for them takes time."""
@@ -135,9 +139,20 @@ class Autoencoder(nn.Module):
         blocks = None if layout is None else layout.blocks
         self.register_buffer("blocks", blocks, persistent=False)
 
-    def forward(self, X):
-        """Return the raw reconstruction; X is corrupted first while training."""
-        return self.decode(self.encode_inputs(self.inputs(X, noisy=self.training)))
+    def forward(self, X, with_cost=False):
+        """Return the raw reconstruction; X is corrupted first while training.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_rows, n_columns)
+        with_cost : bool, default=False
+            Whether to return also what the penalty of the latent is computed from.
+        """
+        X = self.inputs(X, noisy=self.training)
+        if self.latent is None:
+            return self.decode(self.encode_inputs(X))
+        Z, cost = self.latent(self.encode_inputs, X)
+        return (self.decode(Z), cost) if with_cost else self.decode(Z)
 
     def encode(self, X, missing=False, expected=None):
         """Return the latent codes of scaled rows.
@@ -209,6 +224,44 @@ def half(network, name):
     return getattr(network, f"{name}r")
 
 
+class TiedLinear(nn.Module):
+    """A linear layer with the weights of another one, transposed.
+
+    **Shape** input (n_rows, layer.out_features); output (n_rows, n_outputs).
+
+    Parameters
+    ----------
+    layer : nn.Linear
+        Its weights are trained there, and stand in the state of its own module only.
+    n_outputs : int
+        At most ``layer.in_features``: its first inputs are restored.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._modules import TiedLinear
+    >>> layer = torch.nn.Linear(5, 2)
+    >>> tied = TiedLinear(layer, 5)
+    >>> torch.equal(tied(torch.eye(2)) - tied.bias, layer.weight)
+    True
+    """
+
+    def __init__(self, layer, n_outputs):
+        super().__init__()
+        self._tied = (layer,)  # in a tuple, torch does not register it
+        self.bias = nn.Parameter(torch.zeros(n_outputs))
+
+    def forward(self, X):
+        """Return the linear map."""
+        weight = self._tied[0].weight[:, : len(self.bias)]
+        return nn.functional.linear(X, weight.T, self.bias)
+
+    def extra_repr(self):
+        """Return the widths, for `print`."""
+        n_inputs = self._tied[0].out_features
+        return f"in_features={n_inputs}, out_features={len(self.bias)}"
+
+
 class Dense(nn.Module):
     """Dense layers that narrow to the latent, and the same widths back.
 
@@ -223,6 +276,8 @@ class Dense(nn.Module):
         Widths of the hidden layers of the encoder, outermost first.
     activation, latent_activation : str or nn.Module class
         After each hidden layer, and after the latent one.
+    tied_weights : bool, default=False
+        Whether each layer of the decoder has the weights of the encoder's, transposed.
 
     Examples
     --------
@@ -241,18 +296,29 @@ class Dense(nn.Module):
         hidden_layer_sizes,
         activation,
         latent_activation="identity",
+        tied_weights=False,
     ):
         super().__init__()
         widths = [n_inputs, *hidden_layer_sizes, n_components]
-        self.encoder = _layers(widths, activation)
+        self.tied_weights = tied_weights
+        self.encoder = nn.Sequential(*dense_layers(widths, activation))
+        decoder = dense_layers([*widths[:0:-1], n_outputs], activation)
+        if tied_weights:
+            mirrored = reversed(self.encoder)
+            decoder = [
+                TiedLinear(layer, own.out_features)
+                if isinstance(own, nn.Linear)
+                else own
+                for own, layer in zip(decoder, mirrored, strict=True)
+            ]
+        self.decoder = nn.Sequential(*decoder)
         if latent_activation != "identity":
             self.encoder.append(make_activation(latent_activation))
-        self.decoder = _layers([*widths[:0:-1], n_outputs], activation)
 
 
-def _layers(widths, activation):
+def dense_layers(widths, activation):
     """Return linear layers of these widths with an activation between each two."""
     layers = []
     for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), make_activation(activation)]
-    return nn.Sequential(*layers[:-1])
+    return layers[:-1]

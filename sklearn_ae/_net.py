@@ -3,11 +3,13 @@
 import math
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
 from skorch.utils import TeeGenerator, noop
+from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sklearn_ae._batches import BatchIterator, Rows
@@ -311,8 +313,14 @@ class AutoencoderNet(NeuralNet):
         return X if isinstance(X, tuple) else (X, None)
 
     def infer(self, x, **fit_params):
-        """Return the raw output for a batch, in float32."""
-        return self.compute(self.module_, x.to(self.device))
+        """Return the raw output for a batch, and the cost of its latent if it has one.
+
+        Both are float32.
+        """
+        x = x.to(self.device)
+        if getattr(self.module_, "latent", None) is None:
+            return self.compute(self.module_, x)
+        return self.compute(partial(self.module_, with_cost=True), x)
 
     def count_rows(self, batch):
         """Return how many of the rows of an epoch a batch holds."""
@@ -327,7 +335,8 @@ class AutoencoderNet(NeuralNet):
         if self.precision == "float32" or not self.module_.training:
             return function(x)
         with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
-            return function(x).float()
+            out = function(x)
+        return tuple(map(Tensor.float, out)) if isinstance(out, tuple) else out.float()
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the loss against the clean batch.
@@ -336,7 +345,13 @@ class AutoencoderNet(NeuralNet):
         reproducing the noise.
         """
         weight = None if y_true is None else y_true.to(self.device)
-        return self.criterion_(y_pred, X.to(self.device), weight)
+        X = X.to(self.device)
+        if not isinstance(y_pred, tuple):
+            return self.criterion_(y_pred, X, weight)
+        raw, cost = y_pred
+        loss = self.criterion_(raw, X, weight)
+        unit = self.criterion_.nat(loss.detach()) / X.shape[1]
+        return loss + self.module_.latent.penalty(cost, weight, unit)
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train, and note after how many epochs the user interrupted it, if so."""

@@ -3,12 +3,15 @@
 The identity ``f(x) - f(-x) = x`` holds for the ReLU, GELU and SiLU functions, so pairs
 of hidden units carry a linear map through any number of layers unchanged, as in
 looks-linear initialisation (Balduzzi et al., 2017) [1]_. A network that starts there
-reconstructs as well as PCA before its first step, and training can add to it.
+reconstructs as well as PCA before its first step, and training can add to it. With a
+variational latent it starts as probabilistic PCA (Tipping and Bishop, 1999) [2]_.
 
 References
 ----------
 .. [1] Balduzzi, D. et al. "The shattered gradients problem: if resnets are the answer,
    then what is the question?" ICML 2017.
+.. [2] Tipping, M. E. and Bishop, C. M. "Probabilistic principal component analysis."
+   Journal of the Royal Statistical Society B 61 (1999), 611-622.
 """
 
 import numpy as np
@@ -17,6 +20,8 @@ from scipy.linalg import eigh, svd
 from sklearn.utils.extmath import randomized_svd, svd_flip
 from torch import nn
 from torch.nn.functional import cross_entropy
+
+from sklearn_ae._latents import GaussianLatent
 
 # Cells of the sample that the components are computed from: 16 MB as float64.
 SAMPLE_CELLS = 2**21
@@ -50,6 +55,10 @@ class PCAStart:
     components : ndarray of shape (n_found, n_columns), dtype=float64
         Orthonormal; fewer than `n_components` if the rank is lower.
     mean : ndarray of shape (n_columns,), dtype=float64
+    variances : ndarray of shape (n_found,), dtype=float64
+        Of the components.
+    residual : float
+        Mean variance of the directions beside them.
     scale : float
         Root of the mean variance of the components.
     """
@@ -68,41 +77,68 @@ class PCAStart:
         variances, components = _leading(rows, n_components)
         found = variances > 1e-9 * max(variances[0], 1e-30)
         _, self.components = svd_flip(None, components[found], u_based_decision=False)
-        self.scale = float(np.sqrt(variances[found].mean())) if found.any() else 1.0
+        self.variances = variances[found]
+        others = max(1, rows.shape[1] - len(self.variances))
+        self.residual = max(0.0, np.square(rows).sum() - variances.sum()) / others
+        self.scale = float(np.sqrt(self.variances.mean())) if found.any() else 1.0
 
     def _rows(self):
         """Return the encoded rows in double precision, missing cells as 0."""
         return torch.nan_to_num(self.encoded).cpu().double().numpy()
 
     @torch.no_grad()
-    def set_weights(self, network, activation):
+    def set_weights(self, network, activation, latent=None):
         """Let a dense network compute the PCA reconstruction.
 
-        The latent is the component scores divided by `scale`. Hidden units that are not
-        needed keep their random incoming weights; their outgoing weights are zero at
-        first. Where a layer is too narrow for all components, it carries the leading
-        ones.
+        The latent is the component scores divided by `scale`, or where weights are tied
+        by 1; one with a variance is what probabilistic PCA has for it. Hidden units
+        that are not needed keep their random incoming weights; their outgoing weights
+        are zero at first. Where a layer is too narrow for all components, it carries
+        the leading ones.
 
         Parameters
         ----------
         network : Dense
         activation : {"relu", "gelu", "silu", "identity"}
+        latent : Latent, default=None
         """
         encoder, decoder = _linear(network.encoder), _linear(network.decoder)
         units = UNITS[activation]
-        hidden = [layer.out_features // units for layer in encoder[:-1] + decoder[:-1]]
+        hidden = [layer.out_features // units for layer in encoder[:-1]]
         n_carried = min([len(self.components), *hidden])
         inward = torch.from_numpy(self.components[:n_carried].copy())
         mean = torch.from_numpy(self.mean)
         identity = torch.eye(len(inward), dtype=torch.float64)
         nothing = torch.zeros(len(inward), dtype=torch.float64)
         split = torch.cat([identity, -identity][:units])
-        outward, bias = inward.T * self.scale, mean
+        shrink, stretch = self._scales(n_carried, network.tied_weights, latent)
+        outward, bias = inward.T * stretch, mean
         if self.layout is not None:
             outward, bias = self._to_logits(inward, outward, mean)
-        inward = inward / self.scale
+        inward = inward * shrink[:, None]
         _carry(encoder, split, (inward, -inward @ mean), (identity, nothing))
-        _carry(decoder, split, (identity, nothing), (outward, bias))
+        if network.tied_weights:
+            # The mirrored weights carry the components back as they are.
+            network.decoder[-1].bias.copy_(bias)
+        else:
+            _carry(decoder, split, (identity, nothing), (outward, bias))
+
+    def _scales(self, n_carried, tied_weights, latent):
+        """Return what component scores are multiplied by on the way in, and out."""
+        ones = torch.ones(n_carried, dtype=torch.float64)
+        if not isinstance(latent, GaussianLatent):
+            scale = 1.0 if tied_weights else self.scale
+            return ones / scale, ones * scale
+        variances = torch.from_numpy(self.variances[:n_carried].copy())
+        noise = torch.clamp(ones * self.residual, max=0.99 * variances)
+        noise = torch.maximum(noise, 1e-4 * variances)
+        latent.log_variance[-1].bias[:n_carried] = torch.log(noise / variances).to(
+            latent.log_variance[-1].bias
+        )
+        if tied_weights:
+            return ones, ones
+        signal = torch.sqrt(variances - noise)
+        return signal / variances, signal
 
     def _to_logits(self, inward, outward, mean):
         """Return the decoder's weights and bias with logits in place of indicators.

@@ -1,5 +1,6 @@
 """AutoencoderTransformer: reduce the columns of a table with an autoencoder."""
 
+from contextlib import contextmanager
 from copy import deepcopy
 from numbers import Integral, Real
 
@@ -10,6 +11,8 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
+from sklearn.utils import check_scalar
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_ae._batches import make_rows
@@ -34,10 +37,22 @@ from sklearn_ae._net import (
     train_one_epoch,
 )
 from sklearn_ae._options import OPTIMIZERS, resolve_device
+from sklearn_ae._sampling import RowSampler
 from sklearn_ae._table import Scaler
 from sklearn_ae._validation import check_params, check_table, check_weight
-from sklearn_ae.architectures import TorchModule
+from sklearn_ae.architectures import Convolutional, TorchModule
+from sklearn_ae.latents import Contractive, Sparse, Variational
 from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
+
+
+def _draws_rows(autoencoder):
+    """Whether an autoencoder can draw rows; scikit-learn shows the reason if not."""
+    if isinstance(autoencoder.latent, Variational):
+        return True
+    raise AttributeError(
+        "Only an autoencoder with latent=Variational() can draw new rows. Got "
+        f"latent={autoencoder.latent!r}."
+    )
 
 
 class AutoencoderTransformer(
@@ -56,7 +71,8 @@ class AutoencoderTransformer(
     Parameters
     ----------
     n_components : int, default=None
-        Size of the latent code. `None` takes half the number of columns, at most 32.
+        Size of the latent code. `None` takes half the number of columns, at most 32;
+        with a `Convolutional` architecture, the maps of its last stage.
     hidden_layer_sizes : array-like of int, default=None
         Widths of the dense layers of the encoder, outermost first; the decoder mirrors
         them. ``()`` has no hidden layer. `None` takes two layers, of
@@ -70,9 +86,17 @@ class AutoencoderTransformer(
     output_activation : "auto" or same as `activation`, default="auto"
         Activation of the output; "auto" is "sigmoid" for ``loss="bce"`` and else
         "identity".
-    architecture : TorchModule, default=None
-        A torch model of your own, see :class:`~sklearn_ae.architectures.TorchModule`.
-        `None` is the dense network that the parameters above describe.
+    tied_weights : bool, default=False
+        Whether each dense layer of the decoder has the weights of its counterpart in
+        the encoder, transposed.
+    architecture : Convolutional or TorchModule, default=None
+        Convolutions for images, around or instead of the dense layers, see
+        :class:`~sklearn_ae.architectures.Convolutional`; or a torch model of your own,
+        see :class:`~sklearn_ae.architectures.TorchModule`. `None` is the dense network
+        that the parameters above describe.
+    latent : Variational, Sparse or Contractive, default=None
+        What is asked of the latent code beside restoring the rows, see
+        :mod:`sklearn_ae.latents`.
     noise : GaussianNoise, HidingNoise, MaskingNoise or SwapNoise, default=None
         Corrupts the input while training, see :mod:`sklearn_ae.noise`; the target, the
         validation loss and everything after `fit` see clean rows.
@@ -159,6 +183,11 @@ class AutoencoderTransformer(
         Losses and durations of each epoch.
     n_components_ : int
         Size of the latent code.
+    latent_shape_ : tuple of int
+        Shape in which a code can be looked at, ``(n_components_,)`` unless a
+        `Convolutional` architecture gives it another one.
+    image_shape_ : (int, int, int)
+        Channels, height and width of the images, if `architecture` is `Convolutional`.
     n_iter_ : int
         Number of epochs.
     loss_curve_ : list of float
@@ -261,7 +290,9 @@ class AutoencoderTransformer(
         "activation": [StrOptions(set(ACTIVATIONS)), type],
         "latent_activation": [StrOptions(set(ACTIVATIONS)), type],
         "output_activation": [StrOptions({"auto", *ACTIVATIONS}), type],
-        "architecture": [TorchModule, None],
+        "tied_weights": ["boolean"],
+        "architecture": [Convolutional, TorchModule, None],
+        "latent": [Contractive, Sparse, Variational, None],
         "noise": [GaussianNoise, HidingNoise, MaskingNoise, SwapNoise, None],
         "loss": [StrOptions({"auto", *LOSSES}), callable],
         "scaling": [StrOptions({"standard", "minmax", "quantile", "robust"}), None],
@@ -295,7 +326,9 @@ class AutoencoderTransformer(
         activation="relu",
         latent_activation="identity",
         output_activation="auto",
+        tied_weights=False,
         architecture=None,
+        latent=None,
         noise=None,
         loss="auto",
         scaling="standard",
@@ -325,7 +358,9 @@ class AutoencoderTransformer(
         self.activation = activation
         self.latent_activation = latent_activation
         self.output_activation = output_activation
+        self.tied_weights = tied_weights
         self.architecture = architecture
+        self.latent = latent
         self.noise = noise
         self.loss = loss
         self.scaling = scaling
@@ -358,7 +393,9 @@ class AutoencoderTransformer(
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows, in any units, of numbers and categories. `NaN` and `None` are missing
-            cells.
+            cells. With a `Convolutional` architecture also images, an array of shape
+            (n_samples, channels, height, width), here and below; reconstructions then
+            have this shape.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -400,12 +437,14 @@ class AutoencoderTransformer(
                 expect_missing(net, hidden is not None)
                 if warm:
                     continue_from(net, self.net_)
-                train(net, rows, valid)
+                    container = self._container
+                with self._usable(net, scaler, container):
+                    train(net, rows, valid)
                 # The optimizer's running means belong to the weights before this.
                 net.optimizer_.state.clear()
-                if start is not None:
+                if start is not None and self.latent is None and not self.tied_weights:
                     start.align_latent(net.module_)
-            self._keep(net, scaler, self._container if warm else container)
+                self._keep(net, rows)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -441,8 +480,9 @@ class AutoencoderTransformer(
                 scaler = deepcopy(self._scaler).partial_fit(X, sample_weight)
                 rows = make_rows(X, scaler.encode, sample_weight, device)
                 expect_missing(self.net_, scaler.missing_.any())
-                train_one_epoch(self.net_, rows)
-            self._keep(self.net_, scaler, self._container)
+                with self._usable(self.net_, scaler, self._container):
+                    train_one_epoch(self.net_, rows)
+                self._keep(self.net_, rows)
         return self
 
     def _first_partial_fit(self, X, sample_weight):
@@ -454,8 +494,9 @@ class AutoencoderTransformer(
                 scaler = self._fit_scaler(X, sample_weight)
                 rows = make_rows(X, scaler.encode, sample_weight, device)
                 net, _ = build_net(self, scaler, rows, device, self._layout)
-                train_one_epoch(net, rows)
-            self._keep(net, scaler, container)
+                with self._usable(net, scaler, container):
+                    train_one_epoch(net, rows)
+                self._keep(net, rows)
         return self
 
     def _check_fit(self, X, sample_weight, reset):
@@ -542,12 +583,30 @@ class AutoencoderTransformer(
         n_valid = min(n_rows - 1, max(1, round(self.validation_fraction * n_rows)))
         return rows.split(n_valid)
 
-    def _keep(self, net, scaler, container):
-        """Set the fitted attributes."""
+    @contextmanager
+    def _usable(self, net, scaler, container):
+        """Let callbacks call ``net.reconstruct_rows`` while the net trains."""
         self._scaler = scaler
         self._container = container
-        self.n_components_ = net.module_.n_components
+        self.net_ = net
+        net.reconstruct_rows = self._reconstruct_in_training
+        try:
+            yield
+        finally:
+            del net.reconstruct_rows
+
+    def _reconstruct_in_training(self, X):
+        self.module_.eval()  # the next step sets it back
+        return self.reconstruct(X)
+
+    def _keep(self, net, rows):
+        """Set the fitted attributes."""
+        network, n_components = net.module_.network, net.module_.n_components
+        self.n_components_ = n_components
+        self.latent_shape_ = getattr(network, "latent_shape", (n_components,))
         self._keep_net(net)
+        is_variational = isinstance(self.latent, Variational)
+        self._sampler = RowSampler(net, rows) if is_variational else None
 
     def transform(self, X):
         """Return the latent codes of rows.
@@ -609,6 +668,35 @@ class AutoencoderTransformer(
             self.net_, reconstruct, rows, self.n_features_in_, scaler=self._scaler
         )
         return self._wrap(values, like=X)
+
+    @available_if(_draws_rows)
+    def sample(self, n_samples=1, random_state=None):
+        """Draw new rows, if `latent` is `Variational`.
+
+        Codes are drawn from a mixture of normal distributions, fitted to those of the
+        rows of `fit` or of the last `partial_fit`, and decoded. Numbers are drawn
+        around what the decoder says, with the deviation that the rows have from it, and
+        stay in their range; with ``loss="bce"`` they are what it says. Categories are
+        drawn by their probabilities.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the rows: with `None`, each call returns others.
+
+        Returns
+        -------
+        X : {ndarray, dataframe} of shape (n_samples, n_features)
+            As `inverse_transform` returns it.
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        seed, device = draw_seed(random_state), torch.device(self.net_.device)
+        with seeded(seed, device, one_thread=False):
+            values = self._sampler.draw(self.net_, n_samples)
+        return self._wrap(values, like=None)
 
     def score_samples(self, X):
         """Return minus the reconstruction loss of each row.

@@ -20,6 +20,8 @@ from sklearn_ae._columns import (
 from sklearn_ae._compat import _check_sample_weight, is_mapped
 from sklearn_ae._frames import as_array_like, frame_library, name_columns, numbers
 from sklearn_ae._options import OPTIMIZERS, check_callbacks, check_net_params
+from sklearn_ae.architectures import Convolutional, TorchModule
+from sklearn_ae.latents import Contractive
 
 # Parameters that shape the dense network, and nothing else.
 DENSE_PARAMS = (
@@ -27,6 +29,7 @@ DENSE_PARAMS = (
     "activation",
     "latent_activation",
     "output_activation",
+    "tied_weights",
 )
 
 
@@ -43,7 +46,7 @@ def check_params(settings):
     _check_sizes("n_components", settings.n_components)
     _check_sizes("hidden_layer_sizes", settings.hidden_layer_sizes)
     _check_class(settings, "optimizer", torch.optim.Optimizer)
-    for name in DENSE_PARAMS[1:]:
+    for name in ("activation", "latent_activation", "output_activation"):
         _check_class(settings, name, nn.Module)
         if isinstance(getattr(settings, name), type):
             _check_activation(name, getattr(settings, name))
@@ -53,8 +56,10 @@ def check_params(settings):
             f"{settings.loss.__name__}; pass an instance, such as "
             "MSELoss(reduction='none')."
         )
-    if settings.noise is not None:
-        settings.noise._validate_params()
+    for part in (settings.architecture, settings.latent, settings.noise):
+        if hasattr(part, "_parameter_constraints"):
+            part._validate_params()
+    _check_latent(settings)
     if settings.loss == "bce" and settings.scaling in (
         "standard",
         "quantile",
@@ -65,8 +70,10 @@ def check_params(settings):
             "give them. Use scaling='minmax', or scaling=None if X is in [0, 1] "
             "already."
         )
-    if settings.architecture is not None:
-        _check_unused(settings)
+    if isinstance(settings.architecture, TorchModule):
+        _check_unused(settings, DENSE_PARAMS)
+    elif settings.architecture is not None:
+        _check_unused(settings, ["tied_weights"])
 
 
 def check_fine_tuning(settings):
@@ -124,15 +131,34 @@ def _check_activation(name, cls):
         )
 
 
-def _check_unused(settings):
-    """Refuse parameters that an architecture of the user's own would ignore."""
+def _check_latent(settings):
+    """Refuse what a penalty on the latent is not made for."""
+    if settings.compile and isinstance(settings.latent, Contractive):
+        raise ValueError(
+            "torch.compile cannot compile the derivatives that latent=Contractive() "
+            "needs. Got compile=True; set it to False."
+        )
+    if getattr(settings.latent, "penalty", None) != "kl":
+        return
+    activation = settings.latent_activation
+    own_layers = not isinstance(settings.architecture, TorchModule)
+    if own_layers and isinstance(activation, str) and activation != "sigmoid":
+        raise ValueError(
+            "latent=Sparse('kl') needs latents in [0, 1]. Got latent_activation="
+            f"{activation!r}; use latent_activation='sigmoid', or Sparse('l1')."
+        )
+
+
+def _check_unused(settings, names):
+    """Refuse parameters of the dense network that an architecture would ignore."""
     defaults = inspect.signature(type(settings)).parameters
-    for name in DENSE_PARAMS:
+    for name in names:
         value, default = getattr(settings, name), defaults[name].default
         if value is not default and not (isinstance(value, str) and value == default):
             raise ValueError(
-                f"{name} shapes the dense network, and architecture=TorchModule(...) "
-                f"brings its own. Got {name}={value!r}; leave it at {default!r}."
+                f"{name} shapes the dense network, and architecture="
+                f"{type(settings.architecture).__name__}(...) brings its own. Got "
+                f"{name}={value!r}; leave it at {default!r}."
             )
 
 
@@ -157,6 +183,9 @@ def check_table(estimator, X, *, reset):
         Numbers, unless `estimator.is_categorical_` has any.
     """
     X = as_array_like(X)
+    shape = getattr(X, "shape", ())
+    if isinstance(estimator.architecture, Convolutional):
+        X = _flatten(estimator, X, reset=reset)
     is_frame = frame_library(X) is not None
     if is_frame:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -164,6 +193,7 @@ def check_table(estimator, X, *, reset):
         X = _check_array(estimator, X, reset=reset)
     if reset:
         estimator.is_categorical_ = _find_categorical(estimator, X)
+        _find_image_shape(estimator, shape)
     elif is_frame:
         _check_numeric_columns(X, np.flatnonzero(~estimator.is_categorical_).tolist())
     if not estimator.is_categorical_.any():
@@ -181,6 +211,41 @@ def check_table(estimator, X, *, reset):
             f"required by {type(estimator).__name__}."
         )
     return X
+
+
+def _flatten(estimator, X, *, reset):
+    """Return images as rows of pixels."""
+    n_dimensions = getattr(X, "ndim", 2)
+    if n_dimensions < 3:
+        return X
+    if n_dimensions != 4:
+        raise ValueError(
+            f"Found array with dim {n_dimensions}, of shape {tuple(X.shape)}, while "
+            "Convolutional takes X of shape (n_samples, n_pixels) or (n_samples, "
+            "channels, height, width)."
+        )
+    if not reset and tuple(X.shape[1:]) != estimator.image_shape_:
+        raise ValueError(
+            f"X has images of shape {tuple(X.shape[1:])}, but those seen in fit had "
+            f"{estimator.image_shape_} (channels, height, width)."
+        )
+    return X.reshape(len(X), -1)
+
+
+def _find_image_shape(estimator, shape):
+    """Set the shape of the images that the rows are, if they are."""
+    vars(estimator).pop("image_shape_", None)
+    if not isinstance(estimator.architecture, Convolutional):
+        return
+    if estimator.is_categorical_.any():
+        raise ValueError(
+            "Convolutional takes the pixels of images, and columns "
+            f"{np.flatnonzero(estimator.is_categorical_).tolist()} of X hold "
+            "categories. Drop them, or use architecture=None."
+        )
+    if len(shape) != 4:
+        shape = (1, estimator.n_features_in_)
+    estimator.image_shape_ = estimator.architecture.find_image_shape(shape)
 
 
 def _check_numeric_columns(X, columns):

@@ -2,15 +2,269 @@
 
 import inspect
 from copy import deepcopy
+from math import isqrt, prod
+from numbers import Integral
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from sklearn_ae._compat import Interval, StrOptions
+from sklearn_ae._convolutional import ConvolutionalNetwork
 from sklearn_ae._defaults import default_n_components
 from sklearn_ae._modules import half
 
-__all__ = ["TorchModule"]
+__all__ = ["Convolutional", "TorchModule"]
+
+_SIZE = Interval(Integral, 1, None, closed="left")
+
+
+class Convolutional(BaseEstimator):
+    """Convolutions and pooling for images, given as rows of pixels.
+
+    Each stage is a convolution, the `activation` of the autoencoder, and the maximum of
+    each window. They pad at the edges, so that a stride of s turns a side of n pixels
+    into ``ceil(n / s)``; the decoder goes back through the same sizes, and ends at
+    exactly those of the image, odd or even.
+
+    Parameters
+    ----------
+    image_shape : (int, int, int), default=None
+        Channels, height and width: (1, 28, 28) for grey images of 28 x 28 pixels,
+        (3, 32, 32) for colour. The columns of X are the pixels of the first channel,
+        row by row, then those of the next. `None` takes that of a four-dimensional X;
+        else one grey square if the number of columns is a square number, three of them
+        if a third of it is, and a single row of pixels otherwise.
+    channels : sequence of int, default=(16, 8)
+        Number of filters of each stage, outermost first.
+    kernel_size : int or sequence of int, default=3
+        Height and width of the filters; one for all stages, or one for each.
+    stride : int or sequence of int, default=1
+        Step of each convolution.
+    pooling : int or sequence of int, default=2
+        Height and width of the windows that the maximum is taken of; 1 leaves it out.
+    pooling_stride : int or sequence of int, default=None
+        Step from window to window. `None` takes `pooling`, so that they do not overlap.
+    decoder : {"transposed", "upsampling"}, default="transposed"
+        How the decoder enlarges: by transposed convolutions, or by repeating pixels and
+        convolving, which leaves no checkerboard patterns [1]_.
+    latent_shape : tuple of int, default=None
+        Height and width, if a dense latent is to be looked at as a small picture:
+        ``n_components=None`` then takes as many numbers as it has pixels.
+
+    See Also
+    --------
+    sklearn_ae.displays.ClusterGridDisplay : Images and their latents as pictures.
+
+    Notes
+    -----
+    *Latent.* With ``n_components=None``, the maps of the last stage are the latent as
+    they are, and `latent_activation` is their activation. A number, or `latent_shape`,
+    puts a dense layer between maps and latent, and before it dense layers with the
+    `hidden_layer_sizes` of the autoencoder, by default none.
+
+    *Pictures.* After `fit`, the autoencoder has the attributes `image_shape_` and
+    `latent_shape_`. Where maps are the latent, the latter is theirs, (channels, height,
+    width), and ``ae.transform(X).reshape(-1, *ae.latent_shape_)`` are pictures.
+
+    *Scaling.* Dividing pixels by their largest possible value and ``scaling=None``
+    treats all of them alike; "standard" makes much of a pixel that is nearly always
+    white.
+
+    References
+    ----------
+    .. [1] Odena, A., Dumoulin, V. and Olah, C. "Deconvolution and checkerboard
+       artifacts." Distill, 2016.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.architectures import Convolutional
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> images = Convolutional((1, 8, 8))
+    >>> ae = AutoencoderTransformer(
+    ...     10, architecture=images, scaling="minmax", max_epochs=2
+    ... )
+    >>> ae.fit_transform(X).shape
+    (1797, 10)
+
+    A latent of small pictures:
+
+    >>> ae.set_params(n_components=None).fit_transform(X).shape
+    (1797, 32)
+    >>> ae.latent_shape_
+    (8, 2, 2)
+    """
+
+    _parameter_constraints = {
+        "image_shape": [tuple, list, None],
+        "channels": [_SIZE, "array-like"],
+        "kernel_size": [_SIZE, "array-like"],
+        "stride": [_SIZE, "array-like"],
+        "pooling": [_SIZE, "array-like"],
+        "pooling_stride": [_SIZE, "array-like", None],
+        "decoder": [StrOptions({"transposed", "upsampling"})],
+        "latent_shape": [tuple, list, None],
+    }
+
+    def __init__(
+        self,
+        image_shape=None,
+        channels=(16, 8),
+        *,
+        kernel_size=3,
+        stride=1,
+        pooling=2,
+        pooling_stride=None,
+        decoder="transposed",
+        latent_shape=None,
+    ):
+        self.image_shape = image_shape
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.pooling = pooling
+        self.pooling_stride = pooling_stride
+        self.decoder = decoder
+        self.latent_shape = latent_shape
+
+    def find_image_shape(self, shape):
+        """Return the shape of the images in an X of some shape.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of X: two-dimensional, or (n_samples, channels, height, width).
+
+        Returns
+        -------
+        image_shape : (int, int, int)
+
+        Raises
+        ------
+        ValueError
+            If X does not hold images of `image_shape`.
+        """
+        self._validate_params()
+        if self.image_shape is None:
+            return tuple(shape[1:]) if len(shape) == 4 else _guess_shape(shape[1])
+        image_shape = self._sizes("image_shape")
+        if len(image_shape) != 3:
+            raise ValueError(
+                "image_shape must be (channels, height, width), such as (1, 28, 28). "
+                f"Got {self.image_shape!r}."
+            )
+        if len(shape) == 4 and tuple(shape[1:]) != image_shape:
+            raise ValueError(
+                f"Convolutional(image_shape={image_shape}) takes a four-dimensional X "
+                f"of shape (n_samples, {', '.join(map(str, image_shape))}). Got shape "
+                f"{tuple(shape)}."
+            )
+        if prod(shape[1:]) != prod(image_shape):
+            raise ValueError(
+                f"Convolutional(image_shape={image_shape}) needs one column for each "
+                f"pixel, {prod(image_shape)} in all. Got X with {shape[1]} columns."
+            )
+        return image_shape
+
+    def build(self, n_features, settings):
+        """Return a new network.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of columns.
+        settings : AutoencoderTransformer
+            Its layers, and its `image_shape_`.
+
+        Returns
+        -------
+        network : ConvolutionalNetwork
+        n_components : int
+            Size of the latent.
+
+        Raises
+        ------
+        ValueError
+            If sizes do not fit together.
+        """
+        channels = self._sizes("channels")
+        per_stage = [
+            self._per_stage(name, len(channels))
+            for name in ("kernel_size", "stride", "pooling", "pooling_stride")
+        ]
+        n_components = self._dense_size(settings.n_components)
+        sizes = settings.hidden_layer_sizes
+        if sizes is not None and n_components is None:
+            raise ValueError(
+                "hidden_layer_sizes are dense layers before a dense latent, and with "
+                "n_components=None the latent of Convolutional is convolutional. Got "
+                f"hidden_layer_sizes={sizes!r}; set n_components as well."
+            )
+        network = ConvolutionalNetwork(
+            settings.image_shape_,
+            channels,
+            *per_stage,
+            self.decoder == "upsampling",
+            n_components,
+            [int(size) for size in np.atleast_1d(() if sizes is None else sizes)],
+            settings.activation,
+            settings.latent_activation,
+        )
+        if self.latent_shape is not None:
+            network.latent_shape = self._sizes("latent_shape")
+        return network, network.n_components
+
+    def _sizes(self, name):
+        """Return a parameter as a tuple of positive integers."""
+        value = np.atleast_1d(np.asarray(getattr(self, name)))
+        if value.ndim > 1 or not value.size or value.dtype.kind not in "iu":
+            value = np.zeros(1)
+        if value.min() < 1:
+            raise ValueError(
+                f"{name} of Convolutional must hold integers of at least 1. Got "
+                f"{getattr(self, name)!r}."
+            )
+        return tuple(value.tolist())
+
+    def _per_stage(self, name, n_stages):
+        """Return one size for each stage."""
+        if name == "pooling_stride" and self.pooling_stride is None:
+            name = "pooling"
+        sizes = self._sizes(name)
+        if len(sizes) == 1:
+            return sizes * n_stages
+        if len(sizes) != n_stages:
+            raise ValueError(
+                f"{name} of Convolutional must be one integer, or one for each of the "
+                f"{n_stages} stages that channels={self.channels!r} has. Got "
+                f"{getattr(self, name)!r}."
+            )
+        return sizes
+
+    def _dense_size(self, n_components):
+        """Return the size of a dense latent, None if maps are the latent."""
+        if self.latent_shape is None:
+            return n_components
+        n_pixels = prod(self._sizes("latent_shape"))
+        if n_components not in (None, n_pixels):
+            raise ValueError(
+                f"Convolutional(latent_shape={self.latent_shape!r}) is a latent of "
+                f"{n_pixels} numbers. Got n_components={n_components}; leave it at "
+                "None."
+            )
+        return n_pixels
+
+
+def _guess_shape(n_pixels):
+    """Return the shape of square images, grey or colour, or of a row of pixels."""
+    for channels in (1, 3):
+        side = isqrt(n_pixels // channels)
+        if channels * side**2 == n_pixels:
+            return channels, side, side
+    return 1, 1, n_pixels
 
 
 class TorchModule(BaseEstimator):
@@ -92,16 +346,16 @@ class TorchModule(BaseEstimator):
         self.kwargs = {**self.kwargs, **params}
         return self
 
-    def build(self, n_features, n_components):
-        """Return a new instance of `cls`, checked with one row.
+    def build(self, n_features, settings):
+        """Return a new instance of `cls`, checked with two rows.
 
         Parameters
         ----------
         n_features : int
             Number of columns.
-        n_components : int or None
-            Size of the latent that the user asked for. `None` leaves it to the module,
-            and offers it the default.
+        settings : AutoencoderTransformer
+            Its `n_components` is the size of the latent. `None` leaves it to the
+            module, and offers it the default.
 
         Returns
         -------
@@ -122,6 +376,7 @@ class TorchModule(BaseEstimator):
                 "TorchModule needs a class that derives from torch.nn.Module. Got "
                 f"{self.cls!r}."
             )
+        n_components = settings.n_components
         network = self.cls(**self._arguments(n_features, n_components))
         for method in ("encode", "decode"):
             if not hasattr(self.cls, method) and not hasattr(network, f"{method}r"):

@@ -16,7 +16,8 @@ from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae.architectures import TorchModule
+from sklearn_ae.architectures import Convolutional, TorchModule
+from sklearn_ae.latents import Contractive, Sparse, Variational
 from sklearn_ae.noise import GaussianNoise, MaskingNoise, SwapNoise
 
 X_WINE = load_wine().data
@@ -325,7 +326,31 @@ PARAMETER_ERRORS = {
     ],
     "latent_activation": [("auto", "Got 'auto'"), (nn.Linear, "Linear fails")],
     "output_activation": [("x", "Got 'x'"), (nn.GLU, "GLU made")],
-    "architecture": [("dense", "Got 'dense'"), (TorchModule, "an instance of")],
+    "tied_weights": [("yes", "'tied_weights' .* Got 'yes'")],
+    "architecture": [
+        ("dense", "Got 'dense'"),
+        (TorchModule, "an instance of"),
+        (Convolutional((1, 28, 28)), "one column for each pixel, 784 in all. Got X"),
+        (Convolutional((28, 28)), r"\(channels, height, width\).* Got \(28, 28\)"),
+        (Convolutional((1, 0, 13)), r"of at least 1\. Got \(1, 0, 13\)"),
+        (Convolutional(channels=()), r"channels of Conv.* of at least 1\. Got \(\)"),
+        (Convolutional(channels=[[4]]), r"Got \[\[4\]\]"),
+        (Convolutional(kernel_size=2.5), "'kernel_size' .* Got 2.5"),
+        (Convolutional(pooling=(2, 2, 2)), r"each of the 2 stages.*Got \(2, 2, 2\)"),
+        (Convolutional(stride=0), "'stride' .* Got 0"),
+        (Convolutional(decoder="dense"), "'decoder' .* Got 'dense'"),
+        (Convolutional(latent_shape=(2, 2)), "latent of 4 numbers. Got n_components=2"),
+    ],
+    "latent": [
+        ("sparse", "Got 'sparse'"),
+        (Variational, "an instance of"),
+        (Variational(beta=-1), "'beta' parameter of Variational .* Got -1"),
+        (Sparse("l2"), "'penalty' parameter of Sparse .* Got 'l2'"),
+        (Sparse(alpha=-1), "'alpha' parameter of Sparse .* Got -1"),
+        (Sparse(target=1), "'target' parameter of Sparse .* Got 1"),
+        (Sparse("kl"), "'identity'; use latent_activation='sigmoid', or Sparse"),
+        (Contractive(alpha=np.nan), "Got nan"),
+    ],
     "noise": [
         (0.2, "'noise' .* Got 0.2"),
         (SwapNoise, "an instance of"),

@@ -10,7 +10,8 @@ from sklearn_ae import (
     AutoencoderPretrainedRegressor,
     AutoencoderTransformer,
 )
-from sklearn_ae.architectures import TorchModule
+from sklearn_ae.architectures import Convolutional, TorchModule
+from sklearn_ae.latents import Contractive, Sparse, Variational
 from sklearn_ae.noise import GaussianNoise, MaskingNoise, SwapNoise
 
 
@@ -55,6 +56,16 @@ SETTINGS = [
     small(hidden_layer_sizes=(), activation="gelu"),
     small(architecture=TorchModule(TwoLayers, width=4)),
     small(architecture=TorchModule(TwoLayers), noise=SwapNoise(), scaling="minmax"),
+    small(architecture=Convolutional()),
+    small(architecture=Convolutional(channels=4, decoder="upsampling")),
+    small(architecture=Convolutional(decoder="upsampling"), latent=Variational()),
+    small(latent=Variational()),
+    small(latent=Variational(beta=2.0), noise=SwapNoise(), early_stopping=True),
+    small(latent=Sparse(), latent_activation="relu"),
+    small(latent=Sparse("kl"), latent_activation="sigmoid"),
+    small(latent=Contractive()),
+    small(latent=Contractive(), tied_weights=True),
+    small(tied_weights=True, activation="sigmoid"),
     AutoencoderAnomalyDetector(small()),
     AutoencoderAnomalyDetector(small(), n_estimators=2, calibration_fraction=0.3),
     AutoencoderAnomalyDetector(small(scaling="robust", noise=SwapNoise(0.3))),

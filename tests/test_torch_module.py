@@ -155,7 +155,7 @@ def test__transform__batch_norm_and_dropout__is_repeatable_and_row_by_row():
 
 
 def test__build__batch_norm__has_not_seen_the_rows_of_the_check():
-    network, _ = TorchModule(Random).build(13, 2)
+    network, _ = TorchModule(Random).build(13, AutoencoderTransformer(2))
     assert network.encoder[0].num_batches_tracked == 0
     assert network.training
 

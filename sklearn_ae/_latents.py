@@ -1,0 +1,222 @@
+"""The torch modules between encoder and decoder: penalties and random codes."""
+
+import math
+import warnings
+
+import torch
+from torch import nn
+from torch.autograd import forward_ad
+
+# Units between the mean and the logarithm of the variance.
+VARIANCE_UNITS = 64
+
+
+class Latent(nn.Module):
+    """Base of the modules between encoder and decoder while training.
+
+    **Shape** input (n_rows, n_inputs) and an encoder; codes (n_rows, n_components).
+    """
+
+    def forward(self, encode, X):
+        """Return codes for the decoder, and what the penalty is computed from.
+
+        Parameters
+        ----------
+        encode : callable
+            From the inputs of the network to the codes.
+        X : Tensor of shape (n_rows, n_inputs)
+
+        Returns
+        -------
+        Z : Tensor of shape (n_rows, n_components)
+        cost : Tensor of shape (n_rows, ...)
+        """
+        raise NotImplementedError
+
+    def penalty(self, cost, weight, unit):
+        """Return what a batch adds to the loss.
+
+        Parameters
+        ----------
+        cost : Tensor of shape (n_rows, ...)
+            From `forward`.
+        weight : Tensor of shape (n_rows,) or None
+        unit : Tensor or float
+            How much of the loss one nat of likelihood of a row is.
+
+        Returns
+        -------
+        penalty : Tensor
+            A scalar.
+        """
+        raise NotImplementedError
+
+
+class GaussianLatent(Latent):
+    """Codes drawn from a normal distribution, and its divergence from the standard one.
+
+    Parameters
+    ----------
+    n_components : int
+    beta : float
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._latents import GaussianLatent
+    >>> latent = GaussianLatent(2, 1.0)
+    >>> Z, cost = latent(torch.nn.Identity(), torch.tensor([[3.0, 4.0]]))
+    >>> Z.shape, cost
+    (torch.Size([1, 2]), tensor([12.5000], grad_fn=<MulBackward0>))
+    """
+
+    def __init__(self, n_components, beta):
+        super().__init__()
+        self.beta = beta
+        self.warmth = 1.0
+        """Share of `beta` that counts while training; a callback raises it."""
+        self.log_variance = nn.Sequential(
+            nn.Linear(n_components, VARIANCE_UNITS),
+            nn.ReLU(),
+            nn.Linear(VARIANCE_UNITS, n_components),
+        )
+        nn.init.zeros_(self.log_variance[-1].weight)
+        nn.init.zeros_(self.log_variance[-1].bias)
+
+    def forward(self, encode, X):
+        """Return codes, drawn while training, and the divergence of each row."""
+        mean = encode(X)
+        log_variance = self.log_variance(mean)
+        terms = mean.square() + log_variance.exp() - 1 - log_variance
+        Z = self.draw(mean, log_variance) if self.training else mean
+        return Z, 0.5 * terms.sum(1)
+
+    def draw(self, mean, log_variance):
+        """Return codes around their means."""
+        return mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+
+    def penalty(self, cost, weight, unit):
+        """Return the weighted mean divergence, in the unit of the loss."""
+        cost = cost if weight is None else cost * weight
+        return self.beta * (self.warmth if self.training else 1) * unit * cost.mean()
+
+
+class L1SparseLatent(Latent):
+    """Codes with a penalty on their absolute values.
+
+    Parameters
+    ----------
+    alpha : float
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._latents import L1SparseLatent
+    >>> latent = L1SparseLatent(0.5)
+    >>> _, cost = latent(torch.nn.Identity(), torch.tensor([[3.0, -1.0]]))
+    >>> latent.penalty(cost, None, 1.0)
+    tensor(1.)
+    """
+
+    def __init__(self, alpha):
+        super().__init__()
+        self.alpha = alpha
+
+    def forward(self, encode, X):
+        """Return the codes, and their mean absolute value in each row."""
+        Z = encode(X)
+        return Z, Z.abs().mean(1)
+
+    def penalty(self, cost, weight, unit):
+        """Return the weighted mean."""
+        return self.alpha * (cost if weight is None else cost * weight).mean()
+
+
+class KLSparseLatent(Latent):
+    """Codes in [0, 1] whose means over the rows should be small.
+
+    Parameters
+    ----------
+    alpha, target : float
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._latents import KLSparseLatent
+    >>> latent = KLSparseLatent(1.0, 0.25)
+    >>> _, cost = latent(torch.nn.Identity(), torch.tensor([[0.5], [0.0]]))
+    >>> latent.penalty(cost, None, 1.0)
+    tensor(0.)
+    """
+
+    def __init__(self, alpha, target):
+        super().__init__()
+        self.alpha = alpha
+        self.target = target
+
+    def forward(self, encode, X):
+        """Return the codes twice: the penalty is on their means over the rows."""
+        Z = encode(X)
+        return Z, Z
+
+    def penalty(self, cost, weight, unit):
+        """Return the mean divergence of the latents."""
+        if weight is not None:
+            cost = cost * weight[:, None] / weight.mean()
+        eps = torch.finfo(cost.dtype).eps
+        mean = cost.mean(0).clamp(eps, 1 - eps)
+        p = self.target
+        divergence = p * (math.log(p) - mean.log()) + (1 - p) * (
+            math.log1p(-p) - torch.log1p(-mean)
+        )
+        return self.alpha * divergence.mean()
+
+
+class ContractiveLatent(Latent):
+    """Codes with a penalty on their derivatives.
+
+    Parameters
+    ----------
+    n_components : int
+    alpha : float
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._latents import ContractiveLatent
+    >>> latent = ContractiveLatent(2, 1.0)
+    >>> X, direction = torch.zeros(1, 3), torch.tensor([[1.0, 2.0, 2.0]])
+    >>> Z, cost = latent.along(lambda X: 2 * X[:, :2], X, direction)
+    >>> Z, cost  # (4 + 16) / 2
+    (tensor([[0., 0.]]), tensor([10.]))
+    """
+
+    def __init__(self, n_components, alpha):
+        super().__init__()
+        self.n_components = n_components
+        self.alpha = alpha
+        _load_forward_mode()
+
+    def forward(self, encode, X):
+        """Return the codes, and the squared norm of their derivatives, estimated."""
+        return self.along(encode, X, torch.randn_like(X))
+
+    def along(self, encode, X, direction):
+        """Return the codes, and the squared norm of their change in one direction."""
+        with forward_ad.dual_level():
+            dual = encode(forward_ad.make_dual(X, direction))
+            Z, change = forward_ad.unpack_dual(dual)
+        if change is None:  # the encoder does not look at its input
+            change = torch.zeros_like(Z)
+        return Z, change.square().sum(1) / self.n_components
+
+    def penalty(self, cost, weight, unit):
+        """Return the weighted mean."""
+        return self.alpha * (cost if weight is None else cost * weight).mean()
+
+
+def _load_forward_mode():
+    """Let torch load its forward mode, of whose means it warns itself."""
+    with warnings.catch_warnings(), forward_ad.dual_level():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        forward_ad.make_dual(torch.zeros(1), torch.zeros(1))

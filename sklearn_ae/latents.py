@@ -1,0 +1,234 @@
+"""What is asked of the latent of an autoencoder beside restoring the rows.
+
+Each class here adds a penalty to the loss while training. `transform`, `reconstruct`
+and every score stay deterministic: a latent that is drawn at random in training is its
+mean after it.
+"""
+
+from numbers import Real
+
+from sklearn.base import BaseEstimator
+
+from sklearn_ae._compat import Interval, StrOptions
+from sklearn_ae._latents import (
+    ContractiveLatent,
+    GaussianLatent,
+    KLSparseLatent,
+    L1SparseLatent,
+)
+
+__all__ = ["Contractive", "Sparse", "Variational"]
+
+_STRENGTH = Interval(Real, 0, None, closed="left")
+
+
+class Variational(BaseEstimator):
+    """A latent that is a normal distribution for each row, near the standard one.
+
+    The loss is the negative evidence lower bound [1]_: beside the reconstruction from a
+    code drawn at random, the Kullback-Leibler divergence from each row's distribution
+    to the standard normal one. The autoencoder can then draw new rows with
+    :meth:`~sklearn_ae.AutoencoderTransformer.sample`; `transform` returns the means.
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        Weight of the divergence [2]_. Larger values give latents that are more alike
+        to the standard normal distribution, and reconstructions that are coarser.
+
+    Notes
+    -----
+    *Calibration.* The bound needs to know how far cells lie from their reconstruction.
+    As in [3]_, the variance of the cells around it is taken to be its most likely
+    value, the mean squared error of the batch. With n columns, the loss is ``error +
+    beta * 2 * error * divergence / n``, where no gradient flows through the second
+    ``error``. With a variance of 1 instead, the usual choice, the divergence outweighs
+    the columns of a standardised table, and most of the latent collapses to nothing.
+    So `beta` means the same whatever the units, the loss, and the number of columns.
+    With ``loss="mae"``, the factor is ``error``; "bce" is a likelihood as it is, and
+    the factor is 1.
+
+    *Warm-up.* In `fit`, the weight of the divergence grows from 0 over the first three
+    tenths of the training, so that the latent carries something before it is penalised
+    [4]_. The validation loss has the full weight from the start. A network that can
+    start as PCA starts as probabilistic PCA, which is what a linear network would
+    converge to [5]_.
+
+    *Variance.* The logarithm of the variance is computed from the mean by a small
+    network. The best variance depends on how much the decoder's output changes around
+    the mean, and so on the mean alone, up to terms of second order. Thus any network,
+    also a :class:`~sklearn_ae.architectures.TorchModule`, can have such a latent.
+
+    *New rows* are decoded from a mixture of normal distributions that is fitted to the
+    codes of the rows of `fit`: what the decoder has seen is not quite standard normal
+    [6]_.
+
+    References
+    ----------
+    .. [1] Kingma, D. P. and Welling, M. "Auto-encoding variational Bayes." ICLR 2014.
+    .. [2] Higgins, I. et al. "beta-VAE: learning basic visual concepts with a
+       constrained variational framework." ICLR 2017.
+    .. [3] Rybkin, O., Daniilidis, K. and Levine, S. "Simple and effective VAE training
+       with calibrated decoders." ICML 2021.
+    .. [4] Bowman, S. R. et al. "Generating sentences from a continuous space." CoNLL
+       2016.
+    .. [5] Lucas, J. et al. "Don't blame the ELBO! A linear VAE perspective on posterior
+       collapse." NeurIPS 2019.
+    .. [6] Ghosh, P. et al. "From variational to deterministic autoencoders." ICLR 2020.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.latents import Variational
+    >>> X, _ = load_wine(return_X_y=True, as_frame=True)
+    >>> ae = AutoencoderTransformer(4, latent=Variational(), random_state=0).fit(X)
+    >>> ae.sample(5, random_state=0)[["alcohol", "proline"]].shape
+    (5, 2)
+    """
+
+    _parameter_constraints = {"beta": [_STRENGTH]}
+
+    def __init__(self, beta=1.0):
+        self.beta = beta
+
+    def build(self, n_components):
+        """Return a new module that draws codes and computes their divergence.
+
+        Parameters
+        ----------
+        n_components : int
+
+        Returns
+        -------
+        latent : nn.Module
+        """
+        return GaussianLatent(n_components, self.beta)
+
+
+class Sparse(BaseEstimator):
+    """A latent of which few numbers are far from 0 for each row.
+
+    Parameters
+    ----------
+    penalty : {"l1", "kl"}, default="l1"
+        What is added to the loss: the mean absolute value of the latents; or the
+        Kullback-Leibler divergence between a coin that shows heads with probability
+        `target` and one with the mean of each latent over a batch, averaged over
+        the latents [1]_. The latter is for latents in [0, 1], and needs
+        ``latent_activation="sigmoid"``.
+    alpha : float, default=0.05
+        Weight of the penalty.
+    target : float, default=0.05
+        Mean that each latent should have, with ``penalty="kl"``.
+
+    Notes
+    -----
+    With ``latent_activation="relu"`` and "l1", latents become exactly 0. Weights that
+    shrink in the encoder and grow in the decoder lower an "l1" penalty without making
+    anything sparse; with ``tied_weights=True`` they cannot.
+
+    References
+    ----------
+    .. [1] Ng, A. "Sparse autoencoder." CS294A lecture notes, Stanford University, 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.latents import Sparse
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> ae = AutoencoderTransformer(
+    ...     64, latent=Sparse("kl"), latent_activation="sigmoid", max_epochs=2
+    ... )
+    >>> ae.fit_transform(X).shape
+    (1797, 64)
+    """
+
+    _parameter_constraints = {
+        "penalty": [StrOptions({"l1", "kl"})],
+        "alpha": [_STRENGTH],
+        "target": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(self, penalty="l1", *, alpha=0.05, target=0.05):
+        self.penalty = penalty
+        self.alpha = alpha
+        self.target = target
+
+    def build(self, n_components):
+        """Return a new module that computes the penalty.
+
+        Parameters
+        ----------
+        n_components : int
+
+        Returns
+        -------
+        latent : nn.Module
+        """
+        if self.penalty == "kl":
+            return KLSparseLatent(self.alpha, self.target)
+        return L1SparseLatent(self.alpha)
+
+
+class Contractive(BaseEstimator):
+    """A latent that changes little when a row changes a little.
+
+    The penalty is the squared Frobenius norm of the Jacobian of the encoder at each
+    row, divided by the size of the latent: how much the mean square of a latent changes
+    for a unit of noise in every column [1]_.
+
+    Parameters
+    ----------
+    alpha : float, default=0.1
+        Weight of the penalty.
+
+    Notes
+    -----
+    The norm is estimated with one random direction for each row [2]_, in forward mode
+    [3]_: ``E ||J u||^2 = ||J||^2`` for a standard normal u. That takes about as long as
+    to go through the encoder twice, whatever the number of columns.
+
+    An encoder that shrinks everything, and a decoder that undoes it, lower the penalty
+    without becoming robust. With ``tied_weights=True`` they cannot, as in [1]_.
+
+    References
+    ----------
+    .. [1] Rifai, S. et al. "Contractive auto-encoders: explicit invariance during
+       feature extraction." ICML 2011.
+    .. [2] Hoffman, J., Roberts, D. A. and Yaida, S. "Robust learning with Jacobian
+       regularization." arXiv:1908.02729, 2019.
+    .. [3] Baydin, A. G. et al. "Automatic differentiation in machine learning: a
+       survey." JMLR 18 (2018), 1-43.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.latents import Contractive
+    >>> X, _ = load_wine(return_X_y=True)
+    >>> ae = AutoencoderTransformer(
+    ...     4, latent=Contractive(), tied_weights=True, max_epochs=5
+    ... )
+    >>> ae.fit_transform(X).shape
+    (178, 4)
+    """
+
+    _parameter_constraints = {"alpha": [_STRENGTH]}
+
+    def __init__(self, alpha=0.1):
+        self.alpha = alpha
+
+    def build(self, n_components):
+        """Return a new module that computes the penalty.
+
+        Parameters
+        ----------
+        n_components : int
+
+        Returns
+        -------
+        latent : nn.Module
+        """
+        return ContractiveLatent(n_components, self.alpha)
