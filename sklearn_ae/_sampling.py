@@ -5,6 +5,7 @@ from math import ceil
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
@@ -81,9 +82,9 @@ class RowSampler:
         head = net.criterion_
         expected = head.expected(net.module_.decode(Z.to(net.device)))
         n_numbers = len(self.spread_)
-        spread = expected.new_zeros(expected.shape[1])
+        spread = torch.zeros_like(expected)
         if not head.is_likelihood:
-            spread[:n_numbers] = self.spread_
+            spread[:, :n_numbers] = self.spread_
         drawn = head.sample(expected, spread)
         drawn[:, :n_numbers].clamp_(self.low_, self.high_)
         return head.most_likely(drawn).cpu().numpy()
@@ -95,7 +96,8 @@ def _fit_mixture(codes, n_rows):
     mixture = GaussianMixture(
         min(MOST_CLUSTERS, max(1, n_clusters)), reg_covar=LEAST_VARIANCE
     )
-    with warnings.catch_warnings():
+    # scikit-learn dispatches it to other array libraries only with another start.
+    with config_context(array_api_dispatch=False), warnings.catch_warnings():
         # More steps would change little.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return mixture.fit(codes)
