@@ -7,7 +7,17 @@ user's backend nor open figures are touched.
 import numpy as np
 import pandas as pd
 
-from sklearn_ae._compat import import_optional
+from sklearn_ae._drawing import (
+    GREY,
+    ImageRow,
+    class_colours,
+    draw_image_rows,
+    framed,
+    image_rows_size,
+    new_figure,
+    shortened,
+    value_range,
+)
 
 METHODS = ("autoencoder", "PCA")
 METHOD_COLOURS = ("#4477aa", "#ddaa33")
@@ -16,27 +26,6 @@ ERROR_LABELS = {
     "numbers": "Numbers: mean squared error\nin squared standard deviations",
     "categories": "Categories: share of cells\nrestored wrongly",
 }
-GREY = "#c0c0c0"
-CLASS_COLOURS = (
-    "#4477aa",
-    "#ee6677",
-    "#228833",
-    "#ccbb44",
-    "#66ccee",
-    "#aa3377",
-    "#ee7733",
-    "#332288",
-    "#44aa99",
-    "#882255",
-)
-DOTS_PER_INCH = 200
-
-
-def _figure(width, height):
-    figure = import_optional("matplotlib.figure", "Drawing the pictures", "plot")
-    return figure.Figure(
-        figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained"
-    )
 
 
 def draw_images(path, originals, reconstructions, shape):
@@ -52,15 +41,11 @@ def draw_images(path, originals, reconstructions, shape):
         Height and width of an image.
     """
     rows = dict(zip(("original", *METHODS), (originals, *reconstructions), strict=True))
-    figure = _figure(0.8 * len(originals) + 1, 0.85 * len(rows))
-    axes = figure.subplots(len(rows), len(originals))
-    low, high = originals.min(), originals.max()
-    for axes_row, (name, images) in zip(axes, rows.items(), strict=True):
-        axes_row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=11)
-        for axis, image in zip(axes_row, images, strict=True):
-            axis.imshow(image.reshape(shape), cmap="gray_r", vmin=low, vmax=high)
-            axis.set(xticks=[], yticks=[])
-            axis.spines[:].set_color("0.8")
+    images = {name: table.reshape(-1, 1, *shape) for name, table in rows.items()}
+    limits = value_range(images["original"])
+    rows = [ImageRow(name, each, limits) for name, each in images.items()]
+    figure = new_figure(*image_rows_size(rows))
+    draw_image_rows(figure.subplots(), rows)
     figure.savefig(path)
 
 
@@ -81,7 +66,7 @@ def draw_column_errors(path, errors):
         for kind, pair in errors.items()
     }
     n_bars = min(MAX_BARS, max(map(len, panels.values())))
-    figure = _figure(5.6 * len(panels), 1.5 + 0.28 * n_bars)
+    figure = new_figure(5.6 * len(panels), 1.5 + 0.28 * n_bars)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (kind, panel) in zip(axes, panels.items(), strict=True):
         _draw_bars(axis, panel, n_bars)
@@ -97,7 +82,7 @@ def _draw_bars(axis, panel, n_bars):
     positions = np.arange(len(worst))
     for method, colour, shift in zip(METHODS, METHOD_COLOURS, (-0.2, 0.2), strict=True):
         axis.barh(positions + shift, worst[method], 0.38, color=colour, label=method)
-    axis.set_yticks(positions, [_shortened(name) for name in worst.index])
+    axis.set_yticks(positions, [shortened(name) for name in worst.index])
     # Bars are as thick beside more of them; the axis is above, where they start.
     axis.set_ylim(n_bars - 0.5, -0.5)
     axis.set_xlim(left=0)
@@ -125,14 +110,14 @@ def draw_latent_space(path, planes, target, rows):
     rows : ndarray of int of shape (n_rows,)
         Where the rows of the planes stand in the target.
     """
-    figure = _figure(9.6, 4.2)
+    figure = new_figure(9.6, 4.2)
     axes = figure.subplots(1, 2)
     colours, legend = _row_colours(target, rows)
     size = np.clip(8000 / len(rows), 3, 14)
     titles = ("Autoencoder, two latent columns", "PCA, two components")
     for axis, title, plane in zip(axes, titles, planes, strict=True):
-        framed, n_outside = _framed(plane)
-        points = axis.scatter(*framed.T, s=size, c=colours, linewidths=0, alpha=0.8)
+        inside, n_outside = framed(plane)
+        points = axis.scatter(*inside.T, s=size, c=colours, linewidths=0, alpha=0.8)
         axis.set_title(title, fontsize=11)
         if n_outside:
             axis.set_xlabel(f"{n_outside} rows farther out are drawn at the edge")
@@ -145,25 +130,14 @@ def draw_latent_space(path, planes, target, rows):
         figure.legend(
             handles,
             legend,
-            title=_shortened(target.name),
+            title=shortened(target.name),
             loc="outside right center",
             frameon=False,
             handletextpad=0,
         )
     elif target is not None:
-        figure.colorbar(points, ax=axes, label=_shortened(target.name), aspect=30)
+        figure.colorbar(points, ax=axes, label=shortened(target.name), aspect=30)
     figure.savefig(path)
-
-
-def _framed(plane):
-    """Return points moved into a frame around most of them, and how many were outside.
-
-    A few rows far from all others would leave one dot for the rest.
-    """
-    low, high = np.percentile(plane, [2, 98], axis=0)
-    margin = 0.35 * (high - low)
-    framed = np.clip(plane, low - margin, high + margin)
-    return framed, int((framed != plane).any(axis=1).sum())
 
 
 def _row_colours(target, rows):
@@ -176,14 +150,13 @@ def _row_colours(target, rows):
         return [METHOD_COLOURS[0]] * len(rows), {}
     if not target.classes:
         return target.values[rows], {}
-    size = np.bincount(target.values[target.known], minlength=len(target.classes))
-    named = np.sort(np.argsort(-size, kind="stable")[: len(CLASS_COLOURS)])
-    colour_of = dict(zip(named, CLASS_COLOURS, strict=False))
-    colours = [colour_of.get(number, GREY) for number in target.values[rows]]
-    legend = {_shortened(target.classes[n]): colour for n, colour in colour_of.items()}
+    sizes = np.bincount(target.values[target.known], minlength=len(target.classes))
+    colour_of = class_colours(sizes)
+    numbers = target.values[rows]
+    colours = [GREY if number < 0 else colour_of[number] for number in numbers]
+    legend = {
+        shortened(name): colour
+        for name, colour in zip(target.classes, colour_of, strict=True)
+        if colour != GREY
+    }
     return colours, legend | ({"other": GREY} if GREY in colours else {})
-
-
-def _shortened(name, length=24):
-    name = name if len(name) <= length else f"{name[: length - 1]}…"
-    return name.replace("$", r"\$")  # else matplotlib reads formulas

@@ -1,0 +1,353 @@
+"""A display of clusters as images and their latents."""
+
+from math import isqrt, prod
+
+import numpy as np
+
+from sklearn_ae._display_input import (
+    as_codes,
+    as_image_shape,
+    as_images,
+    as_labels,
+    as_table,
+    check_count,
+    check_same_rows,
+    encode,
+    fitted_attribute,
+    shape_of_images,
+    take,
+)
+from sklearn_ae._drawing import (
+    NOTE,
+    ImageRow,
+    draw_image_rows,
+    image_rows_size,
+    shortened,
+    take_axes,
+    value_range,
+)
+
+# Space below the latents of a cluster, in widths of an image.
+GROUP_GAP = 0.3
+
+
+class ClusterGridDisplay:
+    """For each cluster a row of images, and under it their latents as pictures.
+
+    Create it with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    originals : array-like of shape (n_rows, n_pixels)
+        Images of all clusters.
+    codes : array-like of shape (n_rows, n_components)
+        Their latents.
+    clusters : array-like of shape (n_rows,)
+        The cluster of each.
+    cluster_sizes : dict of str to int
+        How many rows the clusters have in all, in the order of drawing.
+    image_shape : tuple of int
+        (height, width) or (channels, height, width) of an image.
+    latent_shape : tuple of int, default=None
+        (height, width) that latents are drawn in, or (maps, height, width) for maps
+        beside one another. `None` takes the most nearly square one.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        What was drawn on.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.displays import ClusterGridDisplay
+    >>> X = load_digits().data
+    >>> ae = AutoencoderTransformer(9, max_epochs=5, random_state=0)
+    >>> clustering = make_pipeline(ae, KMeans(3, random_state=0)).fit(X)
+    >>> display = ClusterGridDisplay.from_estimator(
+    ...     clustering, X, n_images=4, image_shape=(8, 8)
+    ... )
+    >>> len(display.ax_.images)
+    24
+    """
+
+    def __init__(
+        self,
+        originals,
+        codes,
+        clusters,
+        *,
+        cluster_sizes,
+        image_shape,
+        latent_shape=None,
+    ):
+        self.originals = originals
+        self.codes = codes
+        self.clusters = clusters
+        self.cluster_sizes = cluster_sizes
+        self.image_shape = image_shape
+        self.latent_shape = latent_shape
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        clusters=None,
+        *,
+        n_images=10,
+        image_shape=None,
+        latent_shape=None,
+        ax=None,
+        **kwargs,
+    ):
+        """Draw the first images of each cluster, and their latents.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            A fitted autoencoder or other transformer, or a pipeline of one and a
+            predictor, such as :class:`~sklearn.cluster.KMeans`.
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Images. The first ones of each cluster are drawn, rather than those nearest
+            to its centre, which would hide what does not belong there. Arrays of images
+            may have three or four dimensions.
+        clusters : array-like of shape (n_samples,), default=None
+            The cluster of each row; rows where it is missing are left out. `None` takes
+            what the estimator predicts.
+        n_images : int, default=10
+            How many images of each cluster to draw.
+        image_shape : tuple of int, default=None
+            (height, width) or (channels, height, width) of an image. `None` takes that
+            of X, if it has more than two dimensions, or that of the estimator.
+        latent_shape : tuple of int, default=None
+            (height, width) that latents are drawn in, or (maps, height, width) for maps
+            beside one another. `None` takes that of the estimator, if it has one, else
+            the most nearly square one.
+        ax : matplotlib Axes, default=None
+            What to draw on; `None` makes a new figure.
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : ClusterGridDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If it has no codes.
+        ValueError
+            If X or a parameter cannot be used.
+        """
+        check_count("n_images", n_images)
+        image_shape = image_shape or shape_of_images(X)
+        if image_shape is None:
+            image_shape = fitted_attribute(estimator, "image_shape_")
+        X = as_table(X)
+        if clusters is None:
+            if not hasattr(estimator, "predict"):
+                raise ValueError(
+                    "clusters must be given unless the estimator predicts them, as a "
+                    f"pipeline that ends in KMeans does. Got {estimator!r}."
+                )
+            clusters = estimator.predict(X)
+        labels, rows = _first_of_each(clusters, X, n_images)
+        codes = encode(estimator, take(X, rows))
+        if latent_shape is None:
+            known = fitted_attribute(estimator, "latent_shape_")
+            fits = known is not None and len(known) > 1
+            latent_shape = known if fits and prod(known) == codes.shape[1] else None
+        display = cls._from_rows(X, codes, labels, rows, image_shape, latent_shape)
+        return display.plot(ax=ax, **kwargs)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        X,
+        codes,
+        clusters,
+        *,
+        n_images=10,
+        image_shape=None,
+        latent_shape=None,
+        ax=None,
+        **kwargs,
+    ):
+        """Draw the first images of each cluster, and their latents.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Images. Arrays of them may have three or four dimensions.
+        codes : array-like of shape (n_samples, n_components)
+            Their latents.
+        clusters : array-like of shape (n_samples,)
+            The cluster of each row; rows where it is missing are left out.
+        n_images : int, default=10
+            How many images of each cluster to draw.
+        image_shape : tuple of int, default=None
+            (height, width) or (channels, height, width) of an image. `None` takes that
+            of X, if it has more than two dimensions.
+        latent_shape : tuple of int, default=None
+            (height, width) that latents are drawn in, or (maps, height, width) for maps
+            beside one another. `None` takes the most nearly square one.
+        ax : matplotlib Axes, default=None
+            What to draw on; `None` makes a new figure.
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : ClusterGridDisplay
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter cannot be used.
+        """
+        check_count("n_images", n_images)
+        image_shape = image_shape or shape_of_images(X)
+        X, codes = as_table(X), as_table(codes, "codes")
+        check_same_rows(X=X, codes=codes)
+        labels, rows = _first_of_each(clusters, X, n_images)
+        codes = as_codes(take(codes, rows))
+        display = cls._from_rows(X, codes, labels, rows, image_shape, latent_shape)
+        return display.plot(ax=ax, **kwargs)
+
+    @classmethod
+    def _from_rows(cls, X, codes, labels, rows, image_shape, latent_shape):
+        """Return a display of some rows of X."""
+        if image_shape is None:
+            raise ValueError(
+                "image_shape must be given, (height, width) or (channels, height, "
+                "width): neither X nor the estimator tells it."
+            )
+        images = as_images(take(X, rows), image_shape)
+        if latent_shape is not None:
+            _latent_pictures(codes, latent_shape)
+        sizes = np.bincount(
+            labels.values[~labels.missing], minlength=len(labels.classes)
+        )
+        return cls(
+            images.reshape(len(images), -1),
+            codes,
+            np.array([labels.classes[i] for i in labels.values[rows]], dtype=object),
+            cluster_sizes=dict(zip(labels.classes, sizes.tolist(), strict=True)),
+            image_shape=tuple(image_shape),
+            latent_shape=latent_shape,
+        )
+
+    def plot(self, ax=None, *, cmap="gray_r", latent_cmap=None):
+        """Draw the clusters.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            What to draw on; `None` makes a new figure.
+        cmap : str, default="gray_r"
+            Colours of grey images.
+        latent_cmap : str, default=None
+            Colours of latents; the same value has the same colour in all of them.
+            `None` takes blue for negative and red for positive ones, with 0 as white,
+            or shades of grey if none is negative.
+
+        Returns
+        -------
+        display : ClusterGridDisplay
+            Itself.
+        """
+        images = as_images(as_table(self.originals), self.image_shape)
+        codes = as_codes(self.codes)
+        check_same_rows(originals=images, codes=codes, clusters=self.clusters)
+        latents = _latent_pictures(codes, self.latent_shape)
+        signed = codes.min() < 0
+        # One code far out would leave all others pale.
+        highest = float(np.quantile(abs(codes), 0.99)) or 1.0
+        latent_cmap = latent_cmap or ("RdBu_r" if signed else "gray_r")
+        clusters = np.asarray(self.clusters, dtype=object).astype(str)
+        rows = []
+        for name, size in self.cluster_sizes.items():
+            here = clusters == str(name)
+            title = f"{shortened(name, 16)} ({size:,})"
+            rows += [
+                ImageRow(title, images[here], value_range(images), cmap),
+                ImageRow(
+                    "latents",
+                    latents[here],
+                    (-highest if signed else 0.0, highest),
+                    latent_cmap,
+                    GROUP_GAP,
+                ),
+            ]
+        width, height = image_rows_size(rows)
+        # The title of the names stands beside them.
+        size = width + 0.3, max(height, 2.4)
+        self.ax_ = take_axes(ax, size, "ClusterGridDisplay.plot")
+        draw_image_rows(self.ax_, rows)
+        for label in self.ax_.get_yticklabels()[1::2]:
+            label.set_color(NOTE)
+        self.ax_.set_ylabel("cluster (number of images)")
+        self.figure_ = self.ax_.figure
+        return self
+
+
+def _first_of_each(clusters, X, n_images):
+    """Return the clusters as labels, and the positions of their first rows.
+
+    Returns
+    -------
+    labels : Labels
+    rows : int64 ndarray of shape (n_shown,)
+
+    Raises
+    ------
+    ValueError
+        If there is not one cluster for each row, or none is known.
+    """
+    labels = as_labels(clusters, all_classes=True)
+    check_same_rows(X=X, clusters=labels.values)
+    if labels.missing.all():
+        raise ValueError("clusters must name that of some rows. All are missing.")
+    rows = [
+        np.flatnonzero(labels.values == number)[:n_images]
+        for number in range(len(labels.classes))
+    ]
+    return labels, np.concatenate(rows)
+
+
+def _latent_pictures(codes, latent_shape):
+    """Return codes as pictures of shape (n_rows, 1, height, width).
+
+    Maps stand beside one another, with a gap of `NaN`.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit the codes.
+    """
+    n_components = codes.shape[1]
+    if latent_shape is None:
+        height = next(
+            n for n in range(isqrt(n_components), 0, -1) if n_components % n == 0
+        )
+        latent_shape = (height, n_components // height)
+    n_maps, height, width = as_image_shape(latent_shape, "latent_shape")
+    if n_maps * height * width != n_components:
+        raise ValueError(
+            f"latent_shape={tuple(latent_shape)} needs {n_maps * height * width} "
+            f"latents. Got codes with {n_components} columns."
+        )
+    maps = codes.reshape(-1, n_maps, height, width)
+    pictures = np.full((len(codes), 1, height, n_maps * (width + 1) - 1), np.nan)
+    for i in range(n_maps):
+        left = i * (width + 1)
+        pictures[:, 0, :, left : left + width] = maps[:, i]
+    return pictures

@@ -1,0 +1,318 @@
+"""What pictures are made of: figures, colours, names, grids of images and of cells.
+
+matplotlib is optional, so it is imported inside functions.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_ae._compat import import_optional
+
+DOTS_PER_INCH = 200
+GREY = "#c0c0c0"
+# What there is nothing to say about: missing pixels, rows without a label.
+FAINT = "#e4ded8"
+FRAME = "0.8"
+NOTE = "0.4"
+MINUS = "\N{MINUS SIGN}"
+# Told apart by the colour-blind, too.
+CLASS_COLOURS = (
+    "#4477aa",
+    "#ee6677",
+    "#228833",
+    "#ccbb44",
+    "#66ccee",
+    "#aa3377",
+    "#ee7733",
+    "#332288",
+    "#44aa99",
+    "#882255",
+)
+# From right to as wrong as can be; black text is legible on all of it.
+WRONG_COLOURS = ("#ffffff", "#fbd9b5", "#ee8a44")
+
+# Images: inches of one, the gaps between them, and the highest, in their widths.
+IMAGE_INCHES = 0.62
+GAP = 0.08
+TALLEST = 1.5
+# Cells: points of the text, and its mean width and line height in these.
+CELL_POINTS = 8
+CHARACTER, LINE = 0.58, 1.55
+
+
+def new_figure(width, height):
+    """Return a figure that neither touches the user's backend nor open figures."""
+    figure = import_optional("matplotlib.figure", "Drawing the pictures", "plot")
+    return figure.Figure(
+        figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained"
+    )
+
+
+def take_axes(ax, size, purpose, projection=None):
+    """Return the Axes to draw on, those given or new ones.
+
+    Parameters
+    ----------
+    ax : Axes or None
+    size : (float, float)
+        Inches of a new figure.
+    purpose : str
+        Who draws; it starts the error messages.
+    projection : "3d" or None, default=None
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    TypeError
+        If `ax` is no Axes.
+    ValueError
+        If it is of the wrong number of dimensions.
+    """
+    pyplot = import_optional("matplotlib.pyplot", purpose, "plot")
+    if ax is None:
+        _, ax = pyplot.subplots(
+            figsize=size, layout="constrained", subplot_kw={"projection": projection}
+        )
+        return ax
+    if not isinstance(ax, pyplot.Axes):
+        raise TypeError(
+            f"{purpose} takes a matplotlib Axes as ax. Got {type(ax).__name__}."
+        )
+    if projection == "3d" and ax.name != "3d":
+        raise ValueError(
+            f"{purpose} draws three columns of codes in three dimensions, and ax has "
+            "two. Give an Axes made with projection='3d', or leave ax out."
+        )
+    if projection is None and ax.name == "3d":
+        raise ValueError(
+            f"{purpose} draws in two dimensions, and ax has three. Give an Axes made "
+            "without projection='3d', or leave ax out."
+        )
+    return ax
+
+
+def shortened(name, length=24):
+    """Return a name that is short enough, and no formula to matplotlib."""
+    name = str(name)
+    name = name if len(name) <= length else f"{name[: length - 1]}…"
+    return name.replace("$", r"\$")
+
+
+def short_number(value):
+    """Return a number with three significant digits, small whole ones in full."""
+    size = abs(value)
+    if not np.isfinite(value):
+        return f"{value}".replace("-", MINUS)
+    if size >= 1e9 or 0 < size < 1e-3:
+        text = f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
+    elif size >= 1e6:
+        text = f"{value / 1e6:.3g}M"
+    elif size >= 1e4:
+        text = f"{value / 1e3:.0f}k" if size >= 999_500 else f"{value / 1e3:.3g}k"
+    elif size >= 1e3 or float(value).is_integer():
+        text = f"{value:.0f}"
+    else:
+        text = f"{value:.3g}"
+    return "0" if text == "-0" else text.replace("-", MINUS)
+
+
+def framed(plane, margin=0.35):
+    """Return points moved into a frame around most of them, and how many were outside.
+
+    A few rows far from all others would leave one dot for the rest.
+
+    Parameters
+    ----------
+    plane : ndarray of shape (n_rows, n_dimensions)
+    margin : float, default=0.35
+        Of the frame around 96 % of the rows, in widths of that.
+    """
+    low, high = np.percentile(plane, [2, 98], axis=0)
+    margin = margin * (high - low)
+    inside = np.clip(plane, low - margin, high + margin)
+    return inside, int((inside != plane).any(axis=1).sum())
+
+
+def class_colours(sizes):
+    """Return a colour for each class, grey for the less frequent of many.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Number of rows of each class.
+    """
+    frequent = np.argsort(-np.asarray(sizes), kind="stable")[: len(CLASS_COLOURS)]
+    colour_of = dict(zip(np.sort(frequent), CLASS_COLOURS, strict=False))
+    return [colour_of.get(number, GREY) for number in range(len(sizes))]
+
+
+class ImageRow(NamedTuple):
+    """A row of a grid of images.
+
+    `images` has the shape (n_images, n_channels, height, width), with 1 channel for
+    grey or 3 or 4 for colour. `limits` are the values drawn as the first and the last
+    colour, `gap` is the space below, in widths of an image.
+    """
+
+    name: str
+    images: np.ndarray
+    limits: tuple
+    cmap: str = "gray_r"
+    gap: float = GAP
+
+    @property
+    def height(self):
+        """Height of the row in widths of an image."""
+        height, width = self.images.shape[2:]
+        return min(height / width, TALLEST)
+
+
+def image_rows_size(rows):
+    """Return the inches of a figure of these rows."""
+    n_images = max((len(row.images) for row in rows), default=1)
+    height = sum(row.height + row.gap for row in rows)
+    names = 0.09 * max((len(row.name) for row in rows), default=0) + 0.3
+    width = IMAGE_INCHES * (1 + GAP) * n_images + names
+    return width, IMAGE_INCHES * height + 0.1
+
+
+def draw_image_rows(ax, rows):
+    """Draw rows of images on one Axes, with their names at the left."""
+    top, middles = 0.0, []
+    n_images = max((len(row.images) for row in rows), default=1)
+    for row in rows:
+        height, width = row.images.shape[2:]
+        half = row.height * width / height / 2
+        for i, image in enumerate(row.images):
+            middle = i * (1 + GAP) + 0.5
+            _draw_image(ax, image, row, (middle - half, middle + half, top))
+        middles.append(top + row.height / 2)
+        top += row.height + row.gap
+    bottom = top - (rows[-1].gap if rows else 0)
+    ax.set(
+        xlim=(-GAP / 2, n_images * (1 + GAP) - GAP / 2),
+        ylim=(bottom + GAP / 2, -GAP / 2),
+        aspect="equal",
+        xticks=[],
+    )
+    ax.set_yticks(middles, [row.name for row in rows])
+    ax.tick_params(axis="y", length=0)
+    ax.spines[:].set_visible(False)
+
+
+def _draw_image(ax, image, row, place):
+    """Draw an image between left and right, from its upper edge down."""
+    matplotlib = import_optional("matplotlib", "Drawing the pictures", "plot")
+    patches = import_optional("matplotlib.patches", "Drawing the pictures", "plot")
+    left, right, top = place
+    low, high = row.limits
+    if len(image) == 1:
+        image = np.ma.masked_invalid(image[0])
+        cmap = matplotlib.colormaps[row.cmap].with_extremes(bad=FAINT)
+        colours = {"cmap": cmap, "vmin": low, "vmax": high}
+    else:
+        image = np.nan_to_num((image - low) / (high - low)).clip(0, 1)
+        image, colours = image.transpose(1, 2, 0), {}
+    extent = (left, right, top + row.height, top)
+    ax.imshow(image, extent=extent, origin="upper", **colours)
+    frame = patches.Rectangle(
+        (left, top), right - left, row.height, fill=False, lw=0.5, ec=FRAME
+    )
+    ax.add_patch(frame)
+
+
+def value_range(images):
+    """Return the values of images that are drawn as their lightest and darkest.
+
+    Those of colours are known: up to 1, or bytes up to 255, if they all lie there.
+    """
+    known = images[np.isfinite(images)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    if images.shape[1] > 1 and low >= 0 and high <= 255:
+        return 0.0, 255.0 if high > 1 else 1.0
+    return low, high if high > low else low + 1.0
+
+
+class CellGrid(NamedTuple):
+    """A table whose cells are coloured, with their text.
+
+    `wrong` has the shape of `texts`, between 0 and 1, `NaN` for cells without colour.
+    """
+
+    texts: list
+    wrong: np.ndarray
+    column_names: list
+    row_names: list
+
+    @property
+    def widths(self):
+        """Width of each column in characters."""
+        columns = zip(*self.texts, strict=True)
+        return np.array([max(3, *map(len, column)) + 1.5 for column in columns])
+
+
+def cell_grid_size(grid):
+    """Return the inches of a figure of these cells."""
+    points = CELL_POINTS / 72
+    names = max(map(len, grid.row_names), default=0) * CHARACTER + 1
+    columns = max(map(len, grid.column_names), default=0) * CHARACTER * 0.75 + 2
+    # A name stands aslant over its column: the last one sticks out.
+    width = points * (CHARACTER * grid.widths.sum() + names + columns)
+    return width + 0.9, points * (LINE * len(grid.texts) + columns) + 0.3
+
+
+def draw_cell_grid(ax, grid, *, highest, colour_label, ticks):
+    """Draw a table of cells on one Axes, column names above and a colour bar beside.
+
+    Parameters
+    ----------
+    ax : Axes
+    grid : CellGrid
+    highest : float
+        Value of `grid.wrong` that has the full colour.
+    colour_label : str
+    ticks : dict of float to str
+        Of the colour bar.
+
+    Returns
+    -------
+    mesh : QuadMesh
+        The coloured cells.
+    """
+    colours = import_optional("matplotlib.colors", "Drawing the pictures", "plot")
+    cmap = colours.LinearSegmentedColormap.from_list("wrong", WRONG_COLOURS)
+    edges = np.concatenate([[0], np.cumsum(grid.widths)])
+    lines = np.arange(len(grid.texts) + 1)
+    cells = np.ma.masked_invalid(grid.wrong)
+    mesh = ax.pcolormesh(
+        edges, lines, cells, cmap=cmap, vmin=0, vmax=highest, ec=FRAME, lw=0.4
+    )
+    points = _points_that_fit(ax, edges[-1], len(grid.texts))
+    middles = (edges[:-1] + edges[1:]) / 2
+    for line, texts in enumerate(grid.texts):
+        for middle, text in zip(middles, texts, strict=True):
+            ax.text(middle, line + 0.5, text, fontsize=points, ha="center", va="center")
+    ax.set_yticks(lines[:-1] + 0.5, grid.row_names, fontsize=points)
+    names = map(len, grid.column_names)
+    fit = all(n <= width for n, width in zip(names, grid.widths, strict=True))
+    aslant = {} if fit else {"rotation": 40, "ha": "left", "rotation_mode": "anchor"}
+    ax.xaxis.tick_top()
+    ax.set_xticks(middles, grid.column_names, fontsize=points, **aslant)
+    ax.tick_params(length=0)
+    ax.set_ylim(len(grid.texts), 0)
+    ax.spines[:].set_color(FRAME)
+    bar = ax.figure.colorbar(mesh, ax=ax, aspect=25, pad=0.02, fraction=0.04)
+    bar.set_ticks(list(ticks), labels=list(ticks.values()), fontsize=points)
+    bar.set_label(colour_label, fontsize=points)
+    bar.outline.set_edgecolor(FRAME)
+    return mesh
+
+
+def _points_that_fit(ax, n_characters, n_lines):
+    """Return the size of the text that fits into cells, as far as is known here."""
+    inches = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
+    widest = 72 * inches.width / n_characters / CHARACTER
+    highest = 72 * inches.height / n_lines / 1.2
+    return max(4.0, min(CELL_POINTS, widest, highest))
