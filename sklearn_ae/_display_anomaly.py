@@ -30,6 +30,8 @@ ORDINARY, ODD = CLASS_COLOURS[0], CLASS_COLOURS[1]
 # Scores that reach so much farther than most are drawn on a logarithmic axis.
 LONG_TAIL = 20
 N_BINS = 50
+# Share of a row's score that has the full colour.
+FULL_COLOUR = 0.5
 # Bars of few rows cannot be seen beside one of so many more.
 HIGH_BAR = 100
 HISTOGRAM_INCHES = 2.3
@@ -232,9 +234,9 @@ class AnomalyDisplay:
         draw_cell_grid(
             table,
             grid,
-            highest=1.0,
+            highest=FULL_COLOUR,
             colour_label="share of the row's score",
-            ticks={0: "0 %", 0.5: "50 %", 1.0: "100 %"},
+            ticks={0: "0 %", 0.25: "25 %", FULL_COLOUR: "≥ 50 %"},
         )
         note = "oddest rows (score)"
         if len(grid.column_names) < n_features:
@@ -293,7 +295,13 @@ class AnomalyDisplay:
         if counts.max() > HIGH_BAR:
             ax.set_yscale("log")
             ax.set_ylim(bottom=0.7)
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend(
+            frameon=False,
+            fontsize=8,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+            ncols=3,
+        )
         ax.set(xlabel="score: the lower, the odder", ylabel="number of rows")
         ax.spines[["top", "right"]].set_visible(False)
 

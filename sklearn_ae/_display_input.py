@@ -37,7 +37,7 @@ def as_table(X, name="X"):
                 f"{name} must hold rows, in two dimensions, or images, in three or "
                 f"four. Got an array of shape {X.shape}."
             )
-        X = X.reshape(len(X), -1)
+        X = X.reshape(len(X), prod(X.shape[1:]))
     if X.shape[0] == 0:
         raise ValueError(
             f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is "
@@ -127,7 +127,7 @@ def cells_of(X):
     return cells
 
 
-def cell_text(cell, length=12):
+def cell_text(cell, length=14):
     """Return a short text for a cell."""
     if cell is None:
         return NO_CELL

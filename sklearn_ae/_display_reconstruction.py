@@ -270,8 +270,8 @@ class ReconstructionDisplay:
             self.ax_,
             grid,
             highest=FULL_COLOUR,
-            colour_label="off by, in standard deviations",
-            ticks={0: "0", 1: "1", FULL_COLOUR: "2 or more,\nor wrong\ncategory"},
+            colour_label="standard deviations off\n(full colour: wrong category)",
+            ticks={0: "0", 1: "1", FULL_COLOUR: "≥ 2"},
         )
         for line in range(2, len(wrong), 2):
             self.ax_.axhline(line, color=NOTE, lw=0.8)

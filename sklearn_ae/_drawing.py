@@ -107,10 +107,10 @@ def short_number(value):
         return f"{value}".replace("-", MINUS)
     if size >= 1e9 or 0 < size < 1e-3:
         text = f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
-    elif size >= 1e6:
+    elif size >= 999_500:
         text = f"{value / 1e6:.3g}M"
     elif size >= 1e4:
-        text = f"{value / 1e3:.0f}k" if size >= 999_500 else f"{value / 1e3:.3g}k"
+        text = f"{value / 1e3:.3g}k"
     elif size >= 1e3 or float(value).is_integer():
         text = f"{value:.0f}"
     else:
