@@ -84,7 +84,9 @@ class DrawReconstructions(Callback):
             )
         shape = self.image_shape or shape_of_images(self.X)
         if shape is None:
-            shape = getattr(net, "image_shape", None)
+            # Only networks of convolutions know it.
+            network = getattr(getattr(net, "module_", None), "network", None)
+            shape = next(iter(getattr(network, "map_shapes", ())), None)
         if shape is None:
             raise ValueError(
                 "DrawReconstructions needs image_shape, (height, width) or (channels, "

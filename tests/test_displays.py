@@ -33,6 +33,7 @@ from sklearn_ae import AutoencoderAnomalyDetector, AutoencoderTransformer
 from sklearn_ae import _compat as compat_module
 from sklearn_ae._display_input import as_labels, spreads_of
 from sklearn_ae._drawing import CLASS_COLOURS, GREY, class_colours, short_number
+from sklearn_ae.architectures import Convolutional
 from sklearn_ae.displays import (
     AnomalyDisplay,
     ClusterGridDisplay,
@@ -483,6 +484,15 @@ def test__draw_reconstructions__training__is_not_changed_by_it():
     drawn = make(callbacks=[drawing]).fit(X_DIGITS)
     plain = make().fit(X_DIGITS)
     assert_allclose(drawn.transform(X_DIGITS), plain.transform(X_DIGITS), rtol=1e-6)
+
+
+def test__draw_reconstructions__architecture_with_image_shape__needs_no_other():
+    drawing = DrawReconstructions(X_DIGITS[:2])
+    architecture = Convolutional((1, 8, 8), channels=(2,), latent_shape=(2, 3))
+    ae = make(None, architecture=architecture, callbacks=[drawing]).fit(X_DIGITS)
+    assert drawing.image_shape_ == (1, 8, 8)
+    display = ClusterGridDisplay.from_estimator(ae, X_DIGITS, Y_DIGITS > 4)
+    assert display.latent_shape == (2, 3)
 
 
 def test__draw_reconstructions__fitted_again__starts_anew():
