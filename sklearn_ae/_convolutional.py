@@ -107,6 +107,8 @@ class ConvolutionalNetwork(nn.Module):
         decoder += expand(self.map_shapes, kernel_size, strides, activation)
         self.encoder = nn.Sequential(*encoder)
         self.decoder = nn.Sequential(*decoder, nn.Flatten())
+        # With all channels of a pixel side by side, a step is up to half again as fast.
+        self.to(memory_format=torch.channels_last)
 
 
 class Crop(nn.Module):
