@@ -70,8 +70,8 @@ autoencoder = AutoencoderTransformer(
 # Watching it learn
 # -----------------
 # ``partial_fit`` trains for one epoch. Calling it again and again leaves us time to
-# look at the images to test with after each: if their loss rose while that of the images
-# to learn from still fell, the network would be learning these by heart.
+# look at the images to test with after each: if their loss rose while that of the
+# images to learn from still fell, the network would be learning these by heart.
 
 n_epochs = 10 if large else 40
 test_losses = []
@@ -87,7 +87,7 @@ LossCurveDisplay(autoencoder.loss_curve_, test_losses).plot()
 # The layers
 # ----------
 # What each layer makes of one image: the shape of its output, as maps, height and
-# width, and how many weights it has. To see that, we let torch call us after each layer.
+# width, and how many weights it has. To see that, we let torch call us after each.
 
 
 def print_layer(layer, inputs, output):

@@ -94,7 +94,5 @@ for row, query, found in zip(axes, X_query, nearest, strict=False):
         ax.set_axis_off()
     row[0].set_axis_on()
     row[0].set(xticks=[], yticks=[])
-axes[0, 0].set_title("searched", fontsize=9).set_in_layout(False)
-title = axes[0, 1].set_title("found, the nearest first", fontsize=9, loc="left")
-title.set_in_layout(False)
+figure.suptitle("searched for (framed), and found, the nearest first", fontsize=9)
 plt.show()
