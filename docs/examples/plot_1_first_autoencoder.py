@@ -92,4 +92,5 @@ LossCurveDisplay.from_estimator(autoencoder)
 ReconstructionDisplay.from_estimator(
     autoencoder, X_test, n_rows=10, image_shape=images.image_shape
 )
+# sphinx_gallery_thumbnail_number = 2
 plt.show()

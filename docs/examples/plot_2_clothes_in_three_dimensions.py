@@ -70,7 +70,7 @@ autoencoder = AutoencoderTransformer(
     batch_size=64 if large else 8,
     callbacks=[pictures],
     device="auto",
-    random_state=0,
+    random_state=1,
 )
 autoencoder.fit(X_train)
 
@@ -98,4 +98,5 @@ print(f"loss of answering with the mean: {lazy_loss:.4f}")
 # region of its own, the class can be told from the three numbers.
 
 LatentSpaceDisplay.from_estimator(autoencoder, X_train[:200], names[:200])
+# sphinx_gallery_thumbnail_number = 2
 plt.show()

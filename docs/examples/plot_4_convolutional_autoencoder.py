@@ -120,4 +120,5 @@ print(f"squared error: {error:.4f}; of answering with the mean: {lazy:.4f}")
 ReconstructionDisplay.from_predictions(
     X_test[five], restored, image_shape=images.image_shape
 )
+# sphinx_gallery_thumbnail_number = 2
 plt.show()

@@ -143,4 +143,5 @@ axes.set(xscale="log", xlabel="labels", ylabel="accuracy on images to test with"
 axes.set_xticks(sizes, [f"{n_labels:,}" for n_labels in sizes])
 axes.minorticks_off()
 axes.legend()
+# sphinx_gallery_thumbnail_number = 2
 plt.show()
