@@ -95,8 +95,8 @@ for name, (few, more) in zip(classifiers, means, strict=True):
 # %%
 # Nearest neighbours gain most: where a digit has only five images, three neighbours are
 # soon those of another one, and the new images fill the space between. Models that draw
-# smooth borders anyway gain less, and with the small digits nothing at all. So generated
-# rows are something to try, and to check on rows that were held out.
+# smooth borders anyway gain less, or nothing at all. So generated rows are something to
+# try, and to check on rows that were held out.
 #
 # What they look like
 # -------------------
