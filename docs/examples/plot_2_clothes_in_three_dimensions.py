@@ -76,8 +76,8 @@ autoencoder.fit(X_train)
 
 # %%
 # From the top: the five images, then what came out after the first epoch, the second,
-# and so on. The first rows are blurred and alike; then each image finds its shape. With
-# three numbers each they will not get sharp.
+# and so on. The first rows are blurred and alike; then the images find their shapes.
+# With three numbers each they will not get sharp, and some are taken for another.
 
 pictures.plot()
 
