@@ -100,8 +100,8 @@ for name, (few, more) in zip(classifiers, means, strict=True):
 #
 # What they look like
 # -------------------
-# Left of the gap the five images of each digit, right of it ten new ones. Their grain is
-# on purpose: ``sample`` also draws how far pixels lie from what the decoder says of
+# Left of the gap the five images of each digit, right of it ten new ones. Their grain
+# is on purpose: ``sample`` also draws how far pixels lie from what the decoder says of
 # them. With ``loss="bce"`` it would not, and the images would be smooth.
 
 _, height, width = images.image_shape
