@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from sklearn_ae._callbacks import PullToStart, WarmUp
+from sklearn_ae._callbacks import Annealing, PullToStart
 from sklearn_ae._defaults import (
     default_batch_size,
     default_hidden_layer_sizes,
@@ -82,7 +82,7 @@ def build_net(settings, scaler, rows, device, layout=None):
     module = Autoencoder(network, n_components, noise, indicators, layout, fill, latent)
     callbacks = [("pull_to_start", PullToStart(pull))] if pull else []
     if isinstance(latent, GaussianLatent):
-        callbacks.append(("warm_up", WarmUp()))
+        callbacks.append(("annealing", Annealing()))
     net = make_net(
         module,
         head,

@@ -7,8 +7,9 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 from tqdm.auto import tqdm
 
-# Part of the training in which a divergence gains weight.
-WARM_UP = 0.3
+# Part of the training in which a divergence gains weight, and most steps of it.
+ANNEALED = 0.3
+ANNEALING_STEPS = 300
 
 
 class PullToStart(Callback):
@@ -104,23 +105,34 @@ class CosineDecay(Callback):
             self.n_rows_ += net.count_rows(batch)
 
 
-class WarmUp(Callback):
+class Annealing(Callback):
     """Let the weight of a divergence grow from 0 in the first part of the training."""
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Note how many rows the first part will visit."""
         self.n_rows_ = 0
-        self.n_rows_cold_ = WARM_UP * net.max_epochs * len(X[0])
+        share = ANNEALED * net.max_epochs * len(X[0])
+        # A latent that has been trained before goes on with the full weight.
+        trained = len(net.history) > 0
+        most = ANNEALING_STEPS * net.batch_size
+        self.n_rows_annealed_ = 0 if trained else min(share, most)
+        self._set_weight(net)
 
-    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+    def on_batch_end(self, net, batch=None, training=None, **kwargs):
         """Set the weight for the next step."""
         if training:
-            net.module_.latent.warmth = min(1.0, self.n_rows_ / self.n_rows_cold_)
             self.n_rows_ += net.count_rows(batch)
+            self._set_weight(net)
+
+    def _set_weight(self, net):
+        cold = self.n_rows_ < self.n_rows_annealed_
+        net.module_.latent.annealing = (
+            self.n_rows_ / self.n_rows_annealed_ if cold else 1.0
+        )
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         """Leave the full weight for those who go on to train the module."""
-        net.module_.latent.warmth = 1.0
+        net.module_.latent.annealing = 1.0
 
 
 class BestWeights(EarlyStopping):
@@ -136,6 +148,9 @@ class BestWeights(EarlyStopping):
 
     def on_epoch_end(self, net, **kwargs):
         """Remember the weights of the best epoch; stop when patience runs out."""
+        latent = getattr(net.module_, "latent", None)
+        if getattr(latent, "annealing", 1.0) < 1:
+            return  # another loss is minimised than the one that is watched
         loss = net.history[-1, "valid_loss"]
         if loss < self.lowest_:
             self.lowest_ = loss

@@ -73,6 +73,11 @@ class ConvolutionalNetwork(nn.Module):
     ):
         super().__init__()
         self.map_shapes = [tuple(image_shape)]
+        # Without a maximum, there are no steps from window to window.
+        pooling_stride = [
+            step if size > 1 else 1
+            for size, step in zip(pooling, pooling_stride, strict=True)
+        ]
         n_stages = len(channels)
         encoder = [nn.Unflatten(1, self.map_shapes[0])]
         for i in range(n_stages):

@@ -27,7 +27,7 @@ class Container:
         self.library = frame_library(X)
         self.columns = None if self.library is None else X.columns
         self.dtypes = None if self.library is None else list(X.dtypes)
-        is_images = self.library is None and getattr(X, "ndim", 2) == 4
+        is_images = self.library is None and getattr(X, "ndim", 2) > 2
         self.image_shape = tuple(X.shape[1:]) if is_images else None
 
     def wrap(self, values, like=None, levels=None):

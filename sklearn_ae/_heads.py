@@ -80,11 +80,19 @@ class Head(nn.Module):
         """Return the loss of each cell, zero where it is missing."""
         raise NotImplementedError
 
-    def nat(self, loss):
-        """Return how much loss one nat of likelihood of a cell is.
+    def nats(self, raw, X, weight, missing):
+        """Return how many nats of log-likelihood one unit of loss is, for all cells.
 
-        Binary cross-entropy is a likelihood in nats. Of a power of the distance, it
-        depends on the spread of the cells, for which the mean loss is the best guess.
+        Parameters
+        ----------
+        raw, X, missing
+            As in `loss_of_rows`.
+        weight : Tensor of shape (n_rows,) or None
+
+        Returns
+        -------
+        nats : Tensor
+            A scalar, the mean over the columns.
         """
         raise NotImplementedError
 
@@ -167,11 +175,27 @@ class NumericHead(Head):
         """Whether the loss is minus a log-likelihood, in nats."""
         return self.loss == "bce"
 
-    def nat(self, loss):
-        """Return how much loss one nat of likelihood of a cell is."""
+    @torch.no_grad()
+    def nats(self, raw, X, weight, missing):
+        """Return how many nats of log-likelihood one unit of loss is.
+
+        It depends on how noisy the cells are, for which the most likely size is taken.
+        Losses other than these are taken for squared errors. With binary cross-entropy,
+        cells of 0 and 1 are coins, and those between have as much less noise as they
+        are seen to have: the dispersion of a quasi-binomial model (McCullagh and
+        Nelder, 1989).
+        """
         if self.is_likelihood:
-            return torch.ones_like(loss)
-        return loss if self.loss == "mae" else 2 * loss
+            values = self.values(raw)
+            noise = values * (1 - values)
+            is_coin = (X == 0) | (X == 1)
+            errors = torch.where(is_coin, noise, (values - X).square())
+            spread = _total(errors, X, weight) / _total(noise, X, weight)
+            return 1 / spread.clamp(1e-6, 1.0)
+        rows = self.loss_of_rows(raw, X, missing)
+        loss = rows.mean() if weight is None else (rows @ weight) / weight.sum()
+        loss = loss.clamp(min=torch.finfo(loss.dtype).tiny)
+        return 1 / loss if self.loss == "mae" else 0.5 / loss
 
     def _loss(self, raw, X, reduction):
         if self.loss == "bce" and isinstance(self.activation, nn.Sigmoid):
@@ -179,6 +203,12 @@ class NumericHead(Head):
         if callable(self.loss):
             return self.loss(self.values(raw), X)
         return LOSSES[self.loss](self.values(raw), X, reduction=reduction)
+
+
+def _total(cells, X, weight):
+    """Return the weighted sum of the cells that are observed in X."""
+    rows = torch.where(torch.isnan(X), 0.0, cells).sum(1)
+    return rows.sum() if weight is None else rows @ weight
 
 
 class MixedHead(Head):
@@ -304,9 +334,17 @@ class MixedHead(Head):
         """Whether the loss of numbers is minus a log-likelihood, in nats."""
         return self.numeric.is_likelihood
 
-    def nat(self, loss):
-        """Return how much loss one nat of likelihood of a cell is."""
-        return self.numeric.nat(loss)
+    def nats(self, raw, X, weight, missing):
+        """Return how many nats of log-likelihood one unit of loss is.
+
+        That of a category is its cross-entropy, divided by the entropy of its column.
+        """
+        total, n_numeric = self.entropies.sum(), len(self.numeric_columns)
+        if n_numeric:
+            X_numeric = X.index_select(1, self.numeric_columns)
+            args = self._split(raw)[0], X_numeric, weight, missing
+            total = total + n_numeric * self.numeric.nats(*args)
+        return total / (n_numeric + len(self.entropies))
 
     def _cross_entropy(self, logits, codes):
         """Return the cross-entropy of each cell, for all columns at once."""

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from functools import cache
 
 import torch
 from torch import nn
@@ -41,8 +42,8 @@ class Latent(nn.Module):
         cost : Tensor of shape (n_rows, ...)
             From `forward`.
         weight : Tensor of shape (n_rows,) or None
-        unit : Tensor or float
-            How much of the loss one nat of likelihood of a row is.
+        unit : Tensor of shape (n_rows,) or float
+            How much loss one nat of log-likelihood of a row is.
 
         Returns
         -------
@@ -73,7 +74,7 @@ class GaussianLatent(Latent):
     def __init__(self, n_components, beta):
         super().__init__()
         self.beta = beta
-        self.warmth = 1.0
+        self.annealing = 1.0
         """Share of `beta` that counts while training; a callback raises it."""
         self.log_variance = nn.Sequential(
             nn.Linear(n_components, VARIANCE_UNITS),
@@ -97,8 +98,8 @@ class GaussianLatent(Latent):
 
     def penalty(self, cost, weight, unit):
         """Return the weighted mean divergence, in the unit of the loss."""
-        cost = cost if weight is None else cost * weight
-        return self.beta * (self.warmth if self.training else 1) * unit * cost.mean()
+        cost = cost * unit if weight is None else cost * unit * weight
+        return self.beta * (self.annealing if self.training else 1.0) * cost.mean()
 
 
 class L1SparseLatent(Latent):
@@ -161,15 +162,15 @@ class KLSparseLatent(Latent):
 
     def penalty(self, cost, weight, unit):
         """Return the mean divergence of the latents."""
-        if weight is not None:
-            cost = cost * weight[:, None] / weight.mean()
+        weight = torch.ones_like(cost[:, 0]) if weight is None else weight
         eps = torch.finfo(cost.dtype).eps
-        mean = cost.mean(0).clamp(eps, 1 - eps)
+        mean = (weight @ cost / weight.sum()).clamp(eps, 1 - eps)
         p = self.target
         divergence = p * (math.log(p) - mean.log()) + (1 - p) * (
             math.log1p(-p) - torch.log1p(-mean)
         )
-        return self.alpha * divergence.mean()
+        # Like the loss of the rows, it counts as much as they weigh.
+        return self.alpha * divergence.mean() * weight.mean()
 
 
 class ContractiveLatent(Latent):
@@ -195,7 +196,6 @@ class ContractiveLatent(Latent):
         super().__init__()
         self.n_components = n_components
         self.alpha = alpha
-        _load_forward_mode()
 
     def forward(self, encode, X):
         """Return the codes, and the squared norm of their derivatives, estimated."""
@@ -203,6 +203,7 @@ class ContractiveLatent(Latent):
 
     def along(self, encode, X, direction):
         """Return the codes, and the squared norm of their change in one direction."""
+        _load_forward_mode()
         with forward_ad.dual_level():
             dual = encode(forward_ad.make_dual(X, direction))
             Z, change = forward_ad.unpack_dual(dual)
@@ -215,8 +216,9 @@ class ContractiveLatent(Latent):
         return self.alpha * (cost if weight is None else cost * weight).mean()
 
 
+@cache
 def _load_forward_mode():
-    """Let torch load its forward mode, of whose means it warns itself."""
+    """Let torch load what it derives with, which calls a deprecated part of torch."""
     with warnings.catch_warnings(), forward_ad.dual_level():
         warnings.simplefilter("ignore", DeprecationWarning)
         forward_ad.make_dual(torch.zeros(1), torch.zeros(1))

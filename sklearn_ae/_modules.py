@@ -149,7 +149,7 @@ class Autoencoder(nn.Module):
             Whether to return also what the penalty of the latent is computed from.
         """
         X = self.inputs(X, noisy=self.training)
-        if self.latent is None:
+        if self.latent is None or not (self.training or with_cost):
             return self.decode(self.encode_inputs(X))
         Z, cost = self.latent(self.encode_inputs, X)
         return (self.decode(Z), cost) if with_cost else self.decode(Z)

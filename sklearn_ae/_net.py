@@ -278,6 +278,8 @@ class AutoencoderNet(NeuralNet):
         # `module`, the same one, would be a second copy that does not.
         state = super().__getstate__()
         state["module"] = None
+        # It would take the whole estimator along, and is of use in training only.
+        state.pop("reconstruct_rows", None)
         return state
 
     def __setstate__(self, state):
@@ -349,9 +351,12 @@ class AutoencoderNet(NeuralNet):
         if not isinstance(y_pred, tuple):
             return self.criterion_(y_pred, X, weight)
         raw, cost = y_pred
-        loss = self.criterion_(raw, X, weight)
-        unit = self.criterion_.nat(loss.detach()) / X.shape[1]
-        return loss + self.module_.latent.penalty(cost, weight, unit)
+        missing = self.criterion_.missing
+        nats = self.criterion_.nats(raw, X, weight, missing)
+        # The loss of a row is the mean over its observed cells.
+        n_cells = (~torch.isnan(X)).sum(1).clamp(min=1) if missing else X.shape[1]
+        penalty = self.module_.latent.penalty(cost, weight, 1 / (nats * n_cells))
+        return self.criterion_(raw, X, weight) + penalty
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train, and note after how many epochs the user interrupted it, if so."""

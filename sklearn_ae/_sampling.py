@@ -9,14 +9,16 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-# Rows whose codes the mixture is fitted to, and the least number of their draws.
+# Rows that everything here is computed from, and the least number of their codes.
 MOST_ROWS = 5000
 LEAST_CODES = 1000
-MOST_CLUSTERS = 10
-# Rows for each cluster, in sizes of the latent.
-ROWS_PER_CLUSTER = 5
+MOST_COMPONENTS = 10
+# Rows for each of its components, per column of the latent.
+ROWS_PER_COMPONENT = 5
 # Least variance of the mixture; that of the codes is about 1.
 LEAST_VARIANCE = 1e-3
+# A latent whose mean varies less says nothing.
+COLLAPSED = 0.01
 
 
 class RowSampler:
@@ -33,10 +35,14 @@ class RowSampler:
     ----------
     mixture_ : GaussianMixture
         Of the codes.
-    spread_ : Tensor of shape (n_numbers,)
+    noise_std_ : Tensor of shape (n_numbers,)
         Standard deviation of the numbers around their reconstruction.
-    low_, high_ : Tensor of shape (n_numbers,)
-        Their range.
+    observed_ : list of ndarray of shape (n_observed,)
+        The numbers of each column, ascending.
+    drawn_ : list of ndarray of shape (n_drawn,)
+        What comes out for them, ascending, before they get the same distribution.
+    collapsed_ : bool
+        Whether the latent is the same for all rows, although these differ.
     """
 
     @torch.inference_mode()
@@ -44,28 +50,28 @@ class RowSampler:
         module = net.module_.eval()
         X, weight = rows.sample(MOST_ROWS)
         if weight is not None:
-            X = X[torch.multinomial(weight.double(), len(X), replacement=True)]
+            chosen = torch.multinomial(weight.cpu().double(), len(X), replacement=True)
+            X = X[chosen.to(X.device)]
         n_rows = len(X)
         X = X.repeat(ceil(LEAST_CODES / n_rows), 1).to(net.device)
         mean = module.encode(X, missing=True)
+        differ = len(X) > 1 and bool((X[:1] != X).any())
+        self.collapsed_ = differ and mean.var(0).max().item() < COLLAPSED
         codes = module.latent.draw(mean, module.latent.log_variance(mean))
         self.mixture_ = _fit_mixture(codes.cpu().double().numpy(), n_rows)
         numbers = _numbers(net, X)
-        observed = ~torch.isnan(numbers)
         expected = net.criterion_.expected(module.decode(codes))
-        errors = expected[:, : numbers.shape[1]] - numbers
-        total = torch.where(observed, errors.square(), 0.0).sum(0)
-        self.spread_ = torch.sqrt(total / observed.sum(0).clamp(min=1))
-        self.low_ = torch.where(observed, numbers, torch.inf).amin(0)
-        self.high_ = torch.where(observed, numbers, -torch.inf).amax(0)
+        errors = (expected[:, : numbers.shape[1]] - numbers).square()
+        # On the CPU, so that it can be loaded on machines without the device.
+        self.noise_std_ = torch.sqrt(errors.nanmean(0).nan_to_num()).cpu()
+        columns = numbers[:n_rows].cpu().numpy().T
+        self.observed_ = [np.sort(column[~np.isnan(column)]) for column in columns]
+        drawn = self._draw_cells(net, MOST_ROWS)[:, : len(columns)]
+        self.drawn_ = np.sort(drawn.cpu().numpy().T)
 
     @torch.inference_mode()
     def draw(self, net, n_rows):
         """Return new scaled rows.
-
-        Numbers are drawn around what the decoder says, except with binary
-        cross-entropy, and stay in the range of the rows of `fit`; categories are drawn
-        by their probabilities.
 
         Parameters
         ----------
@@ -76,25 +82,52 @@ class RowSampler:
         -------
         values : ndarray of shape (n_rows, n_columns), dtype=float32
         """
+        cells = self._draw_cells(net, n_rows)
+        if net.criterion_.is_likelihood:
+            adjust = _draw_coins
+        else:
+            adjust = _match_distribution
+        columns = cells[:, : len(self.observed_)].cpu().numpy().T
+        for i, column in enumerate(columns):
+            if len(self.observed_[i]):
+                values = adjust(column, self.drawn_[i], self.observed_[i])
+                cells[:, i] = torch.from_numpy(values).to(cells)
+        return net.criterion_.most_likely(cells).cpu().numpy()
+
+    def _draw_cells(self, net, n_rows):
+        """Return numbers, and 1 for one category of each column."""
         codes, _ = self.mixture_.sample(n_rows)
-        # They come cluster by cluster.
+        # They come component by component.
         Z = torch.from_numpy(codes.astype(np.float32))[torch.randperm(n_rows)]
         head = net.criterion_
         expected = head.expected(net.module_.decode(Z.to(net.device)))
-        n_numbers = len(self.spread_)
-        spread = torch.zeros_like(expected)
+        noise_std = torch.zeros_like(expected)
         if not head.is_likelihood:
-            spread[:, :n_numbers] = self.spread_
-        drawn = head.sample(expected, spread)
-        drawn[:, :n_numbers].clamp_(self.low_, self.high_)
-        return head.most_likely(drawn).cpu().numpy()
+            noise_std[:, : len(self.noise_std_)] = self.noise_std_
+        return head.sample(expected, noise_std)
+
+
+def _match_distribution(column, drawn, observed):
+    """Return numbers that are distributed as those observed, in the same order."""
+    places = np.interp(column, drawn, np.linspace(0, len(observed) - 1, len(drawn)))
+    if len(np.unique(observed)) <= len(observed) / 2:
+        # What is between two of few values would be none of them.
+        return observed[np.rint(places).astype(int)]
+    return np.interp(places, np.arange(len(observed)), observed).astype(np.float32)
+
+
+def _draw_coins(column, drawn, observed):
+    """Return 0 and 1 with these probabilities, if nothing else was observed."""
+    if set(np.unique(observed)) != {0.0, 1.0}:
+        return column
+    return torch.bernoulli(torch.from_numpy(column).clamp(0, 1)).numpy()
 
 
 def _fit_mixture(codes, n_rows):
-    """Return a mixture of normal distributions, of fewer clusters for few rows."""
-    n_clusters = n_rows // (ROWS_PER_CLUSTER * codes.shape[1])
+    """Return a mixture of normal distributions, of fewer for few rows."""
+    n_components = n_rows // (ROWS_PER_COMPONENT * codes.shape[1])
     mixture = GaussianMixture(
-        min(MOST_CLUSTERS, max(1, n_clusters)), reg_covar=LEAST_VARIANCE
+        min(MOST_COMPONENTS, max(1, n_components)), reg_covar=LEAST_VARIANCE
     )
     # scikit-learn dispatches it to other array libraries only with another start.
     with config_context(array_api_dispatch=False), warnings.catch_warnings():

@@ -91,7 +91,7 @@ class PCAStart:
         """Let a dense network compute the PCA reconstruction.
 
         The latent is the component scores divided by `scale`, or where weights are tied
-        by 1; one with a variance is what probabilistic PCA has for it. Hidden units
+        by 1; a variational one is that of probabilistic PCA. Hidden units
         that are not needed keep their random incoming weights; their outgoing weights
         are zero at first. Where a layer is too narrow for all components, it carries
         the leading ones.
@@ -111,7 +111,7 @@ class PCAStart:
         identity = torch.eye(len(inward), dtype=torch.float64)
         nothing = torch.zeros(len(inward), dtype=torch.float64)
         split = torch.cat([identity, -identity][:units])
-        shrink, stretch = self._scales(n_carried, network.tied_weights, latent)
+        shrink, stretch = self._start_latent(n_carried, network.tied_weights, latent)
         outward, bias = inward.T * stretch, mean
         if self.layout is not None:
             outward, bias = self._to_logits(inward, outward, mean)
@@ -123,8 +123,11 @@ class PCAStart:
         else:
             _carry(decoder, split, (identity, nothing), (outward, bias))
 
-    def _scales(self, n_carried, tied_weights, latent):
-        """Return what component scores are multiplied by on the way in, and out."""
+    def _start_latent(self, n_carried, tied_weights, latent):
+        """Return what scores are multiplied by on the way in, and out.
+
+        A variational latent gets the variance that goes with these.
+        """
         ones = torch.ones(n_carried, dtype=torch.float64)
         if not isinstance(latent, GaussianLatent):
             scale = 1.0 if tied_weights else self.scale
@@ -132,9 +135,10 @@ class PCAStart:
         variances = torch.from_numpy(self.variances[:n_carried].copy())
         noise = torch.clamp(ones * self.residual, max=0.99 * variances)
         noise = torch.maximum(noise, 1e-4 * variances)
-        latent.log_variance[-1].bias[:n_carried] = torch.log(noise / variances).to(
-            latent.log_variance[-1].bias
-        )
+        # Where the decoder is the encoder, transposed, its columns have length 1.
+        share = noise / (1 + noise) if tied_weights else noise / variances
+        bias = latent.log_variance[-1].bias
+        bias[:n_carried] = torch.log(share).to(bias)
         if tied_weights:
             return ones, ones
         signal = torch.sqrt(variances - noise)

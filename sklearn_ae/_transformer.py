@@ -1,5 +1,6 @@
 """AutoencoderTransformer: reduce the columns of a table with an autoencoder."""
 
+import warnings
 from contextlib import contextmanager
 from copy import deepcopy
 from numbers import Integral, Real
@@ -11,7 +12,8 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils import check_scalar
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -29,6 +31,7 @@ from sklearn_ae._fitted import HasParts, HoldsNet, unchanged_on_error
 from sklearn_ae._frames import Container
 from sklearn_ae._heads import LOSSES
 from sklearn_ae._inference import decode, encode, infer, minus_loss, reconstruct
+from sklearn_ae._latents import GaussianLatent
 from sklearn_ae._modules import ACTIVATIONS
 from sklearn_ae._net import (
     continue_from,
@@ -213,7 +216,8 @@ class AutoencoderTransformer(
     weights back there, weakly for many rows and strongly for few, so that small tables
     do not end up worse than PCA. After training, the latent is turned by the linear map
     that brings the codes closest to the principal components, and the decoder undoes
-    it.
+    it; not so with `latent` or `tied_weights`. With the latter, a table with categories
+    starts from random weights.
 
     *Categorical columns* are stored as codes, and encoded when a batch goes through the
     network: one indicator for each category, centred, and scaled so that the indicators
@@ -394,8 +398,8 @@ class AutoencoderTransformer(
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows, in any units, of numbers and categories. `NaN` and `None` are missing
             cells. With a `Convolutional` architecture also images, an array of shape
-            (n_samples, channels, height, width), here and below; reconstructions then
-            have this shape.
+            (n_samples, channels, height, width) or (n_samples, height, width), here and
+            below; reconstructions then have this shape.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -415,7 +419,8 @@ class AutoencoderTransformer(
         Warns
         -----
         ConvergenceWarning
-            If training was interrupted, as by Ctrl+C. What was trained so far is kept.
+            If training was interrupted, as by Ctrl+C, and what was trained so far is
+            kept; or if a variational latent is the same for all rows.
         """
         return self._fit(X, sample_weight)
 
@@ -445,6 +450,13 @@ class AutoencoderTransformer(
                 if start is not None and self.latent is None and not self.tied_weights:
                     start.align_latent(net.module_)
                 self._keep(net, rows)
+        if self._sampler is not None and self._sampler.collapsed_:
+            warnings.warn(
+                "The variational latent has collapsed: it is the same for all rows. "
+                f"Lower beta={self.latent.beta}, or train longer.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -585,7 +597,10 @@ class AutoencoderTransformer(
 
     @contextmanager
     def _usable(self, net, scaler, container):
-        """Let callbacks call ``net.reconstruct_rows`` while the net trains."""
+        """Take up what `reconstruct` needs, for callbacks while the net trains.
+
+        They call ``net.reconstruct_rows(X)``.
+        """
         self._scaler = scaler
         self._container = container
         self.net_ = net
@@ -602,11 +617,11 @@ class AutoencoderTransformer(
     def _keep(self, net, rows):
         """Set the fitted attributes."""
         network, n_components = net.module_.network, net.module_.n_components
+        is_variational = isinstance(net.module_.latent, GaussianLatent)
+        self._sampler = RowSampler(net, rows) if is_variational else None
         self.n_components_ = n_components
         self.latent_shape_ = getattr(network, "latent_shape", (n_components,))
         self._keep_net(net)
-        is_variational = isinstance(self.latent, Variational)
-        self._sampler = RowSampler(net, rows) if is_variational else None
 
     def transform(self, X):
         """Return the latent codes of rows.
@@ -629,7 +644,7 @@ class AutoencoderTransformer(
         Parameters
         ----------
         X : array-like or dataframe of shape (n_samples, n_components)
-            Latent codes.
+            Latent codes; an array may also have the shape (n_samples, *latent_shape_).
 
         Returns
         -------
@@ -639,6 +654,8 @@ class AutoencoderTransformer(
             float32 if X was in `fit`, else of float64.
         """
         check_is_fitted(self)
+        if getattr(X, "ndim", 2) > 2 and X.shape[1:] == self.latent_shape_:
+            X = X.reshape(-1, self.n_components_)
         Z = check_array(X, dtype=np.float32, input_name="X")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
@@ -674,10 +691,13 @@ class AutoencoderTransformer(
         """Draw new rows, if `latent` is `Variational`.
 
         Codes are drawn from a mixture of normal distributions, fitted to those of the
-        rows of `fit` or of the last `partial_fit`, and decoded. Numbers are drawn
-        around what the decoder says, with the deviation that the rows have from it, and
-        stay in their range; with ``loss="bce"`` they are what it says. Categories are
-        drawn by their probabilities.
+        rows of `fit` or of the last `partial_fit`, up to 5,000 of them, and decoded.
+        Numbers are drawn around what the decoder says, and then get the distribution
+        that they have in these rows: of each column, the lowest draw becomes the lowest
+        number, the median the median. Categories are drawn by their probabilities.
+
+        With ``loss="bce"``, columns that hold only 0 and 1 are drawn by their
+        probabilities, and others, such as pixels, are what the decoder says.
 
         Parameters
         ----------
@@ -689,10 +709,24 @@ class AutoencoderTransformer(
         Returns
         -------
         X : {ndarray, dataframe} of shape (n_samples, n_features)
-            As `inverse_transform` returns it.
+            As `inverse_transform` returns it, without missing cells but for columns
+            that were missing everywhere.
+
+        Raises
+        ------
+        AttributeError
+            If `latent` is not `Variational`.
+        ValueError
+            If `n_samples` is less than 1, or `latent` was set after the last `fit`.
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        check_random_state(random_state)
+        if self._sampler is None:
+            raise ValueError(
+                "latent was set to Variational() after the last fit, which trained "
+                "another one. Call fit again."
+            )
         seed, device = draw_seed(random_state), torch.device(self.net_.device)
         with seeded(seed, device, one_thread=False):
             values = self._sampler.draw(self.net_, n_samples)

@@ -2,6 +2,7 @@
 
 import inspect
 from difflib import get_close_matches
+from math import prod
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from sklearn_ae._columns import (
 )
 from sklearn_ae._compat import _check_sample_weight, is_mapped
 from sklearn_ae._frames import as_array_like, frame_library, name_columns, numbers
+from sklearn_ae._modules import make_activation
 from sklearn_ae._options import OPTIMIZERS, check_callbacks, check_net_params
 from sklearn_ae.architectures import Convolutional, TorchModule
 from sklearn_ae.latents import Contractive
@@ -141,8 +143,10 @@ def _check_latent(settings):
     if getattr(settings.latent, "penalty", None) != "kl":
         return
     activation = settings.latent_activation
-    own_layers = not isinstance(settings.architecture, TorchModule)
-    if own_layers and isinstance(activation, str) and activation != "sigmoid":
+    if isinstance(settings.architecture, TorchModule):
+        return
+    latents = make_activation(activation)(torch.linspace(-9, 9, 100))
+    if latents.min() < 0 or latents.max() > 1:
         raise ValueError(
             "latent=Sparse('kl') needs latents in [0, 1]. Got latent_activation="
             f"{activation!r}; use latent_activation='sigmoid', or Sparse('l1')."
@@ -183,8 +187,11 @@ def check_table(estimator, X, *, reset):
         Numbers, unless `estimator.is_categorical_` has any.
     """
     X = as_array_like(X)
+    holds_images = isinstance(estimator.architecture, Convolutional)
+    if holds_images and isinstance(X, (list, tuple)):
+        X = np.asarray(X)
     shape = getattr(X, "shape", ())
-    if isinstance(estimator.architecture, Convolutional):
+    if holds_images:
         X = _flatten(estimator, X, reset=reset)
     is_frame = frame_library(X) is not None
     if is_frame:
@@ -215,21 +222,26 @@ def check_table(estimator, X, *, reset):
 
 def _flatten(estimator, X, *, reset):
     """Return images as rows of pixels."""
-    n_dimensions = getattr(X, "ndim", 2)
-    if n_dimensions < 3:
+    if getattr(X, "ndim", 2) < 3:
         return X
-    if n_dimensions != 4:
+    if X.ndim > 4:
         raise ValueError(
-            f"Found array with dim {n_dimensions}, of shape {tuple(X.shape)}, while "
-            "Convolutional takes X of shape (n_samples, n_pixels) or (n_samples, "
-            "channels, height, width)."
+            f"Found array with dim {X.ndim}, of shape {tuple(X.shape)}, while "
+            "Convolutional takes X of shape (n_samples, n_pixels), (n_samples, height, "
+            "width) or (n_samples, channels, height, width)."
         )
-    if not reset and tuple(X.shape[1:]) != estimator.image_shape_:
+    seen = getattr(estimator, "image_shape_", None)
+    if not reset and _image_shape(X.shape) != seen:
         raise ValueError(
-            f"X has images of shape {tuple(X.shape[1:])}, but those seen in fit had "
-            f"{estimator.image_shape_} (channels, height, width)."
+            f"X has images of shape {_image_shape(X.shape)}, but those seen in fit had "
+            f"{seen} (channels, height, width)."
         )
-    return X.reshape(len(X), -1)
+    return X.reshape(len(X), prod(X.shape[1:]))
+
+
+def _image_shape(shape):
+    """Return (channels, height, width) of an array of images of some shape."""
+    return (1, *shape[1:])[-3:]
 
 
 def _find_image_shape(estimator, shape):
@@ -239,13 +251,14 @@ def _find_image_shape(estimator, shape):
         return
     if estimator.is_categorical_.any():
         raise ValueError(
-            "Convolutional takes the pixels of images, and columns "
-            f"{np.flatnonzero(estimator.is_categorical_).tolist()} of X hold "
-            "categories. Drop them, or use architecture=None."
+            "Convolutional takes the pixels of images, and X has columns of categories "
+            "or booleans, the first of them column "
+            f"{estimator.is_categorical_.argmax()}. With categorical_features=None, "
+            "booleans are numbers."
         )
-    if len(shape) != 4:
-        shape = (1, estimator.n_features_in_)
-    estimator.image_shape_ = estimator.architecture.find_image_shape(shape)
+    n_features = estimator.n_features_in_
+    given = _image_shape(shape) if len(shape) > 2 else None
+    estimator.image_shape_ = estimator.architecture.find_image_shape(n_features, given)
 
 
 def _check_numeric_columns(X, columns):

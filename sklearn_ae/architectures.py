@@ -30,12 +30,13 @@ class Convolutional(BaseEstimator):
 
     Parameters
     ----------
-    image_shape : (int, int, int), default=None
-        Channels, height and width: (1, 28, 28) for grey images of 28 x 28 pixels,
-        (3, 32, 32) for colour. The columns of X are the pixels of the first channel,
-        row by row, then those of the next. `None` takes that of a four-dimensional X;
-        else one grey square if the number of columns is a square number, three of them
-        if a third of it is, and a single row of pixels otherwise.
+    image_shape : tuple of int, default=None
+        Channels, height and width: (1, 28, 28) or (28, 28) for grey images of 28 x 28
+        pixels, (3, 32, 32) for colour. The columns of X are the pixels of the first
+        channel, row by row, then those of the next. `None` takes that of an X of
+        more than two dimensions; else one grey square if the number of columns is a
+        square number, three of them if a third of it is, and a single row of pixels
+        otherwise.
     channels : sequence of int, default=(16, 8)
         Number of filters of each stage, outermost first.
     kernel_size : int or sequence of int, default=3
@@ -130,13 +131,15 @@ class Convolutional(BaseEstimator):
         self.decoder = decoder
         self.latent_shape = latent_shape
 
-    def find_image_shape(self, shape):
-        """Return the shape of the images in an X of some shape.
+    def find_image_shape(self, n_features, given=None):
+        """Return the shape of the images that the rows of X are.
 
         Parameters
         ----------
-        shape : tuple of int
-            Of X: two-dimensional, or (n_samples, channels, height, width).
+        n_features : int
+            Number of columns.
+        given : (int, int, int), default=None
+            Channels, height and width of an X that has more than two dimensions.
 
         Returns
         -------
@@ -147,25 +150,25 @@ class Convolutional(BaseEstimator):
         ValueError
             If X does not hold images of `image_shape`.
         """
-        self._validate_params()
         if self.image_shape is None:
-            return tuple(shape[1:]) if len(shape) == 4 else _guess_shape(shape[1])
+            return _guess_shape(n_features) if given is None else _checked_order(given)
         image_shape = self._sizes("image_shape")
-        if len(image_shape) != 3:
+        if len(image_shape) not in (2, 3):
             raise ValueError(
-                "image_shape must be (channels, height, width), such as (1, 28, 28). "
-                f"Got {self.image_shape!r}."
+                "image_shape must be (channels, height, width) or (height, width), "
+                f"such as (1, 28, 28). Got {self.image_shape!r}."
             )
-        if len(shape) == 4 and tuple(shape[1:]) != image_shape:
+        image_shape = (1, *image_shape)[-3:]
+        if given not in (None, image_shape):
             raise ValueError(
-                f"Convolutional(image_shape={image_shape}) takes a four-dimensional X "
-                f"of shape (n_samples, {', '.join(map(str, image_shape))}). Got shape "
-                f"{tuple(shape)}."
+                f"Convolutional(image_shape={image_shape}) takes an array of shape "
+                f"(n_samples, {', '.join(map(str, image_shape))}). Got images of shape "
+                f"{given}."
             )
-        if prod(shape[1:]) != prod(image_shape):
+        if n_features != prod(image_shape):
             raise ValueError(
                 f"Convolutional(image_shape={image_shape}) needs one column for each "
-                f"pixel, {prod(image_shape)} in all. Got X with {shape[1]} columns."
+                f"pixel, {prod(image_shape)} in all. Got X with {n_features} columns."
             )
         return image_shape
 
@@ -256,6 +259,17 @@ class Convolutional(BaseEstimator):
                 "None."
             )
         return n_pixels
+
+
+def _checked_order(shape):
+    """Return the shape of images unless the channels seem to stand last."""
+    if shape[2] in (1, 3, 4) and shape[0] not in (1, 3, 4):
+        raise ValueError(
+            "Images must have the shape (channels, height, width). Got "
+            f"{shape}, which looks as if channels came last; pass "
+            "numpy.moveaxis(X, -1, 1), or set image_shape if it is right."
+        )
+    return shape
 
 
 def _guess_shape(n_pixels):

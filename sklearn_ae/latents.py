@@ -42,17 +42,22 @@ class Variational(BaseEstimator):
     As in [3]_, the variance of the cells around it is taken to be its most likely
     value, the mean squared error of the batch. With n columns, the loss is ``error +
     beta * 2 * error * divergence / n``, where no gradient flows through the second
-    ``error``. With a variance of 1 instead, the usual choice, the divergence outweighs
-    the columns of a standardised table, and most of the latent collapses to nothing.
-    So `beta` means the same whatever the units, the loss, and the number of columns.
-    With ``loss="mae"``, the factor is ``error``; "bce" is a likelihood as it is, and
-    the factor is 1.
+    ``error``: its gradient, not its value, is that of the bound. With a variance of 1
+    instead, the usual choice, the divergence outweighs the columns of a standardised
+    table. So `beta` means the same whatever the units and the number of columns. With
+    ``loss="mae"``, the factor is ``error``; a callable loss is taken for a squared
+    error. The cross-entropy of categories is a likelihood as it is, and so is "bce" for
+    cells that are 0 or 1; for cells between, the noise is taken to be as much smaller
+    than that of coins as it is seen to be.
 
-    *Warm-up.* In `fit`, the weight of the divergence grows from 0 over the first three
-    tenths of the training, so that the latent carries something before it is penalised
-    [4]_. The validation loss has the full weight from the start. A network that can
-    start as PCA starts as probabilistic PCA, which is what a linear network would
-    converge to [5]_.
+    *Range.* Where ``beta * n_components`` exceeds the number of columns, there is
+    little to lose by saying nothing, and the latent collapses; `fit` warns of it.
+
+    *Annealing.* In `fit`, the weight of the divergence grows from 0 over the first
+    three tenths of the training, at most 300 steps, so that the latent carries
+    something before it is penalised [4]_; early stopping watches what follows. The
+    validation loss has the full weight. A network that can start as PCA starts as
+    probabilistic PCA, which is what a linear network would converge to [5]_.
 
     *Variance.* The logarithm of the variance is computed from the mean by a small
     network. The best variance depends on how much the decoder's output changes around
@@ -61,7 +66,7 @@ class Variational(BaseEstimator):
 
     *New rows* are decoded from a mixture of normal distributions that is fitted to the
     codes of the rows of `fit`: what the decoder has seen is not quite standard normal
-    [6]_.
+    [6]_. Each column then gets the distribution that it has in these rows.
 
     References
     ----------
@@ -118,7 +123,8 @@ class Sparse(BaseEstimator):
         the latents [1]_. The latter is for latents in [0, 1], and needs
         ``latent_activation="sigmoid"``.
     alpha : float, default=0.05
-        Weight of the penalty.
+        Weight of the penalty. With ``penalty="kl"``, it takes about 1 until the means
+        are at the target.
     target : float, default=0.05
         Mean that each latent should have, with ``penalty="kl"``.
 
@@ -188,7 +194,8 @@ class Contractive(BaseEstimator):
     -----
     The norm is estimated with one random direction for each row [2]_, in forward mode
     [3]_: ``E ||J u||^2 = ||J||^2`` for a standard normal u. That takes about as long as
-    to go through the encoder twice, whatever the number of columns.
+    to go through the encoder twice, whatever the number of columns. With batch
+    normalisation in a model of your own, it is the norm for the batch as a whole.
 
     An encoder that shrinks everything, and a decoder that undoes it, lower the penalty
     without becoming robust. With ``tied_weights=True`` they cannot, as in [1]_.

@@ -157,6 +157,20 @@ class TestShapes:
 
 
 class TestPixels:
+    @settings(deadline=None, max_examples=100)
+    @given(networks())
+    def test__decoder__each_latent__has_a_say(self, arguments):
+        """What is cut off an image that was enlarged too much would be lost."""
+        network = ConvolutionalNetwork(**{**arguments, "activation": "identity"})
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight.fill_(1.0)
+        Z = torch.ones(1, network.n_components, requires_grad=True)
+        restored = network.decoder(Z)
+        assert torch.isfinite(restored).all()
+        restored.sum().backward()
+        assert (Z.grad > 0).all()
+
     def test__map__image_moved_by_a_pixel__moves_by_a_pixel(self):
         """Pixels read in another order would not be neighbours in the image."""
         network = ConvolutionalNetwork(
@@ -221,6 +235,8 @@ class TestContainers:
         "convert",
         [
             lambda X: X.reshape(-1, 1, 8, 8),
+            lambda X: X.reshape(-1, 8, 8),
+            lambda X: X.reshape(-1, 1, 8, 8).tolist(),
             lambda X: X.astype(np.float64),
             sparse.csr_array,
             pd.DataFrame,
@@ -228,7 +244,17 @@ class TestContainers:
             lambda X: X.tolist(),
             lambda X: np.asfortranarray(X),
         ],
-        ids=["images", "float64", "sparse", "pandas", "polars", "list", "fortran"],
+        ids=[
+            "images",
+            "grey",
+            "nested",
+            "float64",
+            "sparse",
+            "pandas",
+            "polars",
+            "list",
+            "fortran",
+        ],
     )
     def test__fit__container__gives_the_same_codes(self, convert):
         X = convert(X_DIGITS[:200])
@@ -245,6 +271,15 @@ class TestContainers:
     def test__reconstruct__after_rows_and_images__has_the_form_of_fit(self):
         assert make().fit(IMAGES).reconstruct(X_DIGITS[:3]).shape == (3, 1, 8, 8)
         assert make().fit(X_DIGITS).reconstruct(IMAGES[:3]).shape == (3, 64)
+
+    def test__reconstruct__grey_images_of_three_dimensions__has_these(self):
+        assert make().fit(IMAGES[:, 0]).reconstruct(IMAGES[:3, 0]).shape == (3, 8, 8)
+
+    def test__inverse_transform__maps__are_taken(self):
+        ae = make(None).fit(X_DIGITS)
+        Z = ae.transform(X_DIGITS[:3])
+        maps = Z.reshape(-1, *ae.latent_shape_)
+        assert_array_equal(ae.inverse_transform(maps), ae.inverse_transform(Z))
 
     def test__inverse_transform__fitted_on_images__gives_images(self):
         ae = make().fit(IMAGES)
@@ -263,9 +298,9 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("X", "message"),
         [
-            (IMAGES.reshape(-1, 8, 8, 1), r"takes a four-dimensional X of shape"),
-            (IMAGES[:, 0], r"dim 3, of shape \(1797, 8, 8\), while Convolutional"),
-            (IMAGES[..., None], "dim 5"),
+            (IMAGES.reshape(-1, 8, 8, 1), r"Got images of shape \(8, 8, 1\)"),
+            (IMAGES[..., None], r"dim 5, of shape \(1797, 1, 8, 8, 1\), while Conv"),
+            (IMAGES[:0], r"0 sample\(s\) .*minimum of 1 is required"),
             (X_DIGITS[:, :60], "one column for each pixel, 64 in all. Got X with 60"),
         ],
     )
@@ -279,8 +314,22 @@ class TestErrors:
 
     def test__fit__categories__are_refused(self):
         X = pd.DataFrame({"a": [0.0, 1.0] * 9, "b": ["x", "y"] * 9})
-        with pytest.raises(ValueError, match=r"columns \[1\] of X hold categories"):
+        with pytest.raises(ValueError, match=r"first of them column 1\. With categ"):
             make(2, Convolutional()).fit(X)
+
+    def test__fit__channels_last__is_seen(self):
+        """Taken for eight channels, such images would train without a word."""
+        X = np.zeros((5, 8, 8, 3))
+        with pytest.raises(ValueError, match=r"channels came last; pass numpy.movea"):
+            make(2, Convolutional()).fit(X)
+        fitted = make(2, Convolutional((8, 8, 3), channels=2)).fit(X)
+        assert fitted.image_shape_ == (8, 8, 3)
+
+    def test__transform__architecture_set_after_fit__says_so(self):
+        ae = AutoencoderTransformer(2, max_epochs=1).fit(X_DIGITS)
+        ae.set_params(architecture=Convolutional())
+        with pytest.raises(ValueError, match="those seen in fit had None"):
+            ae.transform(IMAGES)
 
     def test__fit__images_without_convolutions__are_refused(self):
         with pytest.raises(ValueError, match="dim 4"):
@@ -361,7 +410,7 @@ class TestEstimators:
         assert (ae.n_iter_, ae.image_shape_) == (4, (1, 8, 8))
 
     def test__sample__images__have_their_shape(self):
-        ae = make(latent=Variational(), loss="bce").fit(IMAGES[:100])
+        ae = make(latent=Variational(), max_epochs=20).fit(IMAGES)
         assert ae.sample(3, random_state=0).shape == (3, 1, 8, 8)
 
 

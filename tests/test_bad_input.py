@@ -331,7 +331,7 @@ PARAMETER_ERRORS = {
         ("dense", "Got 'dense'"),
         (TorchModule, "an instance of"),
         (Convolutional((1, 28, 28)), "one column for each pixel, 784 in all. Got X"),
-        (Convolutional((28, 28)), r"\(channels, height, width\).* Got \(28, 28\)"),
+        (Convolutional((13,)), r"\(height, width\), such .* Got \(13,\)"),
         (Convolutional((1, 0, 13)), r"of at least 1\. Got \(1, 0, 13\)"),
         (Convolutional(channels=()), r"channels of Conv.* of at least 1\. Got \(\)"),
         (Convolutional(channels=[[4]]), r"Got \[\[4\]\]"),

@@ -25,8 +25,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._callbacks import WarmUp
+from sklearn_ae import AutoencoderTransformer, _sampling
+from sklearn_ae._callbacks import Annealing
 from sklearn_ae._heads import NumericHead
 from sklearn_ae.latents import Variational
 
@@ -50,10 +50,13 @@ def variant(name):
     """Return a context in which one part is replaced."""
     stack, patch = ExitStack(), mock.patch.object
     if name == "variance 1":
-        nat = lambda self, loss: torch.full_like(loss, 2.0)  # noqa: E731
-        stack.enter_context(patch(NumericHead, "nat", nat))
-    if name.endswith("no warm-up"):
-        stack.enter_context(patch(WarmUp, "on_batch_begin", WarmUp.on_train_end))
+        nats = lambda self, raw, *args: raw.new_full((), 0.5)  # noqa: E731
+        stack.enter_context(patch(NumericHead, "nats", nats))
+    if name.endswith("no annealing"):
+        stack.enter_context(patch(Annealing, "_set_weight"))
+    if name == "no matching":
+        same = lambda column, drawn, observed: column  # noqa: E731
+        stack.enter_context(patch(_sampling, "_match_distribution", same))
     if name == "standard normal codes":
 
         def sample(self, n_rows):
@@ -66,10 +69,11 @@ def variant(name):
 VARIANTS = [
     "as released",
     "standard normal codes",
+    "no matching",
     "variance 1",
-    "no warm-up",
+    "no annealing",
     "tanh, which cannot start as PCA",
-    "tanh, no warm-up",
+    "tanh, no annealing",
 ]
 
 
@@ -89,7 +93,8 @@ def measure(X, name, seed=0):
     X, X_test = scaler.transform(X), scaler.transform(X_test)
     pca = PCA(ae.n_components_, random_state=seed).fit(X)
     restored = pca.inverse_transform(pca.transform(X_test))
-    both = np.vstack([X_test, drawn])
+    # The last digits would give away what has been through float32.
+    both = np.vstack([X_test, drawn]).round(3)
     is_new = np.repeat([0, 1], len(X_test))
     guess = cross_val_predict(
         HistGradientBoostingClassifier(max_iter=50, random_state=seed),
