@@ -56,33 +56,12 @@ def build_net(settings, scaler, rows, device, layout=None):
     network, n_components = _build_network(settings, width, len(indicated))
     latent = None if settings.latent is None else settings.latent.build(n_components)
     head = _build_head(settings, layout)
-    if settings.loss == "bce":
-        check_unit_interval(rows, layout)
-    elif callable(settings.loss):
-        n_numeric = n_features if layout is None else len(layout.numeric)
-        check_loss(settings.loss, n_numeric, device)
-    start, fill, pull = None, None, 0.0
-    starts_as_pca = _can_start_as_pca(settings, layout)
-    if hides or starts_as_pca:
-        sample, encoded, weight = _sample(rows, layout, width)
-        if hides:
-            blocks = None if layout is None else layout.blocks
-            every = ceil(len(encoded) / FILL_ROWS)
-            few = None if weight is None else weight[::every]
-            fill = LinearFill(encoded[::every], few, blocks)
-            encoded = fill(encoded)
-    if starts_as_pca:
-        start = PCAStart(sample, encoded, weight, n_components, layout)
-        start.set_weights(network, settings.activation, latent)
-        if settings.weight_decay is None:
-            pull = default_pull(n_rows, width)
+    _check_loss(settings, rows, layout, device)
+    start, fill = _start(settings, rows, layout, width, network, n_components, latent)
     own_layers = settings.architecture is None
     indicators = indicated if own_layers and len(indicated) else None
     noise = None if settings.noise is None else clone(settings.noise)
     module = Autoencoder(network, n_components, noise, indicators, layout, fill, latent)
-    callbacks = [("pull_to_start", PullToStart(pull))] if pull else []
-    if isinstance(latent, GaussianLatent):
-        callbacks.append(("annealing", Annealing()))
     net = make_net(
         module,
         head,
@@ -92,12 +71,62 @@ def build_net(settings, scaler, rows, device, layout=None):
         device=device,
         precision=settings.precision,
         compile=settings.compile,
-        callbacks=callbacks,
+        callbacks=_callbacks(settings, n_rows, width, start, latent),
     )
     expect_missing(net, scaler.missing_.any() or hides)
     if settings.loss == "bce":
         _check_unit_output(net, rows, layout)
     return net, start
+
+
+def _check_loss(settings, rows, layout, device):
+    """Refuse cells, or a callable, that make no loss."""
+    if settings.loss == "bce":
+        check_unit_interval(rows, layout)
+    elif callable(settings.loss):
+        n_features = settings.n_features_in_
+        n_numeric = n_features if layout is None else len(layout.numeric)
+        check_loss(settings.loss, n_numeric, device)
+
+
+def _start(settings, rows, layout, width, network, n_components, latent):
+    """Set the weights that training starts from, if they are not random.
+
+    Returns
+    -------
+    start : PCAStart or None
+        What a network starts from that can.
+    fill : LinearFill or None
+        What fills missing cells, if any cell may be hidden.
+    """
+    start, fill = None, None
+    hides = isinstance(settings.noise, HidingNoise)
+    starts_as_pca = _can_start_as_pca(settings, layout)
+    if not (hides or starts_as_pca):
+        return start, fill
+    sample, encoded, weight = _sample(rows, layout, width)
+    if hides:
+        blocks = None if layout is None else layout.blocks
+        every = ceil(len(encoded) / FILL_ROWS)
+        few = None if weight is None else weight[::every]
+        fill = LinearFill(encoded[::every], few, blocks)
+        encoded = fill(encoded)
+    if starts_as_pca:
+        start = PCAStart(sample, encoded, weight, n_components, layout)
+        start.set_weights(network, settings.activation, latent)
+    return start, fill
+
+
+def _callbacks(settings, n_rows, width, start, latent):
+    """Return the callbacks that the start and the latent ask for."""
+    callbacks = []
+    draws_back = start is not None and settings.weight_decay is None
+    pull = default_pull(n_rows, width) if draws_back else 0.0
+    if pull:
+        callbacks.append(("pull_to_start", PullToStart(pull)))
+    if isinstance(latent, GaussianLatent):
+        callbacks.append(("annealing", Annealing()))
+    return callbacks
 
 
 def _sample(rows, layout, width):
