@@ -5,6 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._compat import import_optional
 from sklearn_ae._display_input import (
+    as_finite,
     as_numbers,
     as_table,
     cell_text,
@@ -20,10 +21,12 @@ from sklearn_ae._drawing import (
     NOTE,
     CellGrid,
     cell_grid_size,
+    column_names_inches,
     draw_cell_grid,
     short_number,
     shortened,
     take_axes,
+    wipe,
 )
 
 ORDINARY, ODD = CLASS_COLOURS[0], CLASS_COLOURS[1]
@@ -35,6 +38,8 @@ FULL_COLOUR = 0.5
 # Bars of few rows cannot be seen beside one of so many more.
 HIGH_BAR = 100
 HISTOGRAM_INCHES = 2.3
+# Of the numbers at its axis, and what they are.
+HISTOGRAM_AXIS_INCHES = 0.55
 
 
 class AnomalyDisplay:
@@ -187,7 +192,7 @@ class AnomalyDisplay:
         """
         check_count("n_rows", n_rows)
         X, contributions = as_table(X), as_table(contributions, "contributions")
-        scores = _check_scores(scores)
+        scores = as_finite(scores, "scores")
         check_same_rows(X=X, scores=scores, contributions=contributions)
         rows = np.argsort(scores, kind="stable")[:n_rows]
         contributions = as_numbers(take(contributions, rows))
@@ -225,19 +230,13 @@ class AnomalyDisplay:
             Itself.
         """
         check_count("n_columns", n_columns)
-        scores = _check_scores(self.scores)
+        scores = as_finite(self.scores, "scores")
         grid, n_features = self._grid(scores, n_columns)
-        self.ax_ = _take_two_axes(ax, cell_grid_size(grid))
+        self.ax_ = _take_two_axes(ax, grid)
         self.figure_ = self.ax_[0].figure
         self._plot_histogram(scores)
         table = self.ax_[1]
-        draw_cell_grid(
-            table,
-            grid,
-            highest=FULL_COLOUR,
-            colour_label="share of the row's score",
-            ticks={0: "0 %", 0.25: "25 %", FULL_COLOUR: "≥ 50 %"},
-        )
+        draw_cell_grid(table, grid)
         note = "oddest rows (score)"
         if len(grid.column_names) < n_features:
             note += (
@@ -264,85 +263,84 @@ class AnomalyDisplay:
         shares = contributions / np.where(total > 0, total, 1)
         order = np.argsort(-shares.sum(axis=0), kind="stable")
         columns = np.sort(order[:n_columns])
-        names = self.feature_names or feature_names(cells)
-        titles = self.row_names or row_names(cells, rows)
+        names, titles = self.feature_names, self.row_names
+        names = feature_names(cells) if names is None else names
+        titles = row_names(cells, rows) if titles is None else titles
         titles = [
             f"{title} ({short_number(scores[row])})"
             for title, row in zip(titles, rows, strict=True)
         ]
         texts = [[cell_text(cell) for cell in row] for row in cells[:, columns]]
         titles_of_columns = [shortened(names[i], 20) for i in columns]
-        grid = CellGrid(texts, shares[:, columns], titles_of_columns, titles)
+        grid = CellGrid(
+            texts,
+            shares[:, columns],
+            titles_of_columns,
+            titles,
+            FULL_COLOUR,
+            "share of the\nrow's score",
+            {0: "0 %", 0.25: "25 %", FULL_COLOUR: "≥ 50 %"},
+        )
         return grid, cells.shape[1]
 
     def _plot_histogram(self, scores):
         ax, offset = self.ax_[0], self.offset
-        edges, is_long = _bins(scores, offset)
-        if is_long:
-            inner = 10.0 ** np.floor(np.log10(-np.median(scores)))
+        edges, inner = _bins(scores, offset)
+        ax.set(xscale="linear", yscale="linear")
+        if inner is not None:
             ax.set_xscale("symlog", linthresh=inner, linscale=0.5)
-        odd = scores < offset if offset is not None else np.zeros(len(scores), bool)
-        label = f"{len(scores) - odd.sum():,} rows"
+        odd = np.zeros(len(scores), bool) if offset is None else scores < offset
+        # The legend stands above the bars, where a title would meet it outside.
+        ax.margins(y=0.3)
+        parts = [("row" if offset is None else "ordinary row", ~odd, ORDINARY)]
         if offset is not None:
-            label = f"{len(scores) - odd.sum():,} ordinary rows"
-        style = {"ec": "white", "lw": 0.3}
-        counts, *_ = ax.hist(scores[~odd], edges, color=ORDINARY, label=label, **style)
-        if offset is not None:
-            label = f"{odd.sum():,} outlier{'' if odd.sum() == 1 else 's'}"
-            ax.hist(scores[odd], edges, color=ODD, label=label, **style)
+            parts.append(("outlier", odd, ODD))
             label = f"threshold: {short_number(offset)}"
-            ax.axvline(offset, color="0.2", ls="--", lw=1, label=label)
-        if counts.max() > HIGH_BAR:
+            ax.axvline(offset, ymax=0.78, color="0.2", ls="--", lw=1, label=label)
+        highest = 0
+        for name, chosen, colour in parts:
+            label = f"{chosen.sum():,} {name}{'' if chosen.sum() == 1 else 's'}"
+            style = {"color": colour, "label": label, "ec": "white", "lw": 0.3}
+            highest = max(highest, ax.hist(scores[chosen], edges, **style)[0].max())
+        if highest > HIGH_BAR:
             ax.set_yscale("log")
             ax.set_ylim(bottom=0.7)
         ax.legend(
             frameon=False,
             fontsize=8,
-            loc="lower center",
-            bbox_to_anchor=(0.5, 1.0),
+            loc="upper center",
             ncols=3,
+            handlelength=1.2,
+            columnspacing=1.2,
         )
         ax.set(xlabel="score: the lower, the odder", ylabel="number of rows")
         ax.spines[["top", "right"]].set_visible(False)
 
 
-def _check_scores(scores):
-    scores = np.asarray(scores, dtype=np.float64)
-    if scores.ndim != 1 or len(scores) == 0 or not np.isfinite(scores).all():
-        raise ValueError(
-            "scores must hold a finite number for each of at least one row. Got an "
-            f"array of shape {scores.shape}."
-        )
-    return scores
-
-
 def _bins(scores, offset):
-    """Return the edges of bins, one of them the threshold, and if they are unequal.
+    """Return the edges of bins, with the threshold, and where a logarithmic axis ends.
 
     Negative scores of which some lie far out are told apart by their logarithm.
     """
-    is_long = bool(scores.max() <= 0 and scores.min() < LONG_TAIL * np.median(scores))
-    inner = 10.0 ** np.floor(np.log10(-np.median(scores))) if is_long else 1.0
-    place = (lambda s: np.arcsinh(s / inner)) if is_long else (lambda s: s)
-    back = (lambda p: inner * np.sinh(p)) if is_long else (lambda p: p)
-    low, high = place(scores.min()), place(scores.max())
-    start = low if offset is None else place(np.float64(offset))
-    low, high = min(low, start), max(high, start)
-    width = (high - low) / N_BINS or 1.0
-    # One bin more on each side: rounding must leave no score outside.
-    first = -int(np.ceil((start - low) / width)) - 1
-    last = int(np.ceil((high - start) / width)) + 1
-    edges = back(start + width * np.arange(first, last + 1))
-    if offset is not None:
-        edges[-first] = offset
-    return edges, is_long
+    points = scores if offset is None else np.append(scores, offset)
+    inner, typical = None, np.median(scores)
+    if points.max() <= 0 and points.min() < LONG_TAIL * typical < 0:
+        inner = 10.0 ** np.floor(np.log10(-typical))
+        edges = np.histogram_bin_edges(np.arcsinh(points / inner), N_BINS)
+        edges = inner * np.sinh(edges)
+    else:
+        edges = np.histogram_bin_edges(points, N_BINS)
+    # Rounding must leave no score outside.
+    edges[0] = min(edges[0], points.min())
+    edges[-1] = max(edges[-1], points.max())
+    return np.union1d(edges, points[len(scores) :]), inner
 
 
-def _take_two_axes(ax, table_size):
+def _take_two_axes(ax, grid):
     """Return two Axes, one above the other, as an array."""
     purpose = "AnomalyDisplay.plot"
     pyplot = import_optional("matplotlib.pyplot", purpose, "plot")
-    width, height = table_size
+    width, height = cell_grid_size(grid)
     ratios = (HISTOGRAM_INCHES, height)
     if ax is None:
         figure = pyplot.figure(
@@ -359,6 +357,17 @@ def _take_two_axes(ax, table_size):
             "makes them. Give such a one, two Axes, or leave ax out."
         )
     ax.set_axis_off()
-    halves = place.subgridspec(2, 1, height_ratios=ratios)
+    for half in vars(ax).pop("_halves_of_display", ()):
+        wipe(half)
+        half.remove()
+    space = {}
+    if ax.figure.get_layout_engine() is None:
+        # Without one, nothing else keeps column names off the axis above them.
+        whole = ax.get_window_extent().height / ax.figure.dpi
+        names = min(column_names_inches(grid) + HISTOGRAM_AXIS_INCHES, whole / 2)
+        space = {"hspace": 2 * names / (whole - names)}
+    halves = place.subgridspec(2, 1, height_ratios=ratios, **space)
     # Their figure is that of the grid, which may be part of another.
-    return np.array([ax.figure.add_subplot(half) for half in halves], dtype=object)
+    halves = [ax.figure.add_subplot(half) for half in halves]
+    ax._halves_of_display = halves
+    return np.array(halves, dtype=object)

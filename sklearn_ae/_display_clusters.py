@@ -1,6 +1,6 @@
 """A display of clusters as images and their latents."""
 
-from math import isqrt, prod
+from math import ceil, prod, sqrt
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from sklearn_ae._display_input import (
     check_count,
     check_same_rows,
     encode,
-    fitted_attribute,
+    fitted_shape,
     shape_of_images,
     take,
 )
@@ -49,8 +49,8 @@ class ClusterGridDisplay:
     image_shape : tuple of int
         (height, width) or (channels, height, width) of an image.
     latent_shape : tuple of int, default=None
-        (height, width) that latents are drawn in, or (maps, height, width) for maps
-        beside one another. `None` takes the most nearly square one.
+        (height, width) that latents are drawn in, or (maps, height, width) for maps,
+        drawn side by side. `None` takes the smallest square with room for all.
 
     Attributes
     ----------
@@ -126,9 +126,9 @@ class ClusterGridDisplay:
             (height, width) or (channels, height, width) of an image. `None` takes that
             of X, if it has more than two dimensions, or that of the estimator.
         latent_shape : tuple of int, default=None
-            (height, width) that latents are drawn in, or (maps, height, width) for maps
-            beside one another. `None` takes that of the estimator, if it has one, else
-            the most nearly square one.
+            (height, width) that latents are drawn in, or (maps, height, width) for
+            maps, drawn side by side. `None` takes that of the estimator, if it has one,
+            else the smallest square with room for all.
         ax : matplotlib Axes, default=None
             What to draw on; `None` makes a new figure.
         **kwargs : dict
@@ -147,11 +147,12 @@ class ClusterGridDisplay:
         ValueError
             If X or a parameter cannot be used.
         """
-        check_count("n_images", n_images)
-        image_shape = image_shape or shape_of_images(X)
         if image_shape is None:
-            image_shape = fitted_attribute(estimator, "image_shape_")
+            image_shape = shape_of_images(X, estimator)
         X = as_table(X)
+        codes = encode(estimator, X)
+        if latent_shape is None:
+            latent_shape = fitted_shape(estimator, "latent_shape_", codes.shape[1])
         if clusters is None:
             if not hasattr(estimator, "predict"):
                 raise ValueError(
@@ -159,14 +160,16 @@ class ClusterGridDisplay:
                     f"pipeline that ends in KMeans does. Got {estimator!r}."
                 )
             clusters = estimator.predict(X)
-        labels, rows = _first_of_each(clusters, X, n_images)
-        codes = encode(estimator, take(X, rows))
-        if latent_shape is None:
-            known = fitted_attribute(estimator, "latent_shape_")
-            fits = known is not None and len(known) > 1
-            latent_shape = known if fits and prod(known) == codes.shape[1] else None
-        display = cls._from_rows(X, codes, labels, rows, image_shape, latent_shape)
-        return display.plot(ax=ax, **kwargs)
+        return cls.from_predictions(
+            X,
+            codes,
+            clusters,
+            n_images=n_images,
+            image_shape=image_shape,
+            latent_shape=latent_shape,
+            ax=ax,
+            **kwargs,
+        )
 
     @classmethod
     def from_predictions(
@@ -197,8 +200,9 @@ class ClusterGridDisplay:
             (height, width) or (channels, height, width) of an image. `None` takes that
             of X, if it has more than two dimensions.
         latent_shape : tuple of int, default=None
-            (height, width) that latents are drawn in, or (maps, height, width) for maps
-            beside one another. `None` takes the most nearly square one.
+            (height, width) that latents are drawn in, or (maps, height, width) for
+            maps, drawn side by side. `None` takes the smallest square with room for
+            all.
         ax : matplotlib Axes, default=None
             What to draw on; `None` makes a new figure.
         **kwargs : dict
@@ -214,36 +218,32 @@ class ClusterGridDisplay:
             If X or a parameter cannot be used.
         """
         check_count("n_images", n_images)
-        image_shape = image_shape or shape_of_images(X)
-        X, codes = as_table(X), as_table(codes, "codes")
-        check_same_rows(X=X, codes=codes)
-        labels, rows = _first_of_each(clusters, X, n_images)
-        codes = as_codes(take(codes, rows))
-        display = cls._from_rows(X, codes, labels, rows, image_shape, latent_shape)
-        return display.plot(ax=ax, **kwargs)
-
-    @classmethod
-    def _from_rows(cls, X, codes, labels, rows, image_shape, latent_shape):
-        """Return a display of some rows of X."""
+        if image_shape is None:
+            image_shape = shape_of_images(X)
         if image_shape is None:
             raise ValueError(
                 "image_shape must be given, (height, width) or (channels, height, "
                 "width): neither X nor the estimator tells it."
             )
+        X, codes = as_table(X), as_codes(codes)
+        labels = as_labels(clusters, all_classes=True)
+        check_same_rows(X=X, codes=codes, clusters=labels.values)
+        if labels.missing.all():
+            raise ValueError("clusters must name that of some rows. All are missing.")
+        n_clusters = len(labels.classes)
+        each = [np.flatnonzero(labels.values == number) for number in range(n_clusters)]
+        rows = np.concatenate([here[:n_images] for here in each])
         images = as_images(take(X, rows), image_shape)
-        if latent_shape is not None:
-            _latent_pictures(codes, latent_shape)
-        sizes = np.bincount(
-            labels.values[~labels.missing], minlength=len(labels.classes)
-        )
-        return cls(
+        sizes = map(len, each)
+        display = cls(
             images.reshape(len(images), -1),
-            codes,
+            codes[rows],
             np.array([labels.classes[i] for i in labels.values[rows]], dtype=object),
-            cluster_sizes=dict(zip(labels.classes, sizes.tolist(), strict=True)),
+            cluster_sizes=dict(zip(labels.classes, sizes, strict=True)),
             image_shape=tuple(image_shape),
             latent_shape=latent_shape,
         )
+        return display.plot(ax=ax, **kwargs)
 
     def plot(self, ax=None, *, cmap="gray_r", latent_cmap=None):
         """Draw the clusters.
@@ -299,34 +299,11 @@ class ClusterGridDisplay:
         return self
 
 
-def _first_of_each(clusters, X, n_images):
-    """Return the clusters as labels, and the positions of their first rows.
-
-    Returns
-    -------
-    labels : Labels
-    rows : int64 ndarray of shape (n_shown,)
-
-    Raises
-    ------
-    ValueError
-        If there is not one cluster for each row, or none is known.
-    """
-    labels = as_labels(clusters, all_classes=True)
-    check_same_rows(X=X, clusters=labels.values)
-    if labels.missing.all():
-        raise ValueError("clusters must name that of some rows. All are missing.")
-    rows = [
-        np.flatnonzero(labels.values == number)[:n_images]
-        for number in range(len(labels.classes))
-    ]
-    return labels, np.concatenate(rows)
-
-
 def _latent_pictures(codes, latent_shape):
     """Return codes as pictures of shape (n_rows, 1, height, width).
 
-    Maps stand beside one another, with a gap of `NaN`.
+    Numbers without a shape, or maps with a gap between them, fill the smallest square;
+    what remains of it is `NaN`.
 
     Raises
     ------
@@ -334,20 +311,19 @@ def _latent_pictures(codes, latent_shape):
         If the shape does not fit the codes.
     """
     n_components = codes.shape[1]
-    if latent_shape is None:
-        height = next(
-            n for n in range(isqrt(n_components), 0, -1) if n_components % n == 0
-        )
-        latent_shape = (height, n_components // height)
-    n_maps, height, width = as_image_shape(latent_shape, "latent_shape")
-    if n_maps * height * width != n_components:
+    shape, gap = (n_components, 1, 1), 0
+    if latent_shape is not None:
+        shape, gap = as_image_shape(latent_shape, "latent_shape"), 1
+    if prod(shape) != n_components:
         raise ValueError(
-            f"latent_shape={tuple(latent_shape)} needs {n_maps * height * width} "
-            f"latents. Got codes with {n_components} columns."
+            f"latent_shape={latent_shape} needs {prod(shape)} latents. Got codes with "
+            f"{n_components} columns."
         )
-    maps = codes.reshape(-1, n_maps, height, width)
-    pictures = np.full((len(codes), 1, height, n_maps * (width + 1) - 1), np.nan)
-    for i in range(n_maps):
-        left = i * (width + 1)
-        pictures[:, 0, :, left : left + width] = maps[:, i]
+    n_maps, height, width = shape
+    n_columns = ceil(sqrt(n_maps))
+    high, wide = (height + gap) * ceil(n_maps / n_columns), (width + gap) * n_columns
+    pictures = np.full((len(codes), 1, high - gap, wide - gap), np.nan)
+    for i, each in enumerate(codes.reshape(-1, *shape).swapaxes(0, 1)):
+        top, left = (height + gap) * (i // n_columns), (width + gap) * (i % n_columns)
+        pictures[:, 0, top : top + height, left : left + width] = each
     return pictures

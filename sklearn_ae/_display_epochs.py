@@ -82,7 +82,9 @@ class DrawReconstructions(Callback):
                 f"{type(net).__name__} trains none. Give it to the callbacks of an "
                 "AutoencoderTransformer."
             )
-        shape = self.image_shape or shape_of_images(self.X)
+        shape = self.image_shape
+        if shape is None:
+            shape = shape_of_images(self.X)
         if shape is None:
             # Only networks of convolutions know it.
             network = getattr(getattr(net, "module_", None), "network", None)
@@ -93,10 +95,8 @@ class DrawReconstructions(Callback):
                 "height, width): neither X nor the architecture tells it."
             )
         images = as_images(as_table(self.X), shape)
-        if self.path is not None and not Path(self.path).absolute().parent.is_dir():
-            raise ValueError(
-                f"path must be in a folder that exists. Got {str(self.path)!r}."
-            )
+        if self.path is not None:
+            _check_path(Path(self.path))
         if not (len(net.history) and hasattr(self, "reconstructions_")):
             self.reconstructions_, self.epochs_ = [], []
         self.image_shape_ = images.shape[1:]
@@ -166,3 +166,15 @@ class DrawReconstructions(Callback):
         # A figure belongs to the user's windows, and is no part of what was learnt.
         state = self.__dict__.copy()
         return {k: v for k, v in state.items() if k not in ("ax_", "figure_")}
+
+
+def _check_path(path):
+    """Refuse a path that no picture can be written to, before training."""
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"path must be in a folder that exists. Got {str(path)!r}.")
+    suffixes = sorted(new_figure(1, 1).canvas.get_supported_filetypes())
+    if path.suffix.lower().removeprefix(".") not in ["", *suffixes]:
+        raise ValueError(
+            f"path must end in one of {suffixes}, the formats of matplotlib. Got "
+            f"{str(path)!r}."
+        )

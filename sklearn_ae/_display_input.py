@@ -46,10 +46,12 @@ def as_table(X, name="X"):
     return X.tocsr() if sparse.issparse(X) else X
 
 
-def shape_of_images(X):
-    """Return (channels, height, width) of an array of images, None of other tables."""
+def shape_of_images(X, estimator=None):
+    """Return the shape of the images in X, which X or an estimator tells, or None."""
     shape = getattr(X, "shape", None) or ()
-    return tuple(shape[1:]) if len(shape) in (3, 4) else None
+    if len(shape) in (3, 4):
+        return tuple(shape[1:])
+    return fitted_shape(estimator, "image_shape_", as_table(X).shape[1])
 
 
 def take(X, rows):
@@ -190,12 +192,14 @@ def cell_errors(cells, restored, spreads):
         missing.
     """
     errors = np.full(cells.shape, np.nan)
-    for i, j in np.argwhere((cells != None) & (restored != None)):  # noqa: E711
-        here, there = cells[i, j], restored[i, j]
-        if np.isnan(spreads[j]):
-            errors[i, j] = 0.0 if here == there else np.inf
+    known = (cells != None) & (restored != None)  # noqa: E711
+    for j, spread in enumerate(spreads):
+        rows = known[:, j]
+        here, there = cells[rows, j], restored[rows, j]
+        if np.isnan(spread):
+            errors[rows, j] = np.where(here == there, 0.0, np.inf)
         else:
-            errors[i, j] = abs(float(here) - float(there)) / spreads[j]
+            errors[rows, j] = abs(here.astype(float) - there.astype(float)) / spread
     return errors
 
 
@@ -240,13 +244,13 @@ def as_images(X, image_shape):
     shape = as_image_shape(image_shape)
     if prod(shape) != X.shape[1]:
         raise ValueError(
-            f"image_shape={tuple(image_shape)} needs one column per pixel, "
+            f"image_shape={image_shape} needs one column per pixel, "
             f"{prod(shape)} in all. Got X with {X.shape[1]} columns."
         )
     if shape[0] not in (1, 3, 4):
         raise ValueError(
             "Images have 1 channel (grey), 3 (red, green, blue) or 4 (and opacity). "
-            f"Got image_shape={tuple(image_shape)}."
+            f"Got image_shape={image_shape}."
         )
     return as_numbers(X).reshape(-1, *shape)
 
@@ -258,19 +262,39 @@ def as_numbers(X):
     return numbers(X).astype(np.float64)
 
 
-def fitted_attribute(estimator, name):
-    """Return an attribute of the last step that has it, or of its autoencoder."""
-    for step in reversed(_steps(estimator)):
-        for holder in (step, getattr(step, "autoencoder_", None)):
-            value = getattr(holder, name, None)
-            if value is not None:
-                return value
-    return None
+def parts_of(estimator):
+    """Return the fitted estimators inside of one, that of the results first.
+
+    A search holds its best estimator, a pipeline its steps, a predictor its
+    autoencoder.
+    """
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    steps = [step for _, step in getattr(estimator, "steps", [(None, estimator)])]
+    pairs = [(step, getattr(step, "autoencoder_", None)) for step in reversed(steps)]
+    return [part for pair in pairs for part in pair if part is not None]
 
 
-def _steps(estimator):
-    steps = [step for _, step in getattr(estimator, "steps", ())]
-    return steps or [estimator]
+def fitted_shape(estimator, name, n_columns):
+    """Return the first shape of images or maps in an estimator that fits, or None."""
+    shapes = (getattr(part, name, None) or () for part in parts_of(estimator))
+    fit = (each for each in shapes if len(each) > 1 and prod(each) == n_columns)
+    return next(fit, None)
+
+
+def transformer_of(estimator):
+    """Return the fitted estimator without a search around it or a predictor behind it.
+
+    Raises
+    ------
+    NotFittedError
+        If it is not fitted.
+    """
+    check_is_fitted(estimator)
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    steps = getattr(estimator, "steps", ())
+    if len(steps) > 1 and hasattr(steps[-1][1], "predict"):
+        estimator = estimator[:-1] if len(steps) > 2 else steps[0][1]
+    return estimator
 
 
 def reconstruct(estimator, X):
@@ -278,12 +302,9 @@ def reconstruct(estimator, X):
 
     Raises
     ------
-    NotFittedError
-        If the estimator is not fitted.
     TypeError
-        If it cannot reconstruct.
+        If the estimator cannot reconstruct.
     """
-    check_is_fitted(estimator)
     for each in (estimator, getattr(estimator, "autoencoder_", None)):
         if hasattr(each, "reconstruct"):
             return each.reconstruct(X)
@@ -298,8 +319,6 @@ def reconstruct(estimator, X):
 def encode(estimator, X):
     """Return the codes of rows as an array of numbers.
 
-    A pipeline that ends in a predictor, such as KMeans, has them before that.
-
     Raises
     ------
     NotFittedError
@@ -307,9 +326,7 @@ def encode(estimator, X):
     TypeError
         If it has no codes.
     """
-    check_is_fitted(estimator)
-    if len(_steps(estimator)) > 1 and hasattr(_steps(estimator)[-1], "predict"):
-        estimator = estimator[:-1]
+    estimator = transformer_of(estimator)
     if not hasattr(estimator, "transform"):
         estimator = getattr(estimator, "autoencoder_", estimator)
     if not hasattr(estimator, "transform"):
@@ -320,24 +337,34 @@ def encode(estimator, X):
 
 
 def as_codes(codes):
-    """Return codes as a float64 array of shape (n_rows, n_components).
+    """Return codes as a float64 array of shape (n_rows, n_components)."""
+    return as_finite(as_numbers(as_table(codes, "codes")), "codes", 2)
+
+
+def as_finite(values, name, n_dimensions=1):
+    """Return numbers as a float64 array.
 
     Raises
     ------
     ValueError
-        If a code is missing or infinite.
+        If one is missing or infinite, or there are none.
     """
-    codes = as_numbers(as_table(codes, "codes"))
-    if not np.isfinite(codes).all():
-        raise ValueError("codes must be finite numbers. Some are NaN or infinite.")
-    return codes
+    values = np.asarray(values, dtype=np.float64)
+    usable = values.ndim == n_dimensions and len(values) > 0
+    if not (usable and np.isfinite(values).all()):
+        raise ValueError(
+            f"{name} must be finite numbers, at least one. Got an array of shape "
+            f"{values.shape}{', some of it NaN or infinite' if usable else ''}."
+        )
+    return values
 
 
 class Labels(NamedTuple):
     """Classes or amounts of rows.
 
     Of classes, `values` holds the number of each row's, -1 where it is missing. Else
-    there are no `classes`, and it holds the amounts, `NaN` where they are missing.
+    there are no `classes`, and it holds the amounts, `NaN` where they are missing or
+    infinite.
     """
 
     values: np.ndarray
@@ -378,7 +405,8 @@ def as_labels(y, *, all_classes=False):
     name = "" if name is None else str(name)
     missing = np.asarray(y.isna())
     if not all_classes and _holds_amounts(y):
-        return Labels(y.to_numpy(np.float64, na_value=np.nan), (), name)
+        amounts = y.to_numpy(np.float64, na_value=np.nan)
+        return Labels(np.where(np.isfinite(amounts), amounts, np.nan), (), name)
     if isinstance(y.dtype, pd.CategoricalDtype):
         y = y.cat.remove_unused_categories()
         return Labels(y.cat.codes.to_numpy(int), _names(y.cat.categories), name)
@@ -398,7 +426,7 @@ def _holds_amounts(y):
     if not types.is_numeric_dtype(y.dtype) or types.is_bool_dtype(y.dtype):
         return False
     known = y.dropna().to_numpy(np.float64)
-    distinct = np.unique(known)
+    distinct = np.unique(known[np.isfinite(known)])
     return len(distinct) > MOST_CLASSES or bool((distinct % 1 != 0).any())
 
 

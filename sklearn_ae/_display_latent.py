@@ -1,7 +1,6 @@
 """A display of latent codes in one, two or three dimensions."""
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from sklearn_ae._compat import import_optional
 from sklearn_ae._display_input import (
@@ -29,6 +28,7 @@ PURPOSE = "LatentSpaceDisplay.plot"
 FAR_OUT = 1.0
 SIZES = {1: (6.4, 3.6), 2: (6.4, 4.6), 3: (6.6, 5.6)}
 NO_LABEL = "no label"
+N_BINS = 40
 
 
 class LatentSpaceDisplay:
@@ -36,7 +36,7 @@ class LatentSpaceDisplay:
 
     Two columns of codes are a plane, and three a space in which the names of the
     classes are written at the points. Of more columns the first two principal
-    components are drawn, and of one column a strip for each class.
+    components are drawn, and of one column a histogram.
 
     Create it with :meth:`from_estimator` or :meth:`from_predictions`.
 
@@ -159,7 +159,7 @@ class LatentSpaceDisplay:
         self.ax_ = take_axes(ax, SIZES[min(n_columns, 3)], PURPOSE, in_space)
         self.figure_ = self.ax_.figure
         if n_columns == 1:
-            self._plot_strips(codes[:, 0], labels)
+            self._plot_line(codes[:, 0], labels)
         elif n_columns == 3:
             self._plot_space(codes, labels, max_names)
         else:
@@ -169,11 +169,10 @@ class LatentSpaceDisplay:
     def _plot_plane(self, codes, labels):
         names = ["latent 0", "latent 1"]
         if codes.shape[1] > 2:
-            pca = PCA(2, svd_solver="full").fit(codes)
-            codes, shares = (
-                pca.transform(codes),
-                np.nan_to_num(pca.explained_variance_ratio_),
-            )
+            codes = codes - codes.mean(axis=0)
+            variances, axes = np.linalg.eigh(codes.T @ codes)
+            shares = variances[[-1, -2]] / (variances.sum() or 1.0)
+            codes = codes @ axes[:, [-1, -2]]
             names = [
                 f"{place} principal component of the latents ({share:.0%})"
                 for place, share in zip(("first", "second"), shares, strict=True)
@@ -186,27 +185,23 @@ class LatentSpaceDisplay:
         self.ax_.set(xlabel=names[0], ylabel=names[1])
         self.ax_.spines[["top", "right"]].set_visible(False)
 
-    def _plot_strips(self, codes, labels):
-        self.ax_.set_xlabel("latent 0")
-        self.ax_.spines[["top", "right"]].set_visible(False)
-        if labels is None:
-            self.ax_.hist(codes, bins="auto", color=CLASS_COLOURS[0], ec="white")
-            self.ax_.set_ylabel("number of rows")
-        elif labels.classes:
-            # What is without a label lies in a strip of its own, below the others.
-            strips = np.where(labels.missing, len(labels.classes), labels.values)
-            spread = 0.35 * np.sin(7919.0 * np.arange(len(codes)) ** 2)
-            self._scatter(np.column_stack([codes, strips + spread]), labels, False)
-            names = [shortened(each, 16) for each in labels.classes]
-            names += [NO_LABEL] * bool(labels.missing.any())
-            self.ax_.set_yticks(range(len(names)), names)
-            self.ax_.set_ylim(len(names) - 0.5, -0.5)
-            self.ax_.set_ylabel(shortened(labels.name))
-        else:
-            known = ~labels.missing
-            rows = np.column_stack([codes, labels.values])[known]
+    def _plot_line(self, codes, labels):
+        if labels is not None and not labels.classes:
+            rows = np.column_stack([codes, labels.values])[~labels.missing]
             self._scatter(rows, None)
-            self.ax_.set_ylabel(shortened(labels.name))
+            height = shortened(labels.name)
+        else:
+            groups, colours = [codes], CLASS_COLOURS[:1]
+            if labels is not None:
+                numbers = [*range(len(labels.classes)), -1]
+                groups = [codes[labels.values == number] for number in numbers]
+                colours = [*_class_colours_of(labels), FAINT]
+                self._draw_legend(labels)
+            style = {"stacked": True, "ec": "white", "lw": 0.3}
+            self.ax_.hist(groups, N_BINS, color=colours, **style)
+            height = "number of rows"
+        self.ax_.set(xlabel="latent 0", ylabel=height)
+        self.ax_.spines[["top", "right"]].set_visible(False)
 
     def _plot_space(self, codes, labels, max_names):
         ax = self.ax_
@@ -259,7 +254,13 @@ class LatentSpaceDisplay:
         if labels is None:
             self.ax_.scatter(*shown.T, color=CLASS_COLOURS[0], **style)
         elif labels.classes:
-            self._scatter_classes(shown, labels, legend, drawn, style)
+            colours = np.array([*_class_colours_of(labels), FAINT])
+            # Those without a label lie under the others.
+            order = np.argsort(~labels.missing[drawn], kind="stable")
+            numbers = labels.values[drawn][order]
+            self.ax_.scatter(*shown[order].T, color=colours[numbers], **style)
+            if legend:
+                self._draw_legend(labels)
         else:
             missing = labels.missing[drawn]
             self.ax_.scatter(*shown[missing].T, color=FAINT, **style)
@@ -275,15 +276,9 @@ class LatentSpaceDisplay:
                 shrink=0.8,
             ).outline.set_edgecolor(FRAME)
 
-    def _scatter_classes(self, points, labels, legend, drawn, style):
-        colours = np.array([*_class_colours_of(labels), FAINT])
-        # Those without a label lie under the others.
-        order = np.argsort(~labels.missing[drawn], kind="stable")
-        numbers = labels.values[drawn][order]
-        self.ax_.scatter(*points[order].T, color=colours[numbers], **style)
-        if not legend:
-            return
-        here = np.bincount(labels.values[~labels.missing], minlength=len(colours) - 1)
+    def _draw_legend(self, labels):
+        colours = _class_colours_of(labels)
+        here = np.bincount(labels.values[~labels.missing], minlength=len(colours))
         named = [n for n in np.flatnonzero(here) if colours[n] != GREY]
         entries = [(shortened(labels.classes[n], 20), colours[n]) for n in named]
         if len(named) < np.count_nonzero(here):

@@ -5,8 +5,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._compat import import_optional
 from sklearn_ae._display_input import (
+    as_finite,
     check_same_rows,
-    fitted_attribute,
+    parts_of,
 )
 from sklearn_ae._drawing import (
     CLASS_COLOURS,
@@ -27,7 +28,9 @@ class LossCurveDisplay:
     loss_curve : array-like of shape (n_epochs,)
         Mean loss of the training rows in each epoch.
     validation_loss_curve : array-like of shape (n_epochs,), default=None
-        Mean loss of the rows held out.
+        Mean loss of the rows held out, `NaN` in epochs without any.
+    best_epoch : int, default=None
+        The epoch to mark, from 1.
 
     Attributes
     ----------
@@ -47,9 +50,10 @@ class LossCurveDisplay:
     ['training', 'validation', 'best epoch: ...']
     """
 
-    def __init__(self, loss_curve, validation_loss_curve=None):
+    def __init__(self, loss_curve, validation_loss_curve=None, best_epoch=None):
         self.loss_curve = loss_curve
         self.validation_loss_curve = validation_loss_curve
+        self.best_epoch = best_epoch
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, **kwargs):
@@ -59,8 +63,9 @@ class LossCurveDisplay:
         ----------
         estimator : estimator instance
             A fitted one that has `loss_curve_`, or holds an autoencoder that has, or a
-            pipeline with a step that has, as this library's estimators and
-            :class:`~sklearn.neural_network.MLPClassifier` have.
+            pipeline or search of such, as this library's estimators and
+            :class:`~sklearn.neural_network.MLPClassifier` have. The epoch is marked
+            whose weights early stopping took, unless `partial_fit` went on from there.
         ax : matplotlib Axes, default=None
             What to draw on; `None` makes a new figure.
         **kwargs : dict
@@ -78,20 +83,27 @@ class LossCurveDisplay:
             If it has no loss curve.
         """
         check_is_fitted(estimator)
-        loss_curve = fitted_attribute(estimator, "loss_curve_")
-        if loss_curve is None:
+        parts = [part for part in parts_of(estimator) if hasattr(part, "loss_curve_")]
+        if not parts:
             raise TypeError(
                 "LossCurveDisplay takes an estimator that has loss_curve_ after fit. "
                 f"Got {estimator!r}."
             )
-        validation = fitted_attribute(estimator, "validation_loss_curve_")
-        return cls(loss_curve, validation).plot(ax=ax, **kwargs)
+        part, best_epoch = parts[0], None
+        validation = getattr(part, "validation_loss_curve_", None)
+        if validation is not None and hasattr(part, "history_"):
+            # Epochs of partial_fit hold no rows out.
+            validation = [row.get("valid_loss", np.nan) for row in part.history_]
+            callbacks = dict(getattr(getattr(part, "net_", part), "callbacks_", ()))
+            stopping = callbacks.get("early_stopping")
+            best_epoch = getattr(stopping, "best_epoch_", None)
+        return cls(part.loss_curve_, validation, best_epoch).plot(ax=ax, **kwargs)
 
     def plot(self, ax=None):
         """Draw the curves.
 
         The loss is on a logarithmic axis where it is positive and spans more than a
-        factor of 10. The epoch with the lowest validation loss is marked.
+        factor of 10.
 
         Parameters
         ----------
@@ -103,43 +115,34 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             Itself.
         """
-        curves = {"training": _curve(self.loss_curve, "loss_curve")}
+        curves = {"training": as_finite(self.loss_curve, "loss_curve")}
         if self.validation_loss_curve is not None:
-            name = "validation_loss_curve"
-            curves["validation"] = _curve(self.validation_loss_curve, name)
+            validation = np.asarray(self.validation_loss_curve, dtype=np.float64)
+            as_finite(validation[~np.isnan(validation)], "validation_loss_curve")
+            curves["validation"] = validation
             check_same_rows(**curves)
         ticker = import_optional("matplotlib.ticker", "LossCurveDisplay.plot", "plot")
-        self.ax_ = ax = take_axes(ax, (5.2, 3.4), "LossCurveDisplay.plot")
+        self.ax_ = ax = take_axes(ax, (5.2, 3.4), "LossCurveDisplay.plot", wiped=False)
         self.figure_ = ax.figure
         epochs = np.arange(1, len(curves["training"]) + 1)
         marker = {"marker": "o", "ms": 3.5} if len(epochs) <= 30 else {}
         for (name, losses), colour in zip(curves.items(), CLASS_COLOURS, strict=False):
             ax.plot(epochs, losses, label=name, color=colour, **marker)
         losses = np.concatenate([*curves.values()])
-        if losses.min() > 0 and losses.max() > DECADE * losses.min():
+        lowest, highest = np.nanmin(losses), np.nanmax(losses)
+        if lowest > 0 and highest > DECADE * lowest:
             ax.set_yscale("log")
-            few = losses.max() < 1e3 * losses.min()
+            few = highest < 1e3 * lowest
             subs = (1, 2, 5) if few else (1,)
             ax.yaxis.set_major_locator(ticker.LogLocator(subs=subs, numticks=12))
             ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:g}"))
             ax.yaxis.set_minor_formatter(ticker.NullFormatter())
-        if "validation" in curves:
-            best = int(curves["validation"].argmin())
-            label = f"best epoch: {best + 1}"
-            ax.axvline(best + 1, color=NOTE, ls=":", lw=1.2, zorder=0, label=label)
+        if self.best_epoch is not None:
+            style = {"color": NOTE, "ls": ":", "lw": 1.2, "zorder": 0}
+            ax.axvline(self.best_epoch, label=f"best epoch: {self.best_epoch}", **style)
+        if len(ax.lines) > 1:
             ax.legend(frameon=False)
         ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
         ax.set(xlabel="epoch", ylabel="loss")
         ax.spines[["top", "right"]].set_visible(False)
         return self
-
-
-def _curve(losses, name):
-    """Return a checked curve."""
-    losses = np.asarray(losses, dtype=np.float64)
-    if losses.ndim != 1 or len(losses) == 0 or not np.isfinite(losses).all():
-        raise ValueError(
-            f"{name} must hold a finite loss for each of at least one epoch. Got "
-            f"{losses.tolist()!r}."
-        )
-    return losses

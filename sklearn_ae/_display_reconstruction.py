@@ -11,12 +11,12 @@ from sklearn_ae._display_input import (
     check_count,
     check_same_rows,
     feature_names,
-    fitted_attribute,
     reconstruct,
     row_names,
     shape_of_images,
     spreads_of,
     take,
+    transformer_of,
 )
 from sklearn_ae._drawing import (
     NOTE,
@@ -106,7 +106,8 @@ class ReconstructionDisplay:
         ----------
         estimator : estimator instance
             A fitted autoencoder, or anything with `transform` and `inverse_transform`,
-            such as a pipeline or :class:`~sklearn.decomposition.PCA`.
+            such as a pipeline or :class:`~sklearn.decomposition.PCA`. Of a pipeline
+            that ends in a predictor, what goes into that is taken back.
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows, of which the first are drawn; how widely columns spread is taken from
             all of them. Arrays of images may have three or four dimensions.
@@ -135,10 +136,9 @@ class ReconstructionDisplay:
             If X or a parameter cannot be used.
         """
         check_count("n_rows", n_rows)
+        estimator = transformer_of(estimator)
         if image_shape is None:
-            image_shape = shape_of_images(X)
-        if image_shape is None:
-            image_shape = fitted_attribute(estimator, "image_shape_")
+            image_shape = shape_of_images(X, estimator)
         X = as_table(X)
         first = take(X, slice(n_rows))
         restored = as_table(reconstruct(estimator, first))
@@ -178,7 +178,8 @@ class ReconstructionDisplay:
             If the two have different shapes, or a parameter cannot be used.
         """
         check_count("n_rows", n_rows)
-        image_shape = image_shape or shape_of_images(X)
+        if image_shape is None:
+            image_shape = shape_of_images(X)
         X, restored = as_table(X), as_table(X_reconstructed, "X_reconstructed")
         check_same_rows(X=X, X_reconstructed=restored)
         first, restored = take(X, slice(n_rows)), take(restored, slice(n_rows))
@@ -252,8 +253,9 @@ class ReconstructionDisplay:
         off = np.minimum(errors, FULL_COLOUR)
         order = np.argsort(-np.nansum(off, axis=0), kind="stable")
         columns = np.sort(order[:n_columns])
-        names = self.feature_names or feature_names(table)
-        titles = self.row_names or row_names(table, range(len(cells)))
+        names, titles = self.feature_names, self.row_names
+        names = feature_names(table) if names is None else names
+        titles = row_names(table, range(len(cells))) if titles is None else titles
         # The original of a row has no colour, its reconstruction stands under it.
         wrong = np.full((2 * len(cells), len(columns)), np.nan)
         wrong[1::2] = off[:, columns]
@@ -263,16 +265,13 @@ class ReconstructionDisplay:
             wrong,
             [shortened(names[i], 20) for i in columns],
             [name for title in titles for name in (title, "restored")],
+            FULL_COLOUR,
+            "standard deviations off\n(full colour: wrong category)",
+            {0: "0", 1: "1", FULL_COLOUR: "≥ 2"},
         )
         size = cell_grid_size(grid)
         self.ax_ = take_axes(ax, size, "ReconstructionDisplay.plot")
-        draw_cell_grid(
-            self.ax_,
-            grid,
-            highest=FULL_COLOUR,
-            colour_label="standard deviations off\n(full colour: wrong category)",
-            ticks={0: "0", 1: "1", FULL_COLOUR: "≥ 2"},
-        )
+        draw_cell_grid(self.ax_, grid)
         for line in range(2, len(wrong), 2):
             self.ax_.axhline(line, color=NOTE, lw=0.8)
         for label in self.ax_.get_yticklabels()[1::2]:

@@ -49,8 +49,10 @@ def new_figure(width, height):
     )
 
 
-def take_axes(ax, size, purpose, projection=None):
+def take_axes(ax, size, purpose, projection=None, wiped=True):
     """Return the Axes to draw on, those given or new ones.
+
+    A picture over a picture is none.
 
     Parameters
     ----------
@@ -60,6 +62,8 @@ def take_axes(ax, size, purpose, projection=None):
     purpose : str
         Who draws; it starts the error messages.
     projection : "3d" or None, default=None
+    wiped : bool, default=True
+        Whether to remove what is drawn on those given; their title stays.
 
     Raises
     ------
@@ -90,7 +94,17 @@ def take_axes(ax, size, purpose, projection=None):
             f"{purpose} draws in two dimensions, and ax has three. Give an Axes made "
             "without projection='3d', or leave ax out."
         )
+    if wiped:
+        wipe(ax)
     return ax
+
+
+def wipe(ax):
+    """Remove what is drawn on an Axes, and the colour bars of that."""
+    for each in (*ax.images, *ax.patches, *ax.lines, *ax.collections, *ax.texts):
+        if getattr(each, "colorbar", None) is not None:
+            each.colorbar.remove()
+        each.remove()
 
 
 def shortened(name, length=24):
@@ -238,13 +252,17 @@ def value_range(images):
 class CellGrid(NamedTuple):
     """A table whose cells are coloured, with their text.
 
-    `wrong` has the shape of `texts`, between 0 and 1, `NaN` for cells without colour.
+    `wrong` has the shape of `texts`, `NaN` for cells without colour. `highest` has the
+    full colour, `ticks` say in words what values of the colour bar mean.
     """
 
     texts: list
     wrong: np.ndarray
     column_names: list
     row_names: list
+    highest: float
+    colour_label: str
+    ticks: dict
 
     @property
     def widths(self):
@@ -257,37 +275,30 @@ def cell_grid_size(grid):
     """Return the inches of a figure of these cells."""
     points = CELL_POINTS / 72
     names = max(map(len, grid.row_names), default=0) * CHARACTER + 1
-    columns = max(map(len, grid.column_names), default=0) * CHARACTER * 0.75 + 2
+    columns = column_names_inches(grid)
     # A name stands aslant over its column: the last one sticks out.
-    width = points * (CHARACTER * grid.widths.sum() + names + columns)
-    return width + 0.9, points * (LINE * len(grid.texts) + columns) + 0.3
+    width = points * (CHARACTER * grid.widths.sum() + names) + columns
+    # The label of the colour bar stands upright beside the cells.
+    label = max(map(len, grid.colour_label.split("\n"))) * CHARACTER + 1
+    height = max(LINE * len(grid.texts), label)
+    return width + 0.9, points * height + columns + 0.3
 
 
-def draw_cell_grid(ax, grid, *, highest, colour_label, ticks):
-    """Draw a table of cells on one Axes, column names above and a colour bar beside.
+def column_names_inches(grid):
+    """Return how far the names of the columns stand out above them."""
+    longest = max(map(len, grid.column_names), default=0)
+    return CELL_POINTS / 72 * (longest * CHARACTER * 0.75 + 2)
 
-    Parameters
-    ----------
-    ax : Axes
-    grid : CellGrid
-    highest : float
-        Value of `grid.wrong` that has the full colour.
-    colour_label : str
-    ticks : dict of float to str
-        Of the colour bar.
 
-    Returns
-    -------
-    mesh : QuadMesh
-        The coloured cells.
-    """
+def draw_cell_grid(ax, grid):
+    """Draw a table of cells on one Axes, column names above and a colour bar beside."""
     colours = import_optional("matplotlib.colors", "Drawing the pictures", "plot")
     cmap = colours.LinearSegmentedColormap.from_list("wrong", WRONG_COLOURS)
     edges = np.concatenate([[0], np.cumsum(grid.widths)])
     lines = np.arange(len(grid.texts) + 1)
     cells = np.ma.masked_invalid(grid.wrong)
     mesh = ax.pcolormesh(
-        edges, lines, cells, cmap=cmap, vmin=0, vmax=highest, ec=FRAME, lw=0.4
+        edges, lines, cells, cmap=cmap, vmin=0, vmax=grid.highest, ec=FRAME, lw=0.4
     )
     points = _points_that_fit(ax, edges[-1], len(grid.texts))
     middles = (edges[:-1] + edges[1:]) / 2
@@ -304,10 +315,9 @@ def draw_cell_grid(ax, grid, *, highest, colour_label, ticks):
     ax.set_ylim(len(grid.texts), 0)
     ax.spines[:].set_color(FRAME)
     bar = ax.figure.colorbar(mesh, ax=ax, aspect=25, pad=0.02, fraction=0.04)
-    bar.set_ticks(list(ticks), labels=list(ticks.values()), fontsize=points)
-    bar.set_label(colour_label, fontsize=points)
+    bar.set_ticks(list(grid.ticks), labels=list(grid.ticks.values()), fontsize=points)
+    bar.set_label(grid.colour_label, fontsize=points)
     bar.outline.set_edgecolor(FRAME)
-    return mesh
 
 
 def _points_that_fit(ax, n_characters, n_lines):
