@@ -7,12 +7,10 @@ user's backend nor open figures are touched.
 import numpy as np
 import pandas as pd
 
+from sklearn_ae._display_latent import LatentSpaceDisplay
 from sklearn_ae._drawing import (
-    GREY,
     ImageRow,
-    class_colours,
     draw_image_rows,
-    framed,
     image_rows_size,
     new_figure,
     shortened,
@@ -110,53 +108,18 @@ def draw_latent_space(path, planes, target, rows):
     rows : ndarray of int of shape (n_rows,)
         Where the rows of the planes stand in the target.
     """
-    figure = new_figure(9.6, 4.2)
-    axes = figure.subplots(1, 2)
-    colours, legend = _row_colours(target, rows)
-    size = np.clip(8000 / len(rows), 3, 14)
-    titles = ("Autoencoder, two latent columns", "PCA, two components")
-    for axis, title, plane in zip(axes, titles, planes, strict=True):
-        inside, n_outside = framed(plane)
-        points = axis.scatter(*inside.T, s=size, c=colours, linewidths=0, alpha=0.8)
-        axis.set_title(title, fontsize=11)
-        if n_outside:
-            axis.set_xlabel(f"{n_outside} rows farther out are drawn at the edge")
+    y = None
+    if target is not None:
+        y = target.values[rows]
+        if target.classes:
+            y = pd.Categorical.from_codes(y, target.classes)
+        y = pd.Series(y, name=target.name)
+    figure = new_figure(11, 4.2)
+    for axis, method, plane in zip(figure.subplots(1, 2), METHODS, planes, strict=True):
+        LatentSpaceDisplay(plane, y).plot(ax=axis)
+        axis.set_title(f"{method}, two latent columns", fontsize=11)
         axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_color("0.8")
-    if legend:
-        handles = [
-            axis.scatter([], [], s=40, color=colour) for colour in legend.values()
-        ]
-        figure.legend(
-            handles,
-            legend,
-            title=shortened(target.name),
-            loc="outside right center",
-            frameon=False,
-            handletextpad=0,
-        )
-    elif target is not None:
-        figure.colorbar(points, ax=axes, label=shortened(target.name), aspect=30)
+    if target is not None and target.classes:
+        # Both have the same.
+        figure.axes[0].get_legend().remove()
     figure.savefig(path)
-
-
-def _row_colours(target, rows):
-    """Return what colours the rows, and the legend as a dict of name to colour.
-
-    The most frequent classes have colours of their own, the others are grey. Numbers
-    are their own colours, on a scale instead of a legend.
-    """
-    if target is None:
-        return [METHOD_COLOURS[0]] * len(rows), {}
-    if not target.classes:
-        return target.values[rows], {}
-    sizes = np.bincount(target.values[target.known], minlength=len(target.classes))
-    colour_of = class_colours(sizes)
-    numbers = target.values[rows]
-    colours = [GREY if number < 0 else colour_of[number] for number in numbers]
-    legend = {
-        shortened(name): colour
-        for name, colour in zip(target.classes, colour_of, strict=True)
-        if colour != GREY
-    }
-    return colours, legend | ({"other": GREY} if GREY in colours else {})

@@ -26,7 +26,6 @@ from sklearn_ae._drawing import (
     short_number,
     shortened,
     take_axes,
-    wipe,
 )
 
 ORDINARY, ODD = CLASS_COLOURS[0], CLASS_COLOURS[1]
@@ -295,13 +294,14 @@ class AnomalyDisplay:
         parts = [("row" if offset is None else "ordinary row", ~odd, ORDINARY)]
         if offset is not None:
             parts.append(("outlier", odd, ODD))
-            label = f"threshold: {short_number(offset)}"
-            ax.axvline(offset, ymax=0.78, color="0.2", ls="--", lw=1, label=label)
         highest = 0
         for name, chosen, colour in parts:
             label = f"{chosen.sum():,} {name}{'' if chosen.sum() == 1 else 's'}"
             style = {"color": colour, "label": label, "ec": "white", "lw": 0.3}
             highest = max(highest, ax.hist(scores[chosen], edges, **style)[0].max())
+        if offset is not None:
+            label = f"threshold: {short_number(offset)}"
+            ax.axvline(offset, ymax=0.78, color="0.2", ls="--", lw=1, label=label)
         if highest > HIGH_BAR:
             ax.set_yscale("log")
             ax.set_ylim(bottom=0.7)
@@ -350,24 +350,22 @@ def _take_two_axes(ax, grid):
     if np.ndim(ax) == 1 and len(ax) == 2:
         return np.array([take_axes(each, None, purpose) for each in ax], dtype=object)
     ax = take_axes(ax, None, purpose)
-    place = ax.get_subplotspec()
+    place, below = ax.get_subplotspec(), getattr(ax, "_below_histogram", None)
+    if below is not None:
+        return np.array([ax, take_axes(below, None, purpose)], dtype=object)
     if place is None:
         raise ValueError(
             f"{purpose} divides an Axes that is part of a grid, as pyplot.subplots "
             "makes them. Give such a one, two Axes, or leave ax out."
         )
-    ax.set_axis_off()
-    for half in vars(ax).pop("_halves_of_display", ()):
-        wipe(half)
-        half.remove()
     space = {}
-    if ax.figure.get_layout_engine() is None:
-        # Without one, nothing else keeps column names off the axis above them.
+    if getattr(ax.figure.get_layout_engine(), "adjust_compatible", True):
+        # Only constrained layout itself keeps column names off the axis above.
         whole = ax.get_window_extent().height / ax.figure.dpi
         names = min(column_names_inches(grid) + HISTOGRAM_AXIS_INCHES, whole / 2)
         space = {"hspace": 2 * names / (whole - names)}
-    halves = place.subgridspec(2, 1, height_ratios=ratios, **space)
-    # Their figure is that of the grid, which may be part of another.
-    halves = [ax.figure.add_subplot(half) for half in halves]
-    ax._halves_of_display = halves
-    return np.array(halves, dtype=object)
+    upper, lower = place.subgridspec(2, 1, height_ratios=ratios, **space)
+    ax.set_subplotspec(upper)
+    # The figure is that of the grid, which may be part of another.
+    ax._below_histogram = ax.figure.add_subplot(lower)
+    return np.array([ax, ax._below_histogram], dtype=object)

@@ -29,6 +29,8 @@ from sklearn_ae._drawing import (
 
 # Space below the latents of a cluster, in widths of an image.
 GROUP_GAP = 0.3
+# Width of a cell of maps, in that of the gap between them.
+CELL = 4
 
 
 class ClusterGridDisplay:
@@ -313,17 +315,22 @@ def _latent_pictures(codes, latent_shape):
     n_components = codes.shape[1]
     shape, gap = (n_components, 1, 1), 0
     if latent_shape is not None:
-        shape, gap = as_image_shape(latent_shape, "latent_shape"), 1
+        shape = as_image_shape(latent_shape, "latent_shape")
+        gap = int(shape[0] > 1)
     if prod(shape) != n_components:
         raise ValueError(
             f"latent_shape={latent_shape} needs {prod(shape)} latents. Got codes with "
             f"{n_components} columns."
         )
-    n_maps, height, width = shape
+    maps = codes.reshape(-1, *shape)
+    if gap:
+        # A gap as wide as a cell would fill much of the picture.
+        maps = np.kron(maps, np.ones((CELL, CELL)))
+    _, n_maps, height, width = maps.shape
     n_columns = ceil(sqrt(n_maps))
     high, wide = (height + gap) * ceil(n_maps / n_columns), (width + gap) * n_columns
     pictures = np.full((len(codes), 1, high - gap, wide - gap), np.nan)
-    for i, each in enumerate(codes.reshape(-1, *shape).swapaxes(0, 1)):
+    for i, each in enumerate(maps.swapaxes(0, 1)):
         top, left = (height + gap) * (i // n_columns), (width + gap) * (i % n_columns)
         pictures[:, 0, top : top + height, left : left + width] = each
     return pictures

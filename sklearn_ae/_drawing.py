@@ -74,13 +74,14 @@ def take_axes(ax, size, purpose, projection=None, wiped=True):
     ValueError
         If it is of the wrong number of dimensions.
     """
-    pyplot = import_optional("matplotlib.pyplot", purpose, "plot")
     if ax is None:
+        pyplot = import_optional("matplotlib.pyplot", purpose, "plot")
         _, ax = pyplot.subplots(
             figsize=size, layout="constrained", subplot_kw={"projection": projection}
         )
         return ax
-    if not isinstance(ax, pyplot.Axes):
+    axes = import_optional("matplotlib.axes", purpose, "plot")
+    if not isinstance(ax, axes.Axes):
         raise TypeError(
             f"{purpose} takes a matplotlib Axes as ax. Got {type(ax).__name__}."
         )
@@ -209,6 +210,8 @@ def draw_image_rows(ax, rows):
         xlim=(-GAP / 2, n_images * (1 + GAP) - GAP / 2),
         ylim=(bottom + GAP / 2, -GAP / 2),
         aspect="equal",
+        # Constrained layout has room for the names beside what is at the left.
+        anchor="W",
         xticks=[],
     )
     ax.set_yticks(middles, [row.name for row in rows])
