@@ -39,6 +39,7 @@ HIGH_BAR = 100
 HISTOGRAM_INCHES = 2.3
 # Of the numbers at its axis, and what they are.
 HISTOGRAM_AXIS_INCHES = 0.55
+LEGEND_INCHES = 0.3
 
 
 class AnomalyDisplay:
@@ -290,7 +291,9 @@ class AnomalyDisplay:
             ax.set_xscale("symlog", linthresh=inner, linscale=0.5)
         odd = np.zeros(len(scores), bool) if offset is None else scores < offset
         # The legend stands above the bars, where a title would meet it outside.
-        ax.margins(y=0.3)
+        height = ax.get_window_extent().height / ax.figure.dpi
+        bars = max(0.5, 1 - LEGEND_INCHES / height)
+        ax.margins(y=1 / bars - 1)
         parts = [("row" if offset is None else "ordinary row", ~odd, ORDINARY)]
         if offset is not None:
             parts.append(("outlier", odd, ODD))
@@ -301,7 +304,7 @@ class AnomalyDisplay:
             highest = max(highest, ax.hist(scores[chosen], edges, **style)[0].max())
         if offset is not None:
             label = f"threshold: {short_number(offset)}"
-            ax.axvline(offset, ymax=0.78, color="0.2", ls="--", lw=1, label=label)
+            ax.axvline(offset, ymax=bars, color="0.2", ls="--", lw=1, label=label)
         if highest > HIGH_BAR:
             ax.set_yscale("log")
             ax.set_ylim(bottom=0.7)
@@ -310,6 +313,7 @@ class AnomalyDisplay:
             fontsize=8,
             loc="upper center",
             ncols=3,
+            borderaxespad=0,
             handlelength=1.2,
             columnspacing=1.2,
         )

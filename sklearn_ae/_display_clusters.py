@@ -30,7 +30,7 @@ from sklearn_ae._drawing import (
 # Space below the latents of a cluster, in widths of an image.
 GROUP_GAP = 0.3
 # Width of a cell of maps, in that of the gap between them.
-CELL = 4
+CELL = 2
 
 
 class ClusterGridDisplay:

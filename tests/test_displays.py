@@ -25,15 +25,17 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
 from sklearn_ae import AutoencoderAnomalyDetector, AutoencoderTransformer
 from sklearn_ae import _compat as compat_module
 from sklearn_ae._display_input import as_labels, spreads_of
 from sklearn_ae._drawing import CLASS_COLOURS, GREY, class_colours, short_number
-from sklearn_ae.architectures import Convolutional
+from sklearn_ae.architectures import Convolutional, TorchModule
 from sklearn_ae.displays import (
     AnomalyDisplay,
     ClusterGridDisplay,
@@ -79,6 +81,10 @@ def y_names(ax):
 
 def x_names(ax):
     return [label.get_text() for label in ax.get_xticklabels()]
+
+
+def bars_in(patches):
+    return sum(bar.get_height() for bar in patches)
 
 
 def legend_of(ax):
@@ -158,6 +164,41 @@ def test__reconstruction__image_shape_of_estimator__is_taken(ae):
     assert (
         len(ReconstructionDisplay.from_estimator(pipeline, X_DIGITS).ax_.images) == 20
     )
+
+
+def test__reconstruction__image_shape_of_a_later_step__is_not_that_of_the_rows():
+    """The images of the estimator are made of principal components here."""
+    ae = make(None, architecture=Convolutional((1, 4, 4), channels=(2,)))
+    pipeline = make_pipeline(PCA(16), ae).fit(X_DIGITS)
+    display = ReconstructionDisplay.from_estimator(pipeline, X_DIGITS)
+    assert display.image_shape is None
+
+
+def test__reconstruction__predictor_or_search__is_taken_to_its_autoencoder(ae):
+    pipeline = make_pipeline(ae, KMeans(3, random_state=0)).fit(X_DIGITS)
+    search = GridSearchCV(make(), {"n_components": [4]}, cv=2).fit(X_DIGITS)
+    for estimator, inner in ((pipeline, pipeline[0]), (search, search.best_estimator_)):
+        display = ReconstructionDisplay.from_estimator(estimator, X_DIGITS, n_rows=3)
+        table = ReconstructionDisplay.from_estimator(inner, X_DIGITS, n_rows=3)
+        assert_array_equal(display.reconstructions, table.reconstructions)
+
+
+def test__any_display__arrays_as_parameters__are_taken():
+    X, shape, names = (
+        X_DIGITS[:9],
+        np.array([8, 8]),
+        np.array([f"p{i}" for i in range(64)]),
+    )
+    assert ReconstructionDisplay.from_predictions(X, X, image_shape=shape).ax_.images
+    assert ClusterGridDisplay.from_predictions(X, X, Y_DIGITS[:9], image_shape=shape)
+    fake_epochs(1, image_shape=shape)
+    index = pd.Index([f"r{i}" for i in range(9)])
+    given = {"feature_names": names, "row_names": index}
+    table = ReconstructionDisplay(X, X, **given).plot().ax_
+    assert x_names(table) == names[:12].tolist()
+    assert y_names(table)[::2] == [*index]
+    table = AnomalyDisplay(-np.arange(9.0), X, X, **given).plot().ax_[1]
+    assert y_names(table)[0] == "r0 (\N{MINUS SIGN}8)"
 
 
 def test__reconstruction__mixed_table__any_container_can_be_drawn(container):
@@ -272,16 +313,29 @@ def test__latent_space__many_columns__are_principal_components():
     assert f"({share[1]:.0%})" in ax.get_ylabel()
 
 
-def test__latent_space__one_column__has_a_strip_for_each_class():
+def test__latent_space__one_column__is_a_histogram_by_class():
     codes = RNG.normal(size=(40, 1))
     y = ["cat", "dog"] * 19 + [None] * 2
-    assert y_names(LatentSpaceDisplay.from_predictions(codes, y).ax_) == [
-        "cat",
-        "dog",
-        "no label",
-    ]
-    heights = [p.get_height() for p in LatentSpaceDisplay(codes).plot().ax_.patches]
-    assert sum(heights) == 40
+    ax = LatentSpaceDisplay.from_predictions(codes, y).ax_
+    assert legend_of(ax) == ["cat", "dog", "no label"]
+    assert [bars_in(group) for group in ax.containers] == [19, 19, 2]
+    assert bars_in(LatentSpaceDisplay(codes).plot().ax_.patches) == 40
+
+
+@pytest.mark.parametrize("codes", [[[1, 2, 3, 4]], np.ones((5, 4)), [[1, 2]]])
+def test__latent_space__no_spread__is_drawn_without_a_warning(codes, recwarn):
+    display = LatentSpaceDisplay.from_predictions(codes, [0.5] * len(codes))
+    assert len(display.ax_.collections[1].get_offsets()) == len(codes)
+    assert [str(each.message) for each in recwarn] == []
+
+
+def test__latent_space__infinite_amount__is_drawn_faintly(recwarn):
+    codes = RNG.normal(size=(4, 2))
+    display = LatentSpaceDisplay.from_predictions(codes, [0.5, np.inf, -np.inf, 2])
+    faint, coloured = display.ax_.collections[:2]
+    assert len(faint.get_offsets()) == 2
+    assert_array_equal(coloured.get_array(), [0.5, 2])
+    assert [str(each.message) for each in recwarn] == []
 
 
 def test__latent_space__pipeline_with_predictor__draws_what_goes_into_it():
@@ -304,41 +358,64 @@ def test__class_colours__many_classes__the_most_frequent_have_colours():
 
 
 @pytest.mark.parametrize(
-    ("y", "classes"),
+    ("y", "classes", "values"),
     [
-        ([1, 0, 1], ("0", "1")),
-        ([1.0, np.nan, 3.0], ("1", "3")),
-        ([True, False, None], ("False", "True")),
-        (pd.Series(["x", pd.NA, "y"], dtype="string"), ("x", "y")),
-        (pd.Categorical(["hi", "lo", None], ["lo", "mid", "hi"]), ("hi", "lo")),
+        ([1, 0, 1], ("0", "1"), [1, 0, 1]),
+        ([1.0, np.nan, 3.0], ("1", "3"), [0, -1, 1]),
+        ([True, False, None], ("False", "True"), [1, 0, -1]),
+        (pd.Series(["x", pd.NA, "y"], dtype="string"), ("x", "y"), [0, -1, 1]),
+        (
+            pd.Categorical(["hi", "lo", None], ["lo", "mid", "hi"]),
+            ("hi", "lo"),
+            [0, 1, -1],
+        ),
         (
             pd.Series(["hi", "lo"], dtype=pd.CategoricalDtype(["lo", "hi"])),
             ("lo", "hi"),
+            [1, 0],
         ),
-        (pl.Series("n", ["u", None, "t"]), ("t", "u")),
-        (np.array([["a"], ["b"]]), ("a", "b")),
-        ([1, "a"], ("1", "a")),
-        ([0.5, 1.5], ()),
-        (np.arange(30), ()),
+        (pl.Series("n", ["u", None, "t"]), ("t", "u"), [1, -1, 0]),
+        (np.array([["a"], ["b"]]), ("a", "b"), [0, 1]),
+        ([1, "a"], ("1", "a"), [0, 1]),
+        ([0.5, 1.5], (), [0.5, 1.5]),
+        ([0.5, np.inf], (), [0.5, np.nan]),
+        (np.arange(30), (), np.arange(30)),
     ],
 )
-def test__labels__any_kind__are_classes_or_amounts(y, classes):
+def test__labels__any_kind__are_classes_or_amounts(y, classes, values):
     labels = as_labels(y)
     assert labels.classes == classes
-    assert len(labels.values) == len(y)
+    assert_array_equal(labels.values, values)
 
 
 # Losses
 
 
-def test__loss_curve__validation__marks_the_best_epoch():
-    ax = LossCurveDisplay([100, 5, 1], [90, 2, 4]).plot().ax_
+def test__loss_curve__best_epoch__is_marked():
+    ax = LossCurveDisplay([100, 5, 1], [90, 2, 4], best_epoch=2).plot().ax_
     training, validation, best = ax.lines
     assert_array_equal(training.get_xdata(), [1, 2, 3])
     assert_array_equal(validation.get_ydata(), [90, 2, 4])
     assert set(best.get_xdata()) == {2}
     assert legend_of(ax) == ["training", "validation", "best epoch: 2"]
     assert ax.get_yscale() == "log"
+
+
+def test__loss_curve__fits_one_after_another__each_loss_stands_at_its_epoch():
+    """The weights are those of the last fit, whatever an earlier one reached."""
+    ae = make(max_epochs=3, early_stopping=True, warm_start=True).fit(X_DIGITS)
+    assert "best epoch" in legend_of(LossCurveDisplay.from_estimator(ae).ax_)[2]
+    first = ae.validation_loss_curve_
+    display = LossCurveDisplay.from_estimator(ae.partial_fit(X_DIGITS))
+    assert_array_equal(display.validation_loss_curve, [*first, np.nan])
+    assert legend_of(display.ax_) == ["training", "validation"]
+    display = LossCurveDisplay.from_estimator(ae.fit(X_DIGITS[::-1]))
+    losses = np.array(display.validation_loss_curve)
+    assert len(losses) == len(display.loss_curve) == 7
+    assert display.best_epoch == 5 + losses[4:].argmin()
+    # An earlier fit with a lower loss does not count.
+    ae.net_.history_[1]["valid_loss"] = 0.0
+    assert LossCurveDisplay.from_estimator(ae).best_epoch == display.best_epoch
 
 
 @pytest.mark.parametrize("losses", [[3, 2, 1], [100, 1, -1], [100, 1, 0], [5]])
@@ -350,7 +427,8 @@ def test__loss_curve__other_estimators__are_drawn(ae, detector):
     mlp = MLPClassifier(max_iter=3, random_state=0)
     with pytest.warns(ConvergenceWarning):
         mlp.fit(X_DIGITS, Y_DIGITS)
-    for estimator in (ae, make_pipeline("passthrough", ae), detector, mlp):
+    search = GridSearchCV(make(), {"n_components": [2]}, cv=2).fit(X_DIGITS)
+    for estimator in (ae, make_pipeline("passthrough", ae), detector, search, mlp):
         display = LossCurveDisplay.from_estimator(estimator)
         assert len(display.ax_.lines) == 1
     assert_allclose(display.loss_curve, mlp.loss_curve_)
@@ -386,15 +464,43 @@ def test__cluster_grid__fitted_pipeline__predicts_the_clusters():
     assert display.ax_.images[-1].get_array().shape == (2, 3)
 
 
-def test__cluster_grid__maps__stand_side_by_side():
+def test__cluster_grid__maps__stand_in_a_square_with_gaps():
     codes = np.arange(12.0).reshape(1, 12)
     display = ClusterGridDisplay.from_predictions(
         np.zeros((1, 1, 4, 4)), codes, [0], latent_shape=(3, 2, 2)
     )
     picture = display.ax_.images[1].get_array()
-    assert picture.shape == (2, 8)
-    assert_array_equal(picture[:, 3:5], [[4, 5], [6, 7]])
-    assert picture.mask[:, [2, 5]].all()
+    assert picture.shape == (9, 9)
+    for map_, rows, columns in ((0, 0, 0), (1, 0, 5), (2, 5, 0)):
+        drawn = picture[rows : rows + 4 : 2, columns : columns + 4 : 2]
+        assert_array_equal(drawn, codes[0, 4 * map_ : 4 * map_ + 4].reshape(2, 2))
+    assert picture.mask[4].all()
+    assert picture.mask[:, 4].all()
+    assert picture.mask[5:, 5:].all()
+
+
+def test__cluster_grid__prime_number_of_latents__fills_a_square():
+    codes = np.arange(7.0).reshape(1, 7)
+    display = ClusterGridDisplay.from_predictions(np.zeros((1, 1, 4, 4)), codes, [0])
+    picture = display.ax_.images[1].get_array()
+    assert_array_equal(picture.compressed(), codes[0])
+    assert picture.shape == (3, 3)
+
+
+def test__cluster_grid__few_clusters__nothing_is_cut():
+    names = np.array(["a cluster of a long name", "b"])[Y_DIGITS % 2]
+    display = ClusterGridDisplay.from_predictions(
+        X_DIGITS, X_DIGITS[:, :6], names, n_images=6, image_shape=(8, 8)
+    )
+    assert_inside(display.figure_, display.ax_.yaxis.label)
+
+
+def assert_inside(figure, *artists):
+    figure.draw_without_rendering()
+    for artist in artists:
+        left, bottom, right, top = artist.get_window_extent().extents
+        width, height = figure.bbox.size
+        assert min(left, bottom, width - right, height - top) >= 0
 
 
 def test__cluster_grid__missing_clusters__are_left_out():
@@ -413,7 +519,7 @@ def test__anomaly__scores__are_counted_on_both_sides_of_the_threshold(detector):
     histogram, table = display.ax_
     scores = detector.score_samples(X_DIGITS)
     n_odd = int((scores < detector.offset_).sum())
-    bars = [sum(p.get_height() for p in bars) for bars in histogram.containers]
+    bars = [bars_in(group) for group in histogram.containers]
     assert bars == [200 - n_odd, n_odd]
     assert f"{n_odd} outlier" in legend_of(histogram)[1] + legend_of(histogram)[2]
     assert set(histogram.lines[0].get_xdata()) == {detector.offset_}
@@ -443,9 +549,38 @@ def test__anomaly__long_tail__every_score_is_in_a_bar(scale):
     scores = -scale * np.concatenate([[0.0], np.geomspace(0.1, 1e5, 99), np.ones(100)])
     shares, X = np.ones((200, 2)), np.ones((200, 2))
     display = AnomalyDisplay.from_predictions(X, scores, shares, offset=-2 * scale)
-    bars = [sum(p.get_height() for p in bars) for bars in display.ax_[0].containers]
+    bars = [bars_in(group) for group in display.ax_[0].containers]
     assert bars == [(scores >= -2 * scale).sum(), (scores < -2 * scale).sum()]
     assert display.ax_[0].get_xscale() == "symlog"
+
+
+def test__anomaly__one_row__nothing_is_cut(detector):
+    display = AnomalyDisplay.from_estimator(detector, X_DIGITS[:1])
+    bar = display.figure_.axes[-1]
+    assert_inside(display.figure_, bar.yaxis.label, display.ax_[1].xaxis.label)
+
+
+@pytest.mark.parametrize("layout", [None, "tight", "constrained"])
+def test__anomaly__axes_in_any_layout__nothing_lies_on_anything(layout):
+    X = pd.DataFrame(np.ones((60, 4)), columns=["a rather long name", *"bcd"])
+    figure, ax = plt.subplots(figsize=(7, 5), layout=layout)
+    args = X, -np.arange(60.0), np.ones((60, 4))
+    display = AnomalyDisplay.from_predictions(*args, offset=-50, ax=ax)
+    ax.set_title("A title")
+    figure.draw_without_rendering()
+    histogram, table = display.ax_
+    extent = {
+        "name": table.get_xticklabels()[0].get_window_extent(),
+        "axis": histogram.xaxis.label.get_window_extent(),
+        "bars": histogram.get_window_extent(),
+        "title": ax.title.get_window_extent(),
+        "legend": histogram.get_legend().get_window_extent(),
+        "threshold": histogram.lines[0].get_window_extent(),
+    }
+    assert extent["name"].y1 <= extent["axis"].y0
+    assert extent["legend"].y1 <= extent["bars"].y1 <= extent["title"].y0
+    assert extent["threshold"].y1 <= extent["legend"].y0
+    assert extent["title"].y1 <= figure.bbox.y1
 
 
 def test__anomaly__axes__one_is_divided_and_two_are_taken():
@@ -454,6 +589,7 @@ def test__anomaly__axes__one_is_divided_and_two_are_taken():
     display = AnomalyDisplay.from_predictions(*args, ax=ax)
     assert display.ax_.shape == (2,)
     assert {each.figure for each in display.ax_} == {ax.figure}
+    assert display.ax_[0] is ax
     _, pair = plt.subplots(1, 2)
     assert list(display.plot(ax=pair).ax_) == list(pair)
     with pytest.raises(ValueError, match="part of a grid"):
@@ -479,11 +615,22 @@ def test__draw_reconstructions__each_epoch__adds_a_row(tmp_path):
     assert_allclose(drawing.reconstructions_[-1], last, rtol=1e-3, atol=1e-3)
 
 
+class Dropping(nn.Module):
+    """A network that trains otherwise once somebody has called `eval` and no more."""
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(n_features, 4), nn.Dropout(0.5))
+        self.decoder = nn.Linear(4, n_features)
+
+
 def test__draw_reconstructions__training__is_not_changed_by_it():
     drawing = DrawReconstructions(X_DIGITS[:3].reshape(-1, 1, 8, 8))
-    drawn = make(callbacks=[drawing]).fit(X_DIGITS)
-    plain = make().fit(X_DIGITS)
-    assert_allclose(drawn.transform(X_DIGITS), plain.transform(X_DIGITS), rtol=1e-6)
+    params = {"architecture": TorchModule(Dropping), "max_epochs": 4, "batch_size": 32}
+    drawn = make(None, callbacks=[drawing], **params).fit(X_DIGITS)
+    plain = make(None, **params).fit(X_DIGITS)
+    assert drawn.loss_curve_ == plain.loss_curve_
+    assert_array_equal(drawn.transform(X_DIGITS), plain.transform(X_DIGITS))
 
 
 def test__draw_reconstructions__architecture_with_image_shape__needs_no_other():
@@ -551,6 +698,8 @@ def test__draw_reconstructions__what_it_cannot_do__is_refused_before_training():
         fake_epochs(0, image_shape=None)
     with pytest.raises(ValueError, match="folder that exists"):
         fake_epochs(0, path="nowhere/at/all.png")
+    with pytest.raises(ValueError, match=r"one of .*'png'.* Got 'x.foo'"):
+        fake_epochs(0, path="x.foo")
     with pytest.raises(ValueError, match="trains none"):
         DrawReconstructions(X_DIGITS).on_train_begin(object())
     with pytest.raises(ValueError, match="nothing to draw"):
@@ -566,6 +715,7 @@ def every_display():
         "reconstruction": ReconstructionDisplay(X, X),
         "images": ReconstructionDisplay(X, X, image_shape=(8, 8)),
         "latent": LatentSpaceDisplay(X[:, 2:4], Y_DIGITS[:20]),
+        "amounts": LatentSpaceDisplay(X[:, 2:4], np.linspace(0, 1, 20)),
         "losses": LossCurveDisplay([2, 1]),
         "clusters": ClusterGridDisplay(
             X, X[:, :4], ["a"] * 20, cluster_sizes={"a": 20}, image_shape=(8, 8)
@@ -582,6 +732,27 @@ def test__plot__axes_given__are_drawn_on(name):
     assert display.plot(ax=ax) is display
     assert display.figure_ is ax.figure
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("name", {*every_display()} - {"losses"})
+def test__plot__same_axes_again__the_picture_is_drawn_anew(name):
+    def content():
+        return [
+            (
+                type(each),
+                each.get_position(original=True).bounds,
+                len(each.get_children()),
+            )
+            for each in ax.figure.axes
+        ]
+
+    ax = Figure().subplots()
+    ax.set_title("mine")
+    every_display()[name].plot(ax=ax)
+    once = content()
+    every_display()[name].plot(ax=ax)
+    assert content() == once
+    assert ax.get_title() == "mine"
 
 
 @pytest.mark.parametrize("name", every_display())
@@ -664,8 +835,8 @@ CALLS = {
     "Labels must be one column": lambda: LatentSpaceDisplay.from_predictions(
         SPACE, SPACE
     ),
-    "loss_curve must hold a finite loss": lambda: LossCurveDisplay([]).plot(),
-    "inconsistent numbers of samples: .200, 5.": lambda: (
+    "loss_curve must be finite numbers": lambda: LossCurveDisplay([]).plot(),
+    "inconsistent numbers of samples: .200, 200, 5.": lambda: (
         ClusterGridDisplay.from_predictions(
             X_DIGITS, X_DIGITS[:, :4], [0] * 5, image_shape=(8, 8)
         )
@@ -684,7 +855,7 @@ CALLS = {
     "All are missing": lambda: ClusterGridDisplay.from_predictions(
         SPACE, SPACE, [None] * 4, image_shape=(1, 3)
     ),
-    "scores must hold a finite number": lambda: AnomalyDisplay.from_predictions(
+    "scores must be finite numbers": lambda: AnomalyDisplay.from_predictions(
         SPACE, [np.nan] * 4, SPACE
     ),
     "contributions and cells must have the same shape": lambda: (
