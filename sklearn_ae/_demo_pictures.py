@@ -10,9 +10,8 @@ import pandas as pd
 from sklearn_ae._display_latent import LatentSpaceDisplay
 from sklearn_ae._drawing import (
     ImageRow,
-    draw_image_rows,
-    image_rows_size,
     new_figure,
+    save_image_rows,
     shortened,
     value_range,
 )
@@ -42,9 +41,7 @@ def draw_images(path, originals, reconstructions, shape):
     images = {name: table.reshape(-1, 1, *shape) for name, table in rows.items()}
     limits = value_range(images["original"])
     rows = [ImageRow(name, each, limits) for name, each in images.items()]
-    figure = new_figure(*image_rows_size(rows))
-    draw_image_rows(figure.subplots(), rows)
-    figure.savefig(path)
+    save_image_rows(path, rows)
 
 
 def draw_column_errors(path, errors):

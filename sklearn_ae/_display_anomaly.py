@@ -121,8 +121,8 @@ class AnomalyDisplay:
         n_rows : int, default=10
             How many of the oddest to explain.
         ax : matplotlib Axes or two of them, default=None
-            What to draw on. One is divided, as a place in a grid of subplots; `None`
-            makes a new figure.
+            What to draw on. One that is part of a grid of subplots is divided: it keeps
+            the upper half. `None` makes a new figure.
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -176,8 +176,8 @@ class AnomalyDisplay:
         n_rows : int, default=10
             How many of the oddest to show.
         ax : matplotlib Axes or two of them, default=None
-            What to draw on. One is divided, as a place in a grid of subplots; `None`
-            makes a new figure.
+            What to draw on. One that is part of a grid of subplots is divided: it keeps
+            the upper half. `None` makes a new figure.
         **kwargs : dict
             Passed to :meth:`plot`.
 
@@ -218,8 +218,8 @@ class AnomalyDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or two of them, default=None
-            What to draw on. One is divided, as a place in a grid of subplots; `None`
-            makes a new figure.
+            What to draw on. One that is part of a grid of subplots is divided: it keeps
+            the upper half. `None` makes a new figure.
         n_columns : int, default=8
             How many columns of the table to draw: those that add most to the scores of
             these rows, in the order of the table.

@@ -21,9 +21,7 @@ from sklearn_ae._drawing import (
     NOTE,
     ImageRow,
     draw_image_rows,
-    image_rows_size,
     shortened,
-    take_axes,
     value_range,
 )
 
@@ -289,14 +287,10 @@ class ClusterGridDisplay:
                     GROUP_GAP,
                 ),
             ]
-        width, height = image_rows_size(rows)
-        # The title of the names stands beside them.
-        size = width + 0.3, max(height, 2.4)
-        self.ax_ = take_axes(ax, size, "ClusterGridDisplay.plot")
-        draw_image_rows(self.ax_, rows)
+        label = "cluster (number of images)"
+        self.ax_ = draw_image_rows(ax, rows, "ClusterGridDisplay.plot", label)
         for label in self.ax_.get_yticklabels()[1::2]:
             label.set_color(NOTE)
-        self.ax_.set_ylabel("cluster (number of images)")
         self.figure_ = self.ax_.figure
         return self
 

@@ -5,18 +5,13 @@ from pathlib import Path
 import numpy as np
 from skorch.callbacks import Callback
 
-from sklearn_ae._display_input import (
-    as_images,
-    as_table,
-    shape_of_images,
-)
+from sklearn_ae._display_input import as_images, as_table, shape_of_images
 from sklearn_ae._drawing import (
     GAP,
     ImageRow,
     draw_image_rows,
-    image_rows_size,
     new_figure,
-    take_axes,
+    save_image_rows,
     value_range,
 )
 
@@ -109,10 +104,7 @@ class DrawReconstructions(Callback):
         self.reconstructions_.append(images.reshape(len(images), -1))
         self.epochs_.append(net.history[-1, "epoch"])
         if self.path is not None:
-            rows = self._rows()
-            figure = new_figure(*image_rows_size(rows))
-            draw_image_rows(figure.subplots(), rows)
-            figure.savefig(self.path)
+            save_image_rows(self.path, self._rows())
 
     def plot(self, ax=None, *, cmap="gray_r"):
         """Draw the images on top, and under them a row for each epoch.
@@ -143,10 +135,7 @@ class DrawReconstructions(Callback):
                 "ended. Fit an estimator with it among its callbacks; a clone of the "
                 "estimator, as searches make them, has a copy of it."
             )
-        rows = self._rows(cmap)
-        size = image_rows_size(rows)
-        self.ax_ = take_axes(ax, size, "DrawReconstructions.plot")
-        draw_image_rows(self.ax_, rows)
+        self.ax_ = draw_image_rows(ax, self._rows(cmap), "DrawReconstructions.plot")
         self.figure_ = self.ax_.figure
         return self
 

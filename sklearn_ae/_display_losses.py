@@ -4,16 +4,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._compat import import_optional
-from sklearn_ae._display_input import (
-    as_finite,
-    check_same_rows,
-    parts_of,
-)
-from sklearn_ae._drawing import (
-    CLASS_COLOURS,
-    NOTE,
-    take_axes,
-)
+from sklearn_ae._display_input import as_finite, check_same_rows, parts_of
+from sklearn_ae._drawing import CLASS_COLOURS, NOTE, take_axes
 
 DECADE = 10
 

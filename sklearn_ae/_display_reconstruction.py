@@ -25,7 +25,6 @@ from sklearn_ae._drawing import (
     cell_grid_size,
     draw_cell_grid,
     draw_image_rows,
-    image_rows_size,
     shortened,
     take_axes,
     value_range,
@@ -240,9 +239,7 @@ class ReconstructionDisplay:
             ImageRow("original", originals, limits, cmap),
             ImageRow("reconstruction", restored, limits, cmap),
         ]
-        size = image_rows_size(rows)
-        self.ax_ = take_axes(ax, size, "ReconstructionDisplay.plot")
-        draw_image_rows(self.ax_, rows)
+        self.ax_ = draw_image_rows(ax, rows, "ReconstructionDisplay.plot")
 
     def _plot_table(self, ax, n_columns):
         table, restored = as_table(self.originals), as_table(self.reconstructions)

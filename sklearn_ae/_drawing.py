@@ -184,19 +184,37 @@ class ImageRow(NamedTuple):
         return min(height / width, TALLEST)
 
 
-def image_rows_size(rows):
-    """Return the inches of a figure of these rows."""
-    n_images = max((len(row.images) for row in rows), default=1)
+def save_image_rows(path, rows):
+    """Write a picture of rows of images to a file."""
+    figure = new_figure(*_image_rows_size(rows))
+    draw_image_rows(figure.subplots(), rows, "Drawing the pictures")
+    figure.savefig(path)
+
+
+def _image_rows_size(rows, label=""):
+    n_images = max(len(row.images) for row in rows)
     height = sum(row.height + row.gap for row in rows)
-    names = 0.09 * max((len(row.name) for row in rows), default=0) + 0.3
+    names = 0.09 * max(len(row.name) for row in rows) + 0.3 + 0.3 * bool(label)
     width = IMAGE_INCHES * (1 + GAP) * n_images + names
-    return width, IMAGE_INCHES * height + 0.1
+    return width, max(IMAGE_INCHES * height + 0.1, 0.09 * len(label))
 
 
-def draw_image_rows(ax, rows):
-    """Draw rows of images on one Axes, with their names at the left."""
+def draw_image_rows(ax, rows, purpose, label=""):
+    """Draw rows of images on one Axes, with their names at the left, and return it.
+
+    Parameters
+    ----------
+    ax : Axes or None
+        `None` makes a new figure.
+    rows : list of ImageRow
+    purpose : str
+        Who draws; it starts the error messages.
+    label : str, default=""
+        What stands beside the names.
+    """
+    ax = take_axes(ax, _image_rows_size(rows, label), purpose)
     top, middles = 0.0, []
-    n_images = max((len(row.images) for row in rows), default=1)
+    n_images = max(len(row.images) for row in rows)
     for row in rows:
         height, width = row.images.shape[2:]
         half = row.height * width / height / 2
@@ -205,18 +223,19 @@ def draw_image_rows(ax, rows):
             _draw_image(ax, image, row, (middle - half, middle + half, top))
         middles.append(top + row.height / 2)
         top += row.height + row.gap
-    bottom = top - (rows[-1].gap if rows else 0)
     ax.set(
         xlim=(-GAP / 2, n_images * (1 + GAP) - GAP / 2),
-        ylim=(bottom + GAP / 2, -GAP / 2),
+        ylim=(top - rows[-1].gap + GAP / 2, -GAP / 2),
         aspect="equal",
         # Constrained layout has room for the names beside what is at the left.
         anchor="W",
         xticks=[],
+        ylabel=label,
     )
     ax.set_yticks(middles, [row.name for row in rows])
     ax.tick_params(axis="y", length=0)
     ax.spines[:].set_visible(False)
+    return ax
 
 
 def _draw_image(ax, image, row, place):
