@@ -12,10 +12,10 @@ from sklearn_ae._display_input import (
     as_table,
     check_count,
     check_same_rows,
-    encode,
     fitted_shape,
     shape_of_images,
     take,
+    transformer_of,
 )
 from sklearn_ae._drawing import (
     NOTE,
@@ -150,7 +150,7 @@ class ClusterGridDisplay:
         if image_shape is None:
             image_shape = shape_of_images(X, estimator)
         X = as_table(X)
-        codes = encode(estimator, X)
+        codes = as_codes(transformer_of(estimator, "transform").transform(X))
         if latent_shape is None:
             latent_shape = fitted_shape(estimator, "latent_shape_", codes.shape[1])
         if clusters is None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.pipeline import make_pipeline
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import check_is_fitted
 
@@ -268,10 +269,13 @@ def parts_of(estimator):
     A search holds its best estimator, a pipeline its steps, a predictor its
     autoencoder.
     """
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    steps = [step for _, step in getattr(estimator, "steps", [(None, estimator)])]
-    pairs = [(step, getattr(step, "autoencoder_", None)) for step in reversed(steps)]
+    pairs = [(s, getattr(s, "autoencoder_", None)) for s in reversed(_steps(estimator))]
     return [part for pair in pairs for part in pair if part is not None]
+
+
+def _steps(estimator):
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    return [step for _, step in getattr(estimator, "steps", [(None, estimator)])]
 
 
 def fitted_shape(estimator, name, n_columns):
@@ -281,59 +285,36 @@ def fitted_shape(estimator, name, n_columns):
     return next(fit, None)
 
 
-def transformer_of(estimator):
-    """Return the fitted estimator without a search around it or a predictor behind it.
+def transformer_of(estimator, method):
+    """Return what comes before the predictions of a fitted estimator.
 
-    Raises
-    ------
-    NotFittedError
-        If it is not fitted.
-    """
-    check_is_fitted(estimator)
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    steps = getattr(estimator, "steps", ())
-    if len(steps) > 1 and hasattr(steps[-1][1], "predict"):
-        estimator = estimator[:-1] if len(steps) > 2 else steps[0][1]
-    return estimator
-
-
-def reconstruct(estimator, X):
-    """Return what an autoencoder, or any transformer and its inverse, makes of rows.
-
-    Raises
-    ------
-    TypeError
-        If the estimator cannot reconstruct.
-    """
-    for each in (estimator, getattr(estimator, "autoencoder_", None)):
-        if hasattr(each, "reconstruct"):
-            return each.reconstruct(X)
-        if hasattr(each, "transform") and hasattr(each, "inverse_transform"):
-            return each.inverse_transform(each.transform(X))
-    raise TypeError(
-        "A reconstruction takes an estimator that has reconstruct, or transform and "
-        f"inverse_transform. Got {estimator!r}."
-    )
-
-
-def encode(estimator, X):
-    """Return the codes of rows as an array of numbers.
+    An autoencoder may be inside of the predictor, or be one of the steps before it.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it has no codes.
+        If nothing in it has the method.
     """
-    estimator = transformer_of(estimator)
-    if not hasattr(estimator, "transform"):
-        estimator = getattr(estimator, "autoencoder_", estimator)
-    if not hasattr(estimator, "transform"):
-        raise TypeError(
-            f"Codes take an estimator that has transform. Got {estimator!r}."
-        )
-    return as_codes(estimator.transform(X))
+    check_is_fitted(estimator)
+    *before, last = _steps(estimator)
+    inner = getattr(last, "autoencoder_", None)
+    if inner is not None and not hasattr(last, method):
+        last = inner
+    is_predictor = inner is None and hasattr(last, "predict")
+    steps = before if before and is_predictor else [*before, last]
+    found = make_pipeline(*steps) if len(steps) > 1 else steps[0]
+    if not hasattr(found, method):
+        raise TypeError(f"An estimator with {method} is needed. Got {estimator!r}.")
+    return found
+
+
+def reconstruct(estimator, X):
+    """Return what an autoencoder, or any transformer and its inverse, makes of rows."""
+    if hasattr(estimator, "reconstruct"):
+        return estimator.reconstruct(X)
+    return estimator.inverse_transform(estimator.transform(X))
 
 
 def as_codes(codes):

@@ -9,7 +9,7 @@ from sklearn_ae._display_input import (
     as_table,
     check_count,
     check_same_rows,
-    encode,
+    transformer_of,
 )
 from sklearn_ae._drawing import (
     CLASS_COLOURS,
@@ -104,7 +104,8 @@ class LatentSpaceDisplay:
         ValueError
             If X and y have different numbers of rows, or one cannot be used.
         """
-        return cls.from_predictions(encode(estimator, as_table(X)), y, ax=ax, **kwargs)
+        codes = transformer_of(estimator, "transform").transform(as_table(X))
+        return cls.from_predictions(codes, y, ax=ax, **kwargs)
 
     @classmethod
     def from_predictions(cls, codes, y=None, *, ax=None, **kwargs):

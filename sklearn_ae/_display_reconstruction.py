@@ -135,7 +135,7 @@ class ReconstructionDisplay:
             If X or a parameter cannot be used.
         """
         check_count("n_rows", n_rows)
-        estimator = transformer_of(estimator)
+        estimator = transformer_of(estimator, "inverse_transform")
         if image_shape is None:
             image_shape = shape_of_images(X, estimator)
         X = as_table(X)

@@ -183,6 +183,20 @@ def test__reconstruction__predictor_or_search__is_taken_to_its_autoencoder(ae):
         assert_array_equal(display.reconstructions, table.reconstructions)
 
 
+def test__from_estimator__scaler_before_a_predictor__the_autoencoder_is_taken():
+    """What the scaler alone gives and takes back would be the rows themselves."""
+    detector = AutoencoderAnomalyDetector(make(), random_state=0)
+    pipeline = make_pipeline(StandardScaler(), detector).fit(X_DIGITS)
+    inner = make_pipeline(pipeline[0], pipeline[1].autoencoder_)
+    display = LatentSpaceDisplay.from_estimator(pipeline, X_DIGITS)
+    assert_array_equal(display.codes, inner.transform(X_DIGITS))
+    display = ReconstructionDisplay.from_estimator(
+        pipeline, X_DIGITS, n_rows=2, image_shape=(8, 8)
+    )
+    there_and_back = inner.inverse_transform(inner.transform(X_DIGITS[:2]))
+    assert_array_equal(display.reconstructions, there_and_back)
+
+
 def test__any_display__arrays_as_parameters__are_taken():
     X, shape, names = (
         X_DIGITS[:9],
