@@ -185,16 +185,19 @@ class NumericHead(Head):
         are seen to have: the dispersion of a quasi-binomial model (McCullagh and
         Nelder, 1989).
         """
+        tiny = torch.finfo(raw.dtype).tiny
         if self.is_likelihood:
             values = self.values(raw)
             noise = values * (1 - values)
             is_coin = (X == 0) | (X == 1)
             errors = torch.where(is_coin, noise, (values - X).square())
-            spread = _total(errors, X, weight) / _total(noise, X, weight)
-            return 1 / spread.clamp(1e-6, 1.0)
+            coins = _total(noise, X, weight).clamp(min=tiny)
+            return coins / _total(errors, X, weight).clamp(min=1e-6 * coins, max=coins)
         rows = self.loss_of_rows(raw, X, missing)
-        loss = rows.mean() if weight is None else (rows @ weight) / weight.sum()
-        loss = loss.clamp(min=torch.finfo(loss.dtype).tiny)
+        if weight is not None:
+            # All rows of a batch may weigh nothing.
+            rows = rows * weight / weight.mean().clamp(min=tiny)
+        loss = rows.mean().clamp(min=tiny)
         return 1 / loss if self.loss == "mae" else 0.5 / loss
 
     def _loss(self, raw, X, reduction):

@@ -164,7 +164,8 @@ class KLSparseLatent(Latent):
         """Return the mean divergence of the latents."""
         weight = torch.ones_like(cost[:, 0]) if weight is None else weight
         eps = torch.finfo(cost.dtype).eps
-        mean = (weight @ cost / weight.sum()).clamp(eps, 1 - eps)
+        # All rows of a batch may weigh nothing.
+        mean = (weight @ cost / weight.sum().clamp(min=eps)).clamp(eps, 1 - eps)
         p = self.target
         divergence = p * (math.log(p) - mean.log()) + (1 - p) * (
             math.log1p(-p) - torch.log1p(-mean)

@@ -128,6 +128,15 @@ class TestAllLatents:
         assert ae.reconstruct(X).dtypes.tolist() == X.dtypes.tolist()
         assert np.isfinite(ae.transform(X)).all()
 
+    @pytest.mark.parametrize("loss", ["mse", "bce"])
+    def test__fit__batches_that_weigh_nothing__trains(self, asked, loss):
+        """Their mean weight is what a loss must not be divided by."""
+        weight = np.r_[np.ones(20), np.zeros(len(X_WINE) - 20)]
+        ae = make(**asked, loss=loss, scaling="minmax", batch_size=4)
+        ae.fit(X_WINE, sample_weight=weight)
+        assert np.isfinite(ae.loss_curve_).all()
+        assert np.isfinite(ae.transform(X_WINE)).all()
+
     def test__fit__convolutional__trains(self, asked):
         X = X_DIGITS[:100]
         ae = make(**asked, architecture=Convolutional(channels=4), scaling=None).fit(X)
