@@ -4,7 +4,7 @@ import math
 from copy import deepcopy
 
 import torch
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from tqdm.auto import tqdm
 
 # Part of the training in which a divergence gains weight, and most steps of it.
@@ -111,11 +111,11 @@ class Annealing(Callback):
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Note how many rows the first part will visit."""
         self.n_rows_ = 0
-        share = ANNEALED * net.max_epochs * len(X[0])
+        n_rows = len(X[0])
+        steps = math.ceil(n_rows / net.batch_size)
+        n_epochs = min(ANNEALED * net.max_epochs, ANNEALING_STEPS / steps)
         # A latent that has been trained before goes on with the full weight.
-        trained = len(net.history) > 0
-        most = ANNEALING_STEPS * net.batch_size
-        self.n_rows_annealed_ = 0 if trained else min(share, most)
+        self.n_rows_annealed_ = 0 if len(net.history) else n_epochs * n_rows
         self._set_weight(net)
 
     def on_batch_end(self, net, batch=None, training=None, **kwargs):
@@ -135,6 +135,21 @@ class Annealing(Callback):
         net.module_.latent.annealing = 1.0
 
 
+def _anneals(net):
+    """Whether another loss is minimised than the one that is watched."""
+    latent = getattr(net.module_, "latent", None)
+    return getattr(latent, "annealing", 1.0) < 1
+
+
+class Plateau(LRScheduler):
+    """skorch's schedule, from when a divergence has its full weight."""
+
+    def on_epoch_end(self, net, **kwargs):
+        """Lower the learning rate if the loss makes no progress any more."""
+        if not _anneals(net):
+            super().on_epoch_end(net, **kwargs)
+
+
 class BestWeights(EarlyStopping):
     """skorch's early stopping, restoring the weights of the lowest validation loss.
 
@@ -148,9 +163,8 @@ class BestWeights(EarlyStopping):
 
     def on_epoch_end(self, net, **kwargs):
         """Remember the weights of the best epoch; stop when patience runs out."""
-        latent = getattr(net.module_, "latent", None)
-        if getattr(latent, "annealing", 1.0) < 1:
-            return  # another loss is minimised than the one that is watched
+        if _anneals(net):
+            return
         loss = net.history[-1, "valid_loss"]
         if loss < self.lowest_:
             self.lowest_ = loss

@@ -333,7 +333,10 @@ def _bins(scores, offset):
         edges = np.histogram_bin_edges(np.arcsinh(points / inner), N_BINS)
         edges = inner * np.sinh(edges)
     else:
-        edges = np.histogram_bin_edges(points, N_BINS)
+        # Scores that differ by rounding alone have no room for bins.
+        middle = (points.min() + points.max()) / 2
+        room = max(np.ptp(points) / 2, 1e-6 * max(1.0, abs(middle)))
+        edges = np.linspace(middle - room, middle + room, N_BINS + 1)
     # Rounding must leave no score outside.
     edges[0] = min(edges[0], points.min())
     edges[-1] = max(edges[-1], points.max())

@@ -88,7 +88,8 @@ class LossCurveDisplay:
             validation = [row.get("valid_loss", np.nan) for row in part.history_]
             callbacks = dict(getattr(getattr(part, "net_", part), "callbacks_", ()))
             stopping = callbacks.get("early_stopping")
-            best_epoch = getattr(stopping, "best_epoch_", None)
+            # skorch's 0 stands for none yet.
+            best_epoch = getattr(stopping, "best_epoch_", 0) or None
         return cls(part.loss_curve_, validation, best_epoch).plot(ax=ax, **kwargs)
 
     def plot(self, ax=None):

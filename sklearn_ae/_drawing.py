@@ -101,11 +101,14 @@ def take_axes(ax, size, purpose, projection=None, wiped=True):
 
 
 def wipe(ax):
-    """Remove what is drawn on an Axes, and the colour bars of that."""
+    """Remove what is drawn on an Axes, its colour bars and its legend."""
     for each in (*ax.images, *ax.patches, *ax.lines, *ax.collections, *ax.texts):
         if getattr(each, "colorbar", None) is not None:
             each.colorbar.remove()
         each.remove()
+    if ax.get_legend() is not None:
+        ax.get_legend().remove()
+    ax.autoscale(True)
 
 
 def shortened(name, length=24):

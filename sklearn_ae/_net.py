@@ -7,13 +7,13 @@ from functools import partial
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 from skorch.utils import TeeGenerator, noop
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sklearn_ae._batches import BatchIterator, Rows
-from sklearn_ae._callbacks import BestWeights, CosineDecay, ProgressBar
+from sklearn_ae._callbacks import BestWeights, CosineDecay, Plateau, ProgressBar
 from sklearn_ae._options import (
     OPTIMIZERS,
     check_callback_names,
@@ -101,7 +101,7 @@ def _own_callbacks(settings):
     if settings.lr_schedule == "cosine":
         callbacks.append(("lr_schedule", CosineDecay()))
     elif settings.lr_schedule == "plateau":
-        schedule = LRScheduler(ReduceLROnPlateau, monitor=monitor, patience=5)
+        schedule = Plateau(ReduceLROnPlateau, monitor=monitor, patience=5)
         callbacks.append(("lr_schedule", schedule))
     if settings.early_stopping:
         stopping = BestWeights(

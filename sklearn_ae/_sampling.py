@@ -1,7 +1,6 @@
 """New rows from a variational autoencoder."""
 
 import warnings
-from math import ceil
 
 import numpy as np
 import torch
@@ -15,6 +14,9 @@ LEAST_CODES = 1000
 MOST_COMPONENTS = 10
 # Rows for each of its components, per column of the latent.
 ROWS_PER_COMPONENT = 5
+# Steps in which a distribution is kept, and numbers that all of them may have.
+MOST_STEPS = 1000
+MOST_NUMBERS = 2**21
 # Least variance of the mixture; that of the codes is about 1.
 LEAST_VARIANCE = 1e-3
 # A latent whose mean varies less says nothing.
@@ -37,10 +39,10 @@ class RowSampler:
         Of the codes.
     noise_std_ : Tensor of shape (n_numbers,)
         Standard deviation of the numbers around their reconstruction.
-    observed_ : list of ndarray of shape (n_observed,)
-        The numbers of each column, ascending.
-    drawn_ : list of ndarray of shape (n_drawn,)
-        What comes out for them, ascending, before they get the same distribution.
+    observed_ : ndarray of shape (n_steps, n_numbers)
+        Quantiles of the numbers in each column.
+    drawn_ : ndarray of shape (n_steps, n_numbers)
+        Those of what is drawn for them.
     collapsed_ : bool
         Whether the latent is the same for all rows, although these differ.
     """
@@ -49,25 +51,25 @@ class RowSampler:
     def __init__(self, net, rows):
         module = net.module_.eval()
         X, weight = rows.sample(MOST_ROWS)
-        if weight is not None:
-            chosen = torch.multinomial(weight.cpu().double(), len(X), replacement=True)
-            X = X[chosen.to(X.device)]
-        n_rows = len(X)
-        X = X.repeat(ceil(LEAST_CODES / n_rows), 1).to(net.device)
+        X = X.to(net.device)
+        weight = torch.ones(len(X)) if weight is None else weight.cpu().double()
+        n_codes = max(len(X), LEAST_CODES)
+        chosen = torch.multinomial(weight, n_codes, replacement=True).to(X.device)
         mean = module.encode(X, missing=True)
-        differ = len(X) > 1 and bool((X[:1] != X).any())
+        differ = bool((torch.nan_to_num(X) != torch.nan_to_num(X[:1])).any())
         self.collapsed_ = differ and mean.var(0).max().item() < COLLAPSED
+        mean = mean[chosen]
         codes = module.latent.draw(mean, module.latent.log_variance(mean))
-        self.mixture_ = _fit_mixture(codes.cpu().double().numpy(), n_rows)
+        self.mixture_ = _fit_mixture(codes.cpu().double().numpy(), len(X))
         numbers = _numbers(net, X)
         expected = net.criterion_.expected(module.decode(codes))
-        errors = (expected[:, : numbers.shape[1]] - numbers).square()
+        errors = expected[:, : numbers.shape[1]] - numbers[chosen]
         # On the CPU, so that it can be loaded on machines without the device.
-        self.noise_std_ = torch.sqrt(errors.nanmean(0).nan_to_num()).cpu()
-        columns = numbers[:n_rows].cpu().numpy().T
-        self.observed_ = [np.sort(column[~np.isnan(column)]) for column in columns]
-        drawn = self._draw_cells(net, MOST_ROWS)[:, : len(columns)]
-        self.drawn_ = np.sort(drawn.cpu().numpy().T)
+        self.noise_std_ = torch.sqrt(errors.square().nanmean(0).nan_to_num()).cpu()
+        n_steps = min(MOST_STEPS, max(1, MOST_NUMBERS // max(1, numbers.shape[1])))
+        self.observed_ = _quantiles(numbers.cpu().numpy(), weight.numpy(), n_steps)
+        drawn = self._draw_cells(net, MOST_ROWS)[:, : numbers.shape[1]].cpu().numpy()
+        self.drawn_ = _quantiles(drawn, np.ones(len(drawn)), n_steps)
 
     @torch.inference_mode()
     def draw(self, net, n_rows):
@@ -87,11 +89,10 @@ class RowSampler:
             adjust = _draw_coins
         else:
             adjust = _match_distribution
-        columns = cells[:, : len(self.observed_)].cpu().numpy().T
+        columns = cells[:, : self.observed_.shape[1]].cpu().numpy().T
         for i, column in enumerate(columns):
-            if len(self.observed_[i]):
-                values = adjust(column, self.drawn_[i], self.observed_[i])
-                cells[:, i] = torch.from_numpy(values).to(cells)
+            values = adjust(column, self.drawn_[:, i], self.observed_[:, i])
+            cells[:, i] = torch.from_numpy(values).to(cells)
         return net.criterion_.most_likely(cells).cpu().numpy()
 
     def _draw_cells(self, net, n_rows):
@@ -107,20 +108,44 @@ class RowSampler:
         return head.sample(expected, noise_std)
 
 
+def _quantiles(numbers, weight, n_steps):
+    """Return numbers of each column at evenly spaced shares of the weight.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_rows, n_numbers)
+        Missing cells are `NaN`.
+    weight : ndarray of shape (n_rows,)
+    n_steps : int
+
+    Returns
+    -------
+    quantiles : ndarray of shape (n_steps, n_numbers)
+        `NaN` where all cells of a column are missing.
+    """
+    shares = (np.arange(n_steps) + 0.5) / n_steps
+    quantiles = np.full((n_steps, numbers.shape[1]), np.nan, dtype=numbers.dtype)
+    for i, column in enumerate(numbers.T):
+        order = np.argsort(column)[: np.count_nonzero(~np.isnan(column))]
+        total = np.cumsum(weight[order])
+        if len(order) and total[-1] > 0:
+            places = np.searchsorted(total, shares * total[-1])
+            quantiles[:, i] = column[order[places]]
+    return quantiles
+
+
 def _match_distribution(column, drawn, observed):
     """Return numbers that are distributed as those observed, in the same order."""
-    places = np.interp(column, drawn, np.linspace(0, len(observed) - 1, len(drawn)))
-    if len(np.unique(observed)) <= len(observed) / 2:
-        # What is between two of few values would be none of them.
-        return observed[np.rint(places).astype(int)]
-    return np.interp(places, np.arange(len(observed)), observed).astype(np.float32)
+    places = np.interp(column, drawn, np.arange(len(drawn)))
+    return observed[np.rint(np.nan_to_num(places)).astype(int)]
 
 
 def _draw_coins(column, drawn, observed):
     """Return 0 and 1 with these probabilities, if nothing else was observed."""
-    if set(np.unique(observed)) != {0.0, 1.0}:
+    if not np.isin(observed, (0.0, 1.0)).all():
         return column
-    return torch.bernoulli(torch.from_numpy(column).clamp(0, 1)).numpy()
+    chances = torch.from_numpy(column).clamp(observed.min(), observed.max())
+    return torch.bernoulli(chances).numpy()
 
 
 def _fit_mixture(codes, n_rows):

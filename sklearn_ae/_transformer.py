@@ -644,7 +644,7 @@ class AutoencoderTransformer(
         Parameters
         ----------
         X : array-like or dataframe of shape (n_samples, n_components)
-            Latent codes; an array may also have the shape (n_samples, *latent_shape_).
+            Latent codes; an array may also have the shape ``(n_samples, *latent_shape_)``.
 
         Returns
         -------
@@ -693,8 +693,9 @@ class AutoencoderTransformer(
         Codes are drawn from a mixture of normal distributions, fitted to those of the
         rows of `fit` or of the last `partial_fit`, up to 5,000 of them, and decoded.
         Numbers are drawn around what the decoder says, and then get the distribution
-        that they have in these rows: of each column, the lowest draw becomes the lowest
-        number, the median the median. Categories are drawn by their probabilities.
+        that they have in these rows: of each column, the median of the draws becomes
+        the median, and so on, in a thousand steps. Categories are drawn by their
+        probabilities.
 
         With ``loss="bce"``, columns that hold only 0 and 1 are drawn by their
         probabilities, and others, such as pixels, are what the decoder says.

@@ -145,7 +145,9 @@ def _check_latent(settings):
     activation = settings.latent_activation
     if isinstance(settings.architecture, TorchModule):
         return
-    latents = make_activation(activation)(torch.linspace(-9, 9, 100))
+    # Its weights, if it has any, draw from the global generator.
+    with torch.random.fork_rng(devices=()), torch.no_grad():
+        latents = make_activation(activation)(torch.linspace(-9, 9, 100)[None])
     if latents.min() < 0 or latents.max() > 1:
         raise ValueError(
             "latent=Sparse('kl') needs latents in [0, 1]. Got latent_activation="

@@ -66,7 +66,8 @@ class Variational(BaseEstimator):
 
     *New rows* are decoded from a mixture of normal distributions that is fitted to the
     codes of the rows of `fit`: what the decoder has seen is not quite standard normal
-    [6]_. Each column then gets the distribution that it has in these rows.
+    [6]_. Each column of numbers then gets the distribution that it has in these rows,
+    except with ``loss="bce"``.
 
     References
     ----------

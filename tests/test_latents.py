@@ -12,6 +12,7 @@ from conftest import mixed_cells
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
@@ -349,6 +350,33 @@ class TestVariational:
         best = np.argmin(ae.validation_loss_curve_[60:])
         assert ae.n_iter_ - 60 - best <= 5
 
+    def test__plateau__annealed__waits_for_the_full_weight(self):
+        """A loss that gains a term is no sign of a learning rate that is too large."""
+        rates = []
+
+        class Rates(Callback):
+            def on_epoch_end(self, net, **kwargs):
+                rates.append(net.optimizer_.param_groups[0]["lr"])
+
+        make(
+            latent=Variational(),
+            lr_schedule="plateau",
+            max_epochs=100,
+            callbacks=[Rates()],
+        ).fit(X_WINE)
+        assert set(rates[:30]) == {2e-3}
+
+    def test__annealing__small_batches_or_large__takes_300_steps(self):
+        for batch_size in (60, 4096):
+            recorder = Recorder()
+            make(
+                latent=Variational(),
+                batch_size=batch_size,
+                max_epochs=1100,
+                callbacks=[recorder],
+            ).fit(X_WINE)
+            assert sum(weight < 1 for _, weight in recorder.weights_) == 300
+
     def test__loss__weights__are_repeated_rows(self):
         ae = make(2, latent=Variational()).fit(X_WINE)
         ae.module_.latent.draw = lambda mean, log_variance: mean
@@ -569,13 +597,30 @@ class TestSample:
         assert set(drawn["hours"]) == {40, 50}
         assert np.corrcoef(drawn["hours"], np.log(drawn["skewed"]))[0, 1] > 0.5
 
+    def test__equal_rows__are_drawn_as_often_as_they_are(self):
+        """They are merged into one that weighs more."""
+        X = np.repeat([[0.0, 1.0], [1.0, 5.0]], [90, 10], axis=0)
+        drawn = make(1, latent=Variational(), max_epochs=None).fit(X).sample(1000, 0)
+        assert_allclose((drawn[:, 0] > 0.99).mean(), 0.1, atol=0.04)
+        X = np.r_[X_WINE, X_WINE[:1]]
+        drawn = make(latent=Variational(), max_epochs=100).fit(X).sample(5000, 0)
+        assert_allclose(drawn.max(axis=0), X.max(axis=0), rtol=1e-4)
+
+    def test__wide_sparse_table__keeps_few_numbers(self):
+        X = sparse.random(20, 50_000, density=1e-3, format="csr", random_state=0)
+        ae = make(2, latent=Variational(), max_epochs=1, hidden_layer_sizes=()).fit(X)
+        network = sum(w.nbytes for w in ae.module_.parameters())
+        assert len(pickle.dumps(ae)) < 3 * network + 40e6
+
     def test__coins__binary_cross_entropy__are_drawn(self):
         rng = np.random.default_rng(0)
         X = (rng.random((500, 1)) < 0.5) ^ (rng.random((500, 8)) < 0.1)
+        X = np.hstack([X, np.zeros((500, 1), dtype=bool)])
         ae = make(2, latent=Variational(), loss="bce", scaling=None, max_epochs=None)
         drawn = ae.fit(X.astype(int)).sample(500, random_state=0)
         assert set(np.unique(drawn)) == {0.0, 1.0}
-        assert np.corrcoef(drawn.T)[0, 1:].min() > 0.3
+        assert np.corrcoef(drawn.T[:8])[0, 1:].min() > 0.3
+        assert not drawn[:, 8].any()
 
     def test__latent__set_after_fit__is_told(self):
         ae = make().fit(X_WINE).set_params(latent=Variational())
