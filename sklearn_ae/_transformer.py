@@ -644,7 +644,8 @@ class AutoencoderTransformer(
         Parameters
         ----------
         X : array-like or dataframe of shape (n_samples, n_components)
-            Latent codes; an array may also have the shape ``(n_samples, *latent_shape_)``.
+            Latent codes; an array may also have the shape
+            ``(n_samples, *latent_shape_)``.
 
         Returns
         -------
