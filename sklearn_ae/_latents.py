@@ -18,6 +18,9 @@ class Latent(nn.Module):
     **Shape** input (n_rows, n_inputs) and an encoder; codes (n_rows, n_components).
     """
 
+    in_nats = False
+    """Whether the penalty is one of likelihood, so that it depends on the loss."""
+
     def forward(self, encode, X):
         """Return codes for the decoder, and what the penalty is computed from.
 
@@ -42,8 +45,8 @@ class Latent(nn.Module):
         cost : Tensor of shape (n_rows, ...)
             From `forward`.
         weight : Tensor of shape (n_rows,) or None
-        unit : Tensor of shape (n_rows,) or float
-            How much loss one nat of log-likelihood of a row is.
+        unit : Tensor of shape (n_rows,) or scalar, or None
+            How much loss one nat of log-likelihood of a row is, if `in_nats`.
 
         Returns
         -------
@@ -70,6 +73,8 @@ class GaussianLatent(Latent):
     >>> Z.shape, cost
     (torch.Size([1, 2]), tensor([12.5000], grad_fn=<MulBackward0>))
     """
+
+    in_nats = True
 
     def __init__(self, n_components, beta):
         super().__init__()
@@ -98,8 +103,8 @@ class GaussianLatent(Latent):
 
     def penalty(self, cost, weight, unit):
         """Return the weighted mean divergence, in the unit of the loss."""
-        cost = cost * unit if weight is None else cost * unit * weight
-        return self.beta * (self.annealing if self.training else 1.0) * cost.mean()
+        beta = self.beta * (self.annealing if self.training else 1.0)
+        return beta * _weighted_mean(cost * unit, weight)
 
 
 class L1SparseLatent(Latent):
@@ -115,7 +120,7 @@ class L1SparseLatent(Latent):
     >>> from sklearn_ae._latents import L1SparseLatent
     >>> latent = L1SparseLatent(0.5)
     >>> _, cost = latent(torch.nn.Identity(), torch.tensor([[3.0, -1.0]]))
-    >>> latent.penalty(cost, None, 1.0)
+    >>> latent.penalty(cost, None, None)
     tensor(1.)
     """
 
@@ -130,7 +135,7 @@ class L1SparseLatent(Latent):
 
     def penalty(self, cost, weight, unit):
         """Return the weighted mean."""
-        return self.alpha * (cost if weight is None else cost * weight).mean()
+        return self.alpha * _weighted_mean(cost, weight)
 
 
 class KLSparseLatent(Latent):
@@ -146,7 +151,7 @@ class KLSparseLatent(Latent):
     >>> from sklearn_ae._latents import KLSparseLatent
     >>> latent = KLSparseLatent(1.0, 0.25)
     >>> _, cost = latent(torch.nn.Identity(), torch.tensor([[0.5], [0.0]]))
-    >>> latent.penalty(cost, None, 1.0)
+    >>> latent.penalty(cost, None, None)
     tensor(0.)
     """
 
@@ -214,7 +219,12 @@ class ContractiveLatent(Latent):
 
     def penalty(self, cost, weight, unit):
         """Return the weighted mean."""
-        return self.alpha * (cost if weight is None else cost * weight).mean()
+        return self.alpha * _weighted_mean(cost, weight)
+
+
+def _weighted_mean(cost, weight):
+    """Return the mean over rows that count as much as they weigh."""
+    return (cost if weight is None else cost * weight).mean()
 
 
 @cache

@@ -351,12 +351,18 @@ class AutoencoderNet(NeuralNet):
         if not isinstance(y_pred, tuple):
             return self.criterion_(y_pred, X, weight)
         raw, cost = y_pred
+        latent = self.module_.latent
+        unit = self._unit_of_nats(raw, X, weight) if latent.in_nats else None
+        penalty = latent.penalty(cost, weight, unit)
+        return self.criterion_(raw, X, weight) + penalty
+
+    def _unit_of_nats(self, raw, X, weight):
+        """Return how much loss one nat of log-likelihood of a row is."""
         missing = self.criterion_.missing
         nats = self.criterion_.nats(raw, X, weight, missing)
         # The loss of a row is the mean over its observed cells.
         n_cells = (~torch.isnan(X)).sum(1).clamp(min=1) if missing else X.shape[1]
-        penalty = self.module_.latent.penalty(cost, weight, 1 / (nats * n_cells))
-        return self.criterion_(raw, X, weight) + penalty
+        return 1 / (nats * n_cells)
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train, and note after how many epochs the user interrupted it, if so."""

@@ -41,8 +41,8 @@ class RowSampler:
         Standard deviation of the numbers around their reconstruction.
     observed_ : ndarray of shape (n_steps, n_numbers)
         Quantiles of the numbers in each column.
-    drawn_ : ndarray of shape (n_steps, n_numbers)
-        Those of what is drawn for them.
+    drawn_ : ndarray of shape (n_steps, n_numbers), or None
+        Those of what is drawn for them, if that is to be distributed like them.
     collapsed_ : bool
         Whether the latent is the same for all rows, although these differ.
     """
@@ -68,8 +68,10 @@ class RowSampler:
         self.noise_std_ = torch.sqrt(errors.square().nanmean(0).nan_to_num()).cpu()
         n_steps = min(MOST_STEPS, max(1, MOST_NUMBERS // max(1, numbers.shape[1])))
         self.observed_ = _quantiles(numbers.cpu().numpy(), weight.numpy(), n_steps)
-        drawn = self._draw_cells(net, MOST_ROWS)[:, : numbers.shape[1]].cpu().numpy()
-        self.drawn_ = _quantiles(drawn, np.ones(len(drawn)), n_steps)
+        self.drawn_ = None
+        if not net.criterion_.is_likelihood:
+            drawn = self._draw_cells(net, MOST_ROWS)[:, : numbers.shape[1]]
+            self.drawn_ = _quantiles(drawn.cpu().numpy(), np.ones(MOST_ROWS), n_steps)
 
     @torch.inference_mode()
     def draw(self, net, n_rows):
@@ -85,13 +87,12 @@ class RowSampler:
         values : ndarray of shape (n_rows, n_columns), dtype=float32
         """
         cells = self._draw_cells(net, n_rows)
-        if net.criterion_.is_likelihood:
-            adjust = _draw_coins
-        else:
-            adjust = _match_distribution
-        columns = cells[:, : self.observed_.shape[1]].cpu().numpy().T
-        for i, column in enumerate(columns):
-            values = adjust(column, self.drawn_[:, i], self.observed_[:, i])
+        for i, observed in enumerate(self.observed_.T):
+            column = cells[:, i].cpu().numpy()
+            if self.drawn_ is None:
+                values = _draw_coins(column, observed)
+            else:
+                values = _match_distribution(column, self.drawn_[:, i], observed)
             cells[:, i] = torch.from_numpy(values).to(cells)
         return net.criterion_.most_likely(cells).cpu().numpy()
 
@@ -140,7 +141,7 @@ def _match_distribution(column, drawn, observed):
     return observed[np.rint(np.nan_to_num(places)).astype(int)]
 
 
-def _draw_coins(column, drawn, observed):
+def _draw_coins(column, observed):
     """Return 0 and 1 with these probabilities, if nothing else was observed."""
     if not np.isin(observed, (0.0, 1.0)).all():
         return column

@@ -186,6 +186,10 @@ class PCAStart:
         module : Autoencoder
             Its network is a `Dense` one.
         """
+        if module.latent is not None or module.network.tied_weights:
+            # What a penalty asked for would be undone; and a mirrored decoder cannot
+            # undo any map but a rotation.
+            return
         n_components = module.network.encoder[-1].out_features
         if len(self.components) < n_components:
             return

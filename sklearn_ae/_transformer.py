@@ -447,7 +447,7 @@ class AutoencoderTransformer(
                     train(net, rows, valid)
                 # The optimizer's running means belong to the weights before this.
                 net.optimizer_.state.clear()
-                if start is not None and self.latent is None and not self.tied_weights:
+                if start is not None:
                     start.align_latent(net.module_)
                 self._keep(net, rows)
         if self._sampler is not None and self._sampler.collapsed_:

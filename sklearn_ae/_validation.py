@@ -23,7 +23,7 @@ from sklearn_ae._frames import as_array_like, frame_library, name_columns, numbe
 from sklearn_ae._modules import make_activation
 from sklearn_ae._options import OPTIMIZERS, check_callbacks, check_net_params
 from sklearn_ae.architectures import Convolutional, TorchModule
-from sklearn_ae.latents import Contractive
+from sklearn_ae.latents import Contractive, Sparse
 
 # Parameters that shape the dense network, and nothing else.
 DENSE_PARAMS = (
@@ -140,10 +140,9 @@ def _check_latent(settings):
             "torch.compile cannot compile the derivatives that latent=Contractive() "
             "needs. Got compile=True; set it to False."
         )
-    if getattr(settings.latent, "penalty", None) != "kl":
-        return
-    activation = settings.latent_activation
-    if isinstance(settings.architecture, TorchModule):
+    latent, activation = settings.latent, settings.latent_activation
+    own_layers = not isinstance(settings.architecture, TorchModule)
+    if not (isinstance(latent, Sparse) and latent.penalty == "kl" and own_layers):
         return
     # Its weights, if it has any, draw from the global generator.
     with torch.random.fork_rng(devices=()), torch.no_grad():
