@@ -1,12 +1,10 @@
 """Torch autoencoders as scikit-learn estimators, trained through skorch."""
 
-from sklearn_ae._anomaly import AutoencoderAnomalyDetector
-from sklearn_ae._imputation import AutoencoderImputer
-from sklearn_ae._supervised import (
-    AutoencoderPretrainedClassifier,
-    AutoencoderPretrainedRegressor,
-)
-from sklearn_ae._transformer import AutoencoderTransformer
+from sklearn_ae._anomaly.detector import AutoencoderAnomalyDetector
+from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
+from sklearn_ae._imputation.imputer import AutoencoderImputer
+from sklearn_ae._supervised.classifier import AutoencoderPretrainedClassifier
+from sklearn_ae._supervised.regressor import AutoencoderPretrainedRegressor
 
 __all__ = [
     "AutoencoderAnomalyDetector",

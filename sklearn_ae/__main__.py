@@ -2,6 +2,6 @@
 
 import sys
 
-from sklearn_ae._cli import main
+from sklearn_ae._cli.main import main
 
 sys.exit(main())

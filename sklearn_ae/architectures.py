@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 from sklearn_ae._compat import Interval, StrOptions
-from sklearn_ae._convolutional import ConvolutionalNetwork
 from sklearn_ae._defaults import default_n_components
-from sklearn_ae._modules import half
+from sklearn_ae._modules.autoencoder import half
+from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 
 __all__ = ["Convolutional", "TorchModule"]
 

@@ -10,7 +10,7 @@ from numbers import Real
 from sklearn.base import BaseEstimator
 
 from sklearn_ae._compat import Interval, StrOptions
-from sklearn_ae._latents import (
+from sklearn_ae._modules.latent_penalties import (
     ContractiveLatent,
     GaussianLatent,
     KLSparseLatent,

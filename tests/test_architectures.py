@@ -27,7 +27,7 @@ from sklearn_ae import (
     AutoencoderPretrainedClassifier,
     AutoencoderTransformer,
 )
-from sklearn_ae._convolutional import ConvolutionalNetwork
+from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae.architectures import Convolutional
 from sklearn_ae.latents import Variational
 

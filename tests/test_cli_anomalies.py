@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from conftest import mixed_cells
 
-from sklearn_ae._cli import main
+from sklearn_ae._cli.main import main
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.datasets import load_digits, load_wine
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae import _table as table_module
+from sklearn_ae._tables.reading import BLOCK_CELLS
 
 X_WINE = load_wine().data
 # Whole numbers with many zeros: exact in every dtype, and worth a sparse matrix.
@@ -165,7 +165,7 @@ def test__fit__sparse__is_made_dense_a_block_at_a_time(form, monkeypatch):
         monkeypatch.setattr(cls, "toarray", counting)
     ae = make(hidden_layer_sizes=(), n_components=2, max_epochs=1, batch_size=64)
     ae.fit(X).score_samples(X)
-    assert 0 < largest[0] <= 2 * table_module.BLOCK_CELLS
+    assert 0 < largest[0] <= 2 * BLOCK_CELLS
 
 
 def test__sparse__missing_cells__are_as_in_a_dense_array():

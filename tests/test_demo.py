@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
 
-from sklearn_ae._cli import main
-from sklearn_ae._cli_tables import Table, leave_out_unusable
-from sklearn_ae._demo_comparison import (
+from sklearn_ae._cli.main import main
+from sklearn_ae._cli.measures import (
     Line,
     StandardizedPCA,
     matched_accuracy,
@@ -19,6 +18,7 @@ from sklearn_ae._demo_comparison import (
     squared_errors,
     wrong_shares,
 )
+from sklearn_ae._cli.tables import Table, leave_out_unusable
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -309,7 +309,10 @@ def _interrupt(*_, **__):
 
 @pytest.mark.parametrize(
     "place",
-    ["sklearn_ae._demo.digits", "sklearn_ae._modules.Autoencoder.forward"],
+    [
+        "sklearn_ae._cli.compare.digits",
+        "sklearn_ae._modules.autoencoder.Autoencoder.forward",
+    ],
     ids=["reading", "training"],
 )
 def test__interrupted__says_so_and_compares_nothing(run, monkeypatch, place):

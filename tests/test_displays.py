@@ -33,8 +33,6 @@ from torch import nn
 
 from sklearn_ae import AutoencoderAnomalyDetector, AutoencoderTransformer
 from sklearn_ae import _compat as compat_module
-from sklearn_ae._display_input import as_labels, spreads_of
-from sklearn_ae._drawing import CLASS_COLOURS, GREY, class_colours, short_number
 from sklearn_ae.architectures import Convolutional, TorchModule
 from sklearn_ae.displays import (
     AnomalyDisplay,
@@ -44,6 +42,13 @@ from sklearn_ae.displays import (
     LossCurveDisplay,
     ReconstructionDisplay,
 )
+from sklearn_ae.displays._drawing import (
+    CLASS_COLOURS,
+    GREY,
+    class_colours,
+    short_number,
+)
+from sklearn_ae.displays._input import as_labels, spreads_of
 
 X_DIGITS, Y_DIGITS = load_digits(return_X_y=True)
 X_DIGITS, Y_DIGITS = X_DIGITS[:200], Y_DIGITS[:200]

@@ -37,8 +37,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklearn_ae import AutoencoderImputer, AutoencoderTransformer
-from sklearn_ae._fill import LinearFill
-from sklearn_ae._frames import missing_cells
+from sklearn_ae._modules.linear_fill import LinearFill
+from sklearn_ae._tables.reading import missing_cells
 from sklearn_ae.architectures import TorchModule
 from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
 

@@ -32,8 +32,12 @@ from sklearn_ae import (
     AutoencoderPretrainedClassifier,
     AutoencoderTransformer,
 )
-from sklearn_ae._latents import ContractiveLatent, GaussianLatent, KLSparseLatent
-from sklearn_ae._modules import Dense
+from sklearn_ae._modules.dense import Dense
+from sklearn_ae._modules.latent_penalties import (
+    ContractiveLatent,
+    GaussianLatent,
+    KLSparseLatent,
+)
 from sklearn_ae.architectures import Convolutional, TorchModule
 from sklearn_ae.latents import Contractive, Sparse, Variational
 from sklearn_ae.noise import SwapNoise

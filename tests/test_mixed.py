@@ -33,9 +33,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._heads import MixedHead, NumericHead
-from sklearn_ae._layout import Layout
-from sklearn_ae._modules import OneHot
+from sklearn_ae._modules.autoencoder import OneHot
+from sklearn_ae._modules.losses import MixedHead, NumericHead
+from sklearn_ae._tables.layout import Layout
 from sklearn_ae.architectures import TorchModule
 from sklearn_ae.noise import GaussianNoise, MaskingNoise, SwapNoise
 

@@ -12,8 +12,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._modules import Autoencoder, Dense
-from sklearn_ae._start import PCAStart
+from sklearn_ae._modules.autoencoder import Autoencoder
+from sklearn_ae._modules.dense import Dense
+from sklearn_ae._modules.pca_start import PCAStart
 
 X_WINE = load_wine().data
 X_DIGITS = load_digits().data
@@ -122,10 +123,10 @@ def test__fit__thousands_of_columns__reconstructs_like_pca(n_rows, n_components)
 
 def test__fit__few_rows_of_very_many_columns__decomposes_no_square_matrix(monkeypatch):
     """20,000 x 20,000 covariances of 50 rows take 3 GB and minutes."""
-    from sklearn_ae import _start
+    from sklearn_ae._modules import pca_start
 
-    monkeypatch.delattr(_start, "eigh")
-    monkeypatch.delattr(_start, "randomized_svd")
+    monkeypatch.delattr(pca_start, "eigh")
+    monkeypatch.delattr(pca_start, "randomized_svd")
     X = np.random.RandomState(0).standard_normal((30, 2000))
     ae = start(X, 29, hidden_layer_sizes=())
     assert -ae.score(X) < 1e-3

@@ -1,7 +1,8 @@
-"""Two faults that neither the interpreter nor the linter sees."""
+"""Faults that neither the interpreter nor the linter sees."""
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,58 +12,19 @@ import sklearn_ae
 
 PACKAGE = Path(sklearn_ae.__file__).parent
 
-# From the bottom up. A module imports only from layers below its own.
-LAYERS = (
-    ("_compat", "_defaults", "_fitted", "_frames", "_layout", "datasets"),
-    (
-        "_batches",
-        "_columns",
-        "_drawing",
-        "_fill",
-        "_heads",
-        "_latents",
-        "_modules",
-        "_probe",
-        "_rarity",
-        "_sampling",
-        "_spreading",
-        "_table",
-        "noise",
-    ),
-    ("_convolutional", "_start"),
-    (
-        "_callbacks",
-        "_categories",
-        "_display_input",
-        "_options",
-        "_predictor",
-        "_targets",
-        "architectures",
-        "latents",
-    ),
-    ("_net",),
-    ("_build", "_inference", "_semi_supervised", "_validation", "scale"),
-    ("_finetune",),
-    ("_transformer", "_trust"),
-    ("_holding",),
-    ("_pretrained",),
-    (
-        "_anomaly",
-        "_display_anomaly",
-        "_display_clusters",
-        "_display_epochs",
-        "_display_latent",
-        "_display_losses",
-        "_display_reconstruction",
-        "_imputation",
-        "_supervised",
-    ),
-    ("displays", "persistence", "_cli_tables", "_demo_comparison", "_demo_pictures"),
-    ("_cli_parser",),
-    ("_cli_anomalies", "_demo"),
-    ("_cli",),
-    ("__init__", "__main__"),
+# From the ground up: the folders, and the public modules that stand with them. A name
+# imports from ranks below its own, and from those that stand in its own braces.
+RANKS = (
+    [{"_compat", "_seeding", "_defaults", "noise", "datasets"}],
+    [{"_tables"}, {"_modules", "architectures", "latents"}],
+    [{"_net"}],
+    [{"_autoencoder"}],
+    [{"_anomaly"}, {"_imputation"}, {"_supervised"}],
+    [{"_cli"}],
+    [{"__init__", "__main__"}],
 )
+# The displays know estimators by their public methods only.
+BELOW_DISPLAYS = {"_compat", "_seeding", "_defaults", "_tables"}
 
 _STRING_END = re.compile(r""".* .*[A-Za-z.,;:!?}](?<!\\n)(?<!\\t)(["'])$""")
 _STRING_START = re.compile(r"""[rbfuRBFU]{0,2}(["'])[A-Za-z{]""")
@@ -95,40 +57,68 @@ def internal_imports(source, package="sklearn_ae"):
         else:
             continue
         parts = [name.split(".") for name in names]
-        found |= {part[1] for part in parts if part[0] == package and part[1:]}
-        found |= {"" for part in parts if part == [package]}
+        found |= {".".join(part[1:]) for part in parts if part[0] == package}
     return found
 
 
-def upward_imports(sources, layers):
-    """Return (module, imported) for each import that does not go down a layer.
+def allowed_imports(room):
+    """Return the names that one at the top of the package may import from."""
+    if room == "displays":
+        return BELOW_DISPLAYS | {room}
+    below = set()
+    for rank in RANKS:
+        for names in rank:
+            if room in names:
+                return below | names
+        below |= {"displays"}.union(*rank)
+    raise ValueError(f"{room!r} has no place in the house.")
+
+
+def forbidden_imports(sources):
+    """Return (room, imported) for each import that the rule of the house forbids.
 
     What is no module is a public name, which the package itself has to import first.
     """
-    level = {name: i for i, layer in enumerate(layers) for name in layer}
     return [
-        (module, imported)
-        for module, source in sources.items()
+        (room, imported)
+        for room, source in sources
         for imported in sorted(internal_imports(source))
-        if level.get(imported, level["__init__"]) >= level[module]
+        if imported.partition(".")[0] not in allowed_imports(room)
     ]
 
 
 def _sources():
-    return {path.stem: path.read_text("utf-8") for path in PACKAGE.glob("*.py")}
+    """Return the room and the source of each file, by its path in the package."""
+    files = {path.relative_to(PACKAGE): path for path in PACKAGE.rglob("*.py")}
+    return {
+        str(name): (name.parts[0].removesuffix(".py"), path.read_text("utf-8"))
+        for name, path in files.items()
+    }
 
 
 @pytest.mark.parametrize("module", sorted(_sources()))
 def test__messages__joined_lines__have_a_space_between_them(module):
-    assert glued_messages(_sources()[module]) == []
+    assert glued_messages(_sources()[module][1]) == []
 
 
-def test__modules__all__have_a_layer():
-    assert _sources().keys() <= {name for layer in LAYERS for name in layer}
+def test__folders__all_files__import_from_lower_ranks_only():
+    assert forbidden_imports(_sources().values()) == []
 
 
-def test__modules__all__import_from_lower_layers_only():
-    assert upward_imports(_sources(), LAYERS) == []
+def test__folders__files_within_one__import_one_another_without_circles():
+    imports = {
+        name.removesuffix(".py").replace("/", "."): internal_imports(source)
+        for name, (_, source) in _sources().items()
+    }
+    graph = {
+        module: {other for other in imports if any(_is_of(i, other) for i in found)}
+        for module, found in imports.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+def _is_of(imported, module):
+    return imported == module or imported.rpartition(".")[0] == module
 
 
 def test__glued_messages__missing_space__is_found():
@@ -140,15 +130,16 @@ def test__glued_messages__missing_space__is_found():
 @pytest.mark.parametrize(
     "statement",
     [
-        "from sklearn_ae._net import make_net",
+        "from sklearn_ae._net.net import make_net",
+        "from sklearn_ae._net import net",
         "from sklearn_ae import _net",
         "from sklearn_ae import AutoencoderTransformer",
         "import sklearn_ae._net",
         "import sklearn_ae",
-        "from ._net import make_net",
+        "from ._net import net",
         "from . import _net",
-        "from sklearn_ae.noise import SwapNoise",
+        "from sklearn_ae.displays import AnomalyDisplay",
     ],
 )
-def test__upward_imports__each_way_to_import__is_found(statement):
-    assert len(upward_imports({"noise": statement}, LAYERS)) == 1
+def test__forbidden_imports__each_way_to_import__is_found(statement):
+    assert len(forbidden_imports([("noise", statement)])) == 1

@@ -37,15 +37,15 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from skorch.callbacks import Callback
 from torch import nn
 
-import sklearn_ae._semi_supervised
+import sklearn_ae._supervised.semi_supervised
 from sklearn_ae import (
     AutoencoderPretrainedClassifier,
     AutoencoderPretrainedRegressor,
     AutoencoderTransformer,
 )
-from sklearn_ae._batches import Rows
-from sklearn_ae._spreading import NeighborGraph, expected_shares
-from sklearn_ae._table import Scaler
+from sklearn_ae._supervised.label_spreading import NeighborGraph, expected_shares
+from sklearn_ae._tables.rows import Rows
+from sklearn_ae._tables.scaling import Scaler
 from sklearn_ae.architectures import TorchModule
 from sklearn_ae.noise import SwapNoise
 
@@ -1050,7 +1050,7 @@ def test__fit__classes_that_rows_do_not_cluster_by__auto_learns_from_labels_alon
 def test__fit__more_rows_than_take_part__uses_some_of_them(
     semi_supervised, monkeypatch
 ):
-    monkeypatch.setattr(sklearn_ae._semi_supervised, "MOST_ROWS", 100)
+    monkeypatch.setattr(sklearn_ae._supervised.semi_supervised, "MOST_ROWS", 100)
     model = classifier(semi_supervised=semi_supervised, max_epochs=30)
     n_rows = []
 

@@ -13,9 +13,10 @@ from scipy import sparse
 from sklearn.datasets import load_wine
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from sklearn_ae._batches import BatchIterator, Rows, make_rows, merge_equal_rows
-from sklearn_ae._frames import Container, numbers
-from sklearn_ae._table import Scaler, blocks_of_rows
+from sklearn_ae._tables.reading import blocks_of_rows, numbers
+from sklearn_ae._tables.rows import BatchIterator, Rows, make_rows, merge_equal_rows
+from sklearn_ae._tables.scaling import Scaler
+from sklearn_ae._tables.writing import Container
 
 X_WINE = load_wine().data
 SCALINGS = ["standard", "minmax", "quantile", None]

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._heads import NumericHead
+from sklearn_ae._modules.losses import NumericHead
 from sklearn_ae.architectures import TorchModule
 
 X_WINE = load_wine().data

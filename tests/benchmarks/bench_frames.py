@@ -19,7 +19,7 @@ from bench_speed import WATCH_MEMORY, describe_machine
 from sklearn.model_selection import KFold, train_test_split
 
 from sklearn_ae import AutoencoderTransformer, _build
-from sklearn_ae._demo_comparison import StandardizedPCA
+from sklearn_ae._cli.measures import StandardizedPCA
 
 DATA = Path(
     os.environ.get("SKLEARN_AE_DATA", Path(__file__).parents[3] / "shared" / "data")

@@ -27,7 +27,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
 from sklearn_ae import AutoencoderImputer, AutoencoderTransformer
-from sklearn_ae._inference import expect
+from sklearn_ae._net.inference import expect
 
 try:
     from midas2 import MIDAS

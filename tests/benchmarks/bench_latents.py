@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._start import PCAStart
+from sklearn_ae._modules.pca_start import PCAStart
 
 
 def worth(encoder, rows, labels):

@@ -26,8 +26,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_te
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae import AutoencoderTransformer, _sampling
-from sklearn_ae._callbacks import Annealing
-from sklearn_ae._heads import NumericHead
+from sklearn_ae._modules.losses import NumericHead
+from sklearn_ae._net.callbacks import Annealing
 from sklearn_ae.latents import Variational
 
 NAMES = ["annthyroid", "cover", "mammography", "Pima", "satellite", "shuttle"]

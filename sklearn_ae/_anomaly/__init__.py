@@ -1,0 +1,1 @@
+"""AutoencoderAnomalyDetector and its parts."""

@@ -1,0 +1,1 @@
+"""AutoencoderTransformer, and what estimators share that hold one."""

@@ -1,0 +1,788 @@
+"""AutoencoderTransformer: reduce the columns of a table with an autoencoder."""
+
+import warnings
+from contextlib import contextmanager
+from copy import deepcopy
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from sklearn_ae._autoencoder.base import HasParts, HoldsNet, unchanged_on_error
+from sklearn_ae._autoencoder.parameters import check_params, check_table, check_weight
+from sklearn_ae._autoencoder.row_sampler import RowSampler
+from sklearn_ae._compat import Interval, StrOptions, _fit_context
+from sklearn_ae._modules.dense import ACTIVATIONS
+from sklearn_ae._modules.latent_penalties import GaussianLatent
+from sklearn_ae._modules.losses import LOSSES
+from sklearn_ae._net.build import build_net
+from sklearn_ae._net.inference import decode, encode, infer, minus_loss, reconstruct
+from sklearn_ae._net.net import continue_from, expect_missing, train, train_one_epoch
+from sklearn_ae._net.params import OPTIMIZERS, resolve_device
+from sklearn_ae._seeding import draw_seed, seeded
+from sklearn_ae._tables.categories import Categories, CodedTable
+from sklearn_ae._tables.rows import make_rows
+from sklearn_ae._tables.scaling import Scaler
+from sklearn_ae._tables.writing import Container
+from sklearn_ae.architectures import Convolutional, TorchModule
+from sklearn_ae.latents import Contractive, Sparse, Variational
+from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
+
+
+def _draws_rows(autoencoder):
+    """Whether an autoencoder can draw rows; scikit-learn shows the reason if not."""
+    if isinstance(autoencoder.latent, Variational):
+        return True
+    raise AttributeError(
+        "Only an autoencoder with latent=Variational() can draw new rows. Got "
+        f"latent={autoencoder.latent!r}."
+    )
+
+
+class AutoencoderTransformer(
+    HasParts, HoldsNet, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Reduce the columns of a table with an autoencoder.
+
+    An encoder network maps each row to a few numbers, the latent code; a decoder
+    network maps the code back. Both are trained, through skorch, to reconstruct the
+    rows [1]_. It is used like :class:`~sklearn.decomposition.PCA`, alone or in a
+    :class:`~sklearn.pipeline.Pipeline` before clustering or classification, and can
+    follow curves where PCA follows planes.
+
+    Read more in :doc:`/getting_started`.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Size of the latent code. `None` takes half the number of columns, at most 32;
+        with a `Convolutional` architecture, the maps of its last stage.
+    hidden_layer_sizes : array-like of int, default=None
+        Widths of the dense layers of the encoder, outermost first; the decoder mirrors
+        them. ``()`` has no hidden layer. `None` takes two layers, of
+        ``max(128, 2 * n_components)`` and ``max(64, 2 * n_components)`` units.
+    activation : {"relu", "gelu", "silu", "tanh", "sigmoid", "identity"} or type, \
+            default="relu"
+        Activation of the hidden layers; a type is a class derived from
+        :class:`torch.nn.Module` that is built without arguments.
+    latent_activation : same as `activation`, default="identity"
+        Activation of the latent layer.
+    output_activation : "auto" or same as `activation`, default="auto"
+        Activation of the output; "auto" is "sigmoid" for ``loss="bce"`` and else
+        "identity".
+    tied_weights : bool, default=False
+        Whether each dense layer of the decoder has the weights of its counterpart in
+        the encoder, transposed.
+    architecture : Convolutional or TorchModule, default=None
+        Convolutions for images, around or instead of the dense layers, see
+        :class:`~sklearn_ae.architectures.Convolutional`; or a torch model of your own,
+        see :class:`~sklearn_ae.architectures.TorchModule`. `None` is the dense network
+        that the parameters above describe.
+    latent : Variational, Sparse or Contractive, default=None
+        What is asked of the latent code beside restoring the rows, see
+        :mod:`sklearn_ae.latents`.
+    noise : GaussianNoise, HidingNoise, MaskingNoise or SwapNoise, default=None
+        Corrupts the input while training, see :mod:`sklearn_ae.noise`; the target, the
+        validation loss and everything after `fit` see clean rows.
+    loss : {"auto", "mse", "mae", "huber", "bce"} or callable, default="auto"
+        Loss between a numeric cell and its reconstruction, in scaled units: squared
+        error ("auto" and "mse"), absolute error, the Huber loss with delta 1, or binary
+        cross-entropy for values in [0, 1]. A callable takes two tensors of shape
+        (n_rows, n_numeric), the reconstruction and the target, and returns a loss for
+        each cell or for each row. That of a categorical cell is the cross-entropy,
+        divided by the entropy of its column. Each column counts equally.
+    scaling : {"standard", "minmax", "quantile", "robust"} or None, default="standard"
+        How numeric columns are scaled inside, and scaled back by `inverse_transform`:
+        to zero mean and unit variance; to the range [0, 1]; by rank to a normal
+        distribution; by median and interquartile range, with outliers smoothly drawn
+        in to at most three deviations; or not at all.
+    categorical_features : "from_dtype", array-like of bool, int or str, or None, \
+            default="from_dtype"
+        Columns whose cells are categories. "from_dtype" takes the columns of a frame
+        that hold text or booleans or have a categorical dtype, and those columns of an
+        array of objects that hold text or booleans. A mask, indices, or the names of
+        the columns of a frame say it outright. With `None`, all are numbers.
+    max_categories : int, default=100
+        Most categories of a column. Where there are more, the infrequent ones share
+        one, which is restored as the most frequent of them. `None` sets no limit.
+    optimizer : {"adamw", "adam", "rmsprop", "sgd"} or type, default="adamw"
+        Optimizer, or a class derived from :class:`torch.optim.Optimizer`.
+    lr : float, default=2e-3
+        Learning rate at the start.
+    weight_decay : float, default=None
+        Weight decay of the optimizer. `None` draws the weights back to where training
+        started instead of to zero, the fewer the rows the more, see Notes.
+    lr_schedule : {"cosine", "plateau", "constant"}, default="cosine"
+        The learning rate falls to zero along half a cosine; or "plateau"
+        divides it by 10 after 5 epochs without progress of the validation loss, or of
+        the training loss without early stopping. Any other schedule is a
+        :class:`skorch.callbacks.LRScheduler` among `callbacks`.
+    max_epochs : int, default=None
+        Passes over the rows. `None` takes 20, more if that is under 1,000 steps, fewer
+        if it is over 4,000 steps, at least 1.
+    batch_size : int, default=None
+        Largest number of rows in a step; rows are shared out evenly. `None` takes 256.
+    early_stopping : bool, default=False
+        Whether to hold out rows, stop when the loss on them does not improve, and
+        restore the weights that had the lowest one.
+    validation_fraction : float, default=0.1
+        Share of the rows to hold out, drawn at random, if `early_stopping`.
+    n_iter_no_change : int, default=10
+        Epochs without improvement of the validation loss by `tol` before stopping.
+    tol : float, default=1e-4
+        Smallest improvement that counts.
+    device : str or torch.device, default="cpu"
+        Where to compute: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best there
+        is. Rows in memory are moved there as a whole if they fit.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Type that the network computes in while training; "auto" is "bfloat16" on a GPU
+        that has it. Whatever was trained, results are computed in float32.
+    compile : bool, default=False
+        Whether to train through :func:`torch.compile`. It takes from 10 to 50 seconds
+        to compile, and pays for large networks.
+    callbacks : list, default=None
+        skorch callbacks. As in skorch, instances are used as they are, not cloned.
+    net_params : dict, default=None
+        Further parameters of the skorch net: those of the optimizer as in
+        ``{"optimizer__betas": (0.9, 0.95)}``, of the `callbacks`, and of
+        :func:`torch.compile` as in ``{"compile__mode": "reduce-overhead"}``.
+    warm_start : bool, default=False
+        Whether `fit` goes on with the weights and the scaling of the last one.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar with the losses, 2 skorch's table.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the weights, the order of the rows, the noise and the validation split.
+        The same seed gives the same weights, bit for bit on the CPU, on which training
+        then uses one thread: what several threads sum depends on how many there are.
+        The global states of torch, NumPy and Python are left as they were found.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The fitted net.
+    module_ : torch.nn.Module
+        Its module, on scaled rows: ``module_(X)``, ``module_.encode(X)``,
+        ``module_.decode(Z)``; ``module_.network`` is the dense network, or yours.
+    history_ : skorch.history.History
+        Losses and durations of each epoch.
+    n_components_ : int
+        Size of the latent code.
+    latent_shape_ : tuple of int
+        Shape in which a code can be looked at, ``(n_components_,)`` unless a
+        `Convolutional` architecture gives it another one.
+    image_shape_ : (int, int, int)
+        Channels, height and width of the images, if `architecture` is `Convolutional`.
+    n_iter_ : int
+        Number of epochs.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, of corrupted rows if there is `noise`.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the held-out rows after each epoch, if `early_stopping`.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X is a frame whose column names are all strings.
+    is_categorical_ : ndarray of shape (n_features,), dtype=bool
+        Which columns are categorical.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The best linear reconstruction.
+
+    Notes
+    -----
+    *Start.* With the activations "relu", "gelu", "silu" and "identity", a linear latent
+    and a linear output, training starts at PCA: pairs of hidden units carry the
+    principal components through the layers unchanged. `weight_decay=None` draws the
+    weights back there, weakly for many rows and strongly for few, so that small tables
+    do not end up worse than PCA. After training, the latent is turned by the linear map
+    that brings the codes closest to the principal components, and the decoder undoes
+    it; not so with `latent` or `tied_weights`. With the latter, a table with categories
+    starts from random weights.
+
+    *Categorical columns* are stored as codes, and encoded when a batch goes through the
+    network: one indicator for each category, centred, and scaled so that the indicators
+    of a column together have variance 1. The output is restored as the most likely
+    category. A category that was not seen in `fit` is taken for an infrequent one, or,
+    where there are none, for a missing cell.
+
+    *Missing cells* (`NaN`, `None`, `pandas.NA`) of X are fed as 0, the mean of a
+    standardised column, together with a column that says so, and are left out of the
+    loss. A column that is missing everywhere is reconstructed as `NaN`.
+
+    *Equal rows.* In tables of up to 10,000 rows and two million cells, equal rows are
+    merged into one that weighs more. So a sample weight of 2 is the same as a row that
+    stands there twice, and the order of the rows makes no difference, bit for bit.
+
+    *Robust scaling* turns z, the distance from the median in units of the interquartile
+    range over 1.349, into ``z / sqrt(1 + (z / 3) ** 2)`` [2]_. Where most cells of a
+    column are equal, the unit is its deviation. `inverse_transform` stays within the
+    range of the rows of `fit`.
+
+    *Sparse matrices* are made dense a batch at a time, and *memory-mapped* arrays
+    (`numpy.load` with ``mmap_mode="r"``) are read in blocks.
+
+    References
+    ----------
+    .. [1] Hinton, G. E. and Salakhutdinov, R. R. "Reducing the dimensionality of data
+       with neural networks." Science 313 (2006), 504-507.
+    .. [2] Holzmüller, D., Grinsztajn, L. and Steinwart, I. "Better by default: strong
+       pre-tuned MLPs and boosted trees on tabular data." NeurIPS 2024.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> ae = AutoencoderTransformer(16, max_epochs=10, random_state=0)
+    >>> ae.fit_transform(X).shape
+    (1797, 16)
+    >>> ae.reconstruct(X).shape
+    (1797, 64)
+    >>> pipeline = make_pipeline(ae, KMeans(10, random_state=0))
+    >>> pipeline.fit_predict(X).shape
+    (1797,)
+
+    Columns of numbers and categories, of which some cells are missing:
+
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame(
+    ...     {
+    ...         "age": [14, 2, 9, 7, 4, 11] * 20,
+    ...         "animal": ["cat", "cat", None, "dog", None, "dog"] * 20,
+    ...         "indoors": [True, True, True, False, False, False] * 20,
+    ...     }
+    ... )
+    >>> AutoencoderTransformer(2, random_state=0).fit(rows).reconstruct(rows).head(6)
+       age animal  indoors
+    0   14    cat     True
+    1    2    cat     True
+    2    9    cat     True
+    3    7    dog    False
+    4    4    dog    False
+    5   11    dog    False
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "hidden_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
+        "activation": [StrOptions(set(ACTIVATIONS)), type],
+        "latent_activation": [StrOptions(set(ACTIVATIONS)), type],
+        "output_activation": [StrOptions({"auto", *ACTIVATIONS}), type],
+        "tied_weights": ["boolean"],
+        "architecture": [Convolutional, TorchModule, None],
+        "latent": [Contractive, Sparse, Variational, None],
+        "noise": [GaussianNoise, HidingNoise, MaskingNoise, SwapNoise, None],
+        "loss": [StrOptions({"auto", *LOSSES}), callable],
+        "scaling": [StrOptions({"standard", "minmax", "quantile", "robust"}), None],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+        "max_categories": [Interval(Integral, 2, None, closed="left"), None],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+        "lr_schedule": [StrOptions({"constant", "cosine", "plateau"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "device": [str, torch.device],
+        "precision": [StrOptions({"float32", "bfloat16", "auto"})],
+        "compile": ["boolean"],
+        "callbacks": [list, None],
+        "net_params": [dict, None],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        hidden_layer_sizes=None,
+        activation="relu",
+        latent_activation="identity",
+        output_activation="auto",
+        tied_weights=False,
+        architecture=None,
+        latent=None,
+        noise=None,
+        loss="auto",
+        scaling="standard",
+        categorical_features="from_dtype",
+        max_categories=100,
+        optimizer="adamw",
+        lr=2e-3,
+        weight_decay=None,
+        lr_schedule="cosine",
+        max_epochs=None,
+        batch_size=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        device="cpu",
+        precision="float32",
+        compile=False,
+        callbacks=None,
+        net_params=None,
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.latent_activation = latent_activation
+        self.output_activation = output_activation
+        self.tied_weights = tied_weights
+        self.architecture = architecture
+        self.latent = latent
+        self.noise = noise
+        self.loss = loss
+        self.scaling = scaling
+        self.categorical_features = categorical_features
+        self.max_categories = max_categories
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Train the autoencoder to reconstruct the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows, in any units, of numbers and categories. `NaN` and `None` are missing
+            cells. With a `Convolutional` architecture also images, an array of shape
+            (n_samples, channels, height, width) or (n_samples, height, width), here and
+            below; reconstructions then have this shape.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts; only their ratios matter.
+
+        Returns
+        -------
+        self : AutoencoderTransformer
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter cannot be used, or the loss stops being finite. What was
+            fitted before is left as it was. Dates, identifiers and free text are
+            columns that cannot be used.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training was interrupted, as by Ctrl+C, and what was trained so far is
+            kept; or if a variational latent is the same for all rows.
+        """
+        return self._fit(X, sample_weight)
+
+    def _fit(self, X, sample_weight=None, hidden=None):
+        """Train on all cells but the hidden ones, given as a mask of the shape of X."""
+        with unchanged_on_error(self):
+            warm = self.warm_start and hasattr(self, "net_")
+            X, sample_weight, container = self._check_fit(X, sample_weight, not warm)
+            device = resolve_device(self.device)
+            with self._seeded(device, self.n_iter_ if warm else 0):
+                if warm:
+                    scaler = self._scaler_of_last_fit(X)
+                else:
+                    scaler = self._fit_scaler(X, sample_weight)
+                encode = scaler.encode if hidden is None else _hide(scaler, hidden)
+                rows = make_rows(X, encode, sample_weight, device)
+                rows, valid = self._split(rows)
+                net, start = build_net(self, scaler, rows, device, self._layout)
+                expect_missing(net, hidden is not None)
+                if warm:
+                    continue_from(net, self.net_)
+                    container = self._container
+                with self._usable(net, scaler, container):
+                    train(net, rows, valid)
+                # The optimizer's running means belong to the weights before this.
+                net.optimizer_.state.clear()
+                if start is not None:
+                    start.align_latent(net.module_)
+                self._keep(net, rows)
+        if self._sampler is not None and self._sampler.collapsed_:
+            warnings.warn(
+                "The variational latent has collapsed: it is the same for all rows. "
+                f"Lower beta={self.latent.beta}, or train longer.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Train for one epoch on some rows of a stream.
+
+        The first call decides the network, the categories, and the columns with missing
+        cells that get an indicator; with ``scaling="quantile"`` or "robust" also the
+        scale, which the other scalings update with each call. The learning rate is `lr`
+        throughout, and there is no early stopping: schedule and stopping belong to
+        `fit`.
+        Parameters that are set after the first call take effect in the next `fit`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts among these rows.
+
+        Returns
+        -------
+        self : AutoencoderTransformer
+        """
+        if not hasattr(self, "net_"):
+            return self._first_partial_fit(X, sample_weight)
+        with unchanged_on_error(self):
+            X, sample_weight, _ = self._check_fit(X, sample_weight, reset=False)
+            device = torch.device(self.net_.device)
+            with self._seeded(device, self.n_iter_):
+                scaler = deepcopy(self._scaler).partial_fit(X, sample_weight)
+                rows = make_rows(X, scaler.encode, sample_weight, device)
+                expect_missing(self.net_, scaler.missing_.any())
+                with self._usable(self.net_, scaler, self._container):
+                    train_one_epoch(self.net_, rows)
+                self._keep(self.net_, rows)
+        return self
+
+    def _first_partial_fit(self, X, sample_weight):
+        """Train for one epoch from scratch."""
+        with unchanged_on_error(self):
+            X, sample_weight, container = self._check_fit(X, sample_weight, reset=True)
+            device = resolve_device(self.device)
+            with self._seeded(device, 0):
+                scaler = self._fit_scaler(X, sample_weight)
+                rows = make_rows(X, scaler.encode, sample_weight, device)
+                net, _ = build_net(self, scaler, rows, device, self._layout)
+                with self._usable(net, scaler, container):
+                    train_one_epoch(net, rows)
+                self._keep(net, rows)
+        return self
+
+    def _check_fit(self, X, sample_weight, reset):
+        """Return checked rows and weights, and what kind of table X is."""
+        check_params(self)
+        container = Container(X)
+        X = check_table(self, X, reset=reset)
+        sample_weight = check_weight(sample_weight, X)
+        if reset:
+            self._categories = self._fit_categories(X, sample_weight)
+        return self._coded(X), sample_weight, container
+
+    def _fit_categories(self, X, sample_weight):
+        """Return the categories of X, or None if it is one of numbers."""
+        if not self.is_categorical_.any():
+            return None
+        names = getattr(self, "feature_names_in_", None)
+        categories = Categories(self.is_categorical_, self.max_categories, names)
+        return categories.fit(X, sample_weight)
+
+    def _coded(self, X):
+        """Return a validated table as one of numbers."""
+        return X if self._categories is None else CodedTable(X, self._categories)
+
+    @property
+    def _layout(self):
+        return None if self._categories is None else self._categories.layout_
+
+    def _wrap(self, values, like):
+        """Return scaled values in original units, in the form of the table of `fit`."""
+        levels = None if self._categories is None else self._categories.levels_
+        return self._container.wrap(self._scaler.decode(values), like, levels)
+
+    def _check_rows(self, X):
+        """Return rows to infer from, as `check_table` does."""
+        check_is_fitted(self)
+        # For one row, scikit-learn's validation takes longer than the network.
+        if (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype.char in "fd"
+            and X.shape[0] > 0
+            and X.shape[1] == self.n_features_in_
+            and not hasattr(self, "feature_names_in_")
+            and self._categories is None
+        ):
+            return X
+        return self._coded(check_table(self, X, reset=False))
+
+    def _seeded(self, device, n_epochs):
+        """Seed training that goes on after so many epochs."""
+        # Another epoch of a stream draws other noise than the one before.
+        seed = (draw_seed(self.random_state) + 7919 * n_epochs) % 2**32
+        one_thread = self.random_state is not None and device.type == "cpu"
+        return seeded(seed, device, one_thread=one_thread)
+
+    def _fit_scaler(self, X, sample_weight):
+        names = getattr(self, "feature_names_in_", None)
+        scaler = Scaler(self.scaling, self.is_categorical_)
+        scaler.fit(X, sample_weight, names)
+        if not scaler.observed_.any():
+            raise ValueError("X has no observed cell: all of them are missing.")
+        return scaler
+
+    def _scaler_of_last_fit(self, X):
+        if self._scaler.scaling != self.scaling:
+            raise ValueError(
+                "warm_start=True goes on with the scaling of the last fit, "
+                f"{self._scaler.scaling!r}. Got scaling={self.scaling!r}; set "
+                "warm_start=False to start anew."
+            )
+        return deepcopy(self._scaler).note_missing(X)
+
+    def _split(self, rows):
+        """Return rows to train on and, for early stopping, rows to validate on."""
+        if not self.early_stopping:
+            return rows, None
+        n_rows = len(rows)
+        if n_rows < 2:
+            raise ValueError(
+                "early_stopping=True holds rows out for validation and needs at least "
+                f"2 different rows. Got n_samples = {n_rows}."
+            )
+        n_valid = min(n_rows - 1, max(1, round(self.validation_fraction * n_rows)))
+        return rows.split(n_valid)
+
+    @contextmanager
+    def _usable(self, net, scaler, container):
+        """Take up what `reconstruct` needs, for callbacks while the net trains.
+
+        They call ``net.reconstruct_rows(X)``.
+        """
+        self._scaler = scaler
+        self._container = container
+        self.net_ = net
+        net.reconstruct_rows = self._reconstruct_in_training
+        try:
+            yield
+        finally:
+            del net.reconstruct_rows
+
+    def _reconstruct_in_training(self, X):
+        self.module_.eval()  # the next step sets it back
+        return self.reconstruct(X)
+
+    def _keep(self, net, rows):
+        """Set the fitted attributes."""
+        network, n_components = net.module_.network, net.module_.n_components
+        is_variational = isinstance(net.module_.latent, GaussianLatent)
+        self._sampler = RowSampler(net, rows) if is_variational else None
+        self.n_components_ = n_components
+        self.latent_shape_ = getattr(network, "latent_shape", (n_components,))
+        self._keep_net(net)
+
+    def transform(self, X):
+        """Return the latent codes of rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), dtype=float32
+        """
+        X = self._check_rows(X)
+        return infer(self.net_, encode, X, self.n_components_, scaler=self._scaler)
+
+    def inverse_transform(self, X):
+        """Return the rows that latent codes stand for, in original units.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_components)
+            Latent codes; an array may also have the shape
+            ``(n_samples, *latent_shape_)``.
+
+        Returns
+        -------
+        X_original : {ndarray, dataframe} of shape (n_samples, n_features)
+            A frame with the columns and dtypes seen in `fit`, if that was one;
+            otherwise an array, of objects if categories are no numbers, else of
+            float32 if X was in `fit`, else of float64.
+        """
+        check_is_fitted(self)
+        if getattr(X, "ndim", 2) > 2 and X.shape[1:] == self.latent_shape_:
+            X = X.reshape(-1, self.n_components_)
+        Z = check_array(X, dtype=np.float32, input_name="X")
+        if Z.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {Z.shape[1]} columns, but inverse_transform takes latent codes "
+                f"with n_components_={self.n_components_} columns."
+            )
+        values = infer(self.net_, decode, Z, self.n_features_in_)
+        return self._wrap(values, like=X)
+
+    def reconstruct(self, X):
+        """Return the reconstruction of rows, in original units.
+
+        The same as ``inverse_transform(transform(X))``, in one pass.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        X_reconstructed : {ndarray, dataframe} of shape (n_samples, n_features)
+            As `inverse_transform` returns it.
+        """
+        rows = self._check_rows(X)
+        values = infer(
+            self.net_, reconstruct, rows, self.n_features_in_, scaler=self._scaler
+        )
+        return self._wrap(values, like=X)
+
+    @available_if(_draws_rows)
+    def sample(self, n_samples=1, random_state=None):
+        """Draw new rows, if `latent` is `Variational`.
+
+        Codes are drawn from a mixture of normal distributions, fitted to those of the
+        rows of `fit` or of the last `partial_fit`, up to 5,000 of them, and decoded.
+        Numbers are drawn around what the decoder says, and then get the distribution
+        that they have in these rows: of each column, the median of the draws becomes
+        the median, and so on, in a thousand steps. Categories are drawn by their
+        probabilities.
+
+        With ``loss="bce"``, columns that hold only 0 and 1 are drawn by their
+        probabilities, and others, such as pixels, are what the decoder says.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the rows: with `None`, each call returns others.
+
+        Returns
+        -------
+        X : {ndarray, dataframe} of shape (n_samples, n_features)
+            As `inverse_transform` returns it, without missing cells but for columns
+            that were missing everywhere.
+
+        Raises
+        ------
+        AttributeError
+            If `latent` is not `Variational`.
+        ValueError
+            If `n_samples` is less than 1, or `latent` was set after the last `fit`.
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        check_random_state(random_state)
+        if self._sampler is None:
+            raise ValueError(
+                "latent was set to Variational() after the last fit, which trained "
+                "another one. Call fit again."
+            )
+        seed, device = draw_seed(random_state), torch.device(self.net_.device)
+        with seeded(seed, device, one_thread=False):
+            values = self._sampler.draw(self.net_, n_samples)
+        return self._wrap(values, like=None)
+
+    def score_samples(self, X):
+        """Return minus the reconstruction loss of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), dtype=float32
+            Minus the mean loss over the observed cells; with the default loss and
+            scaling in squared standard deviations for numeric columns, and in
+            entropies of the column for categorical ones, so that knowing only the
+            mean or the frequencies scores about -1. The lower, the more abnormal. A
+            row without any observed cell has nothing to get wrong, and scores 0.
+        """
+        X = self._check_rows(X)
+        return infer(self.net_, minus_loss, X, scaler=self._scaler)
+
+    def score(self, X, y=None):
+        """Return the mean of `score_samples`, for searches and cross-validation.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            Minus the mean reconstruction loss. The higher, the better.
+        """
+        return float(np.mean(self.score_samples(X), dtype=np.float64))
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # Named columns of categories need a dense table.
+        from_dtype = isinstance(self.categorical_features, str)
+        tags.input_tags.sparse = from_dtype or self.categorical_features is None
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _hide(scaler, hidden):
+    """Return a function that encodes a table without its hidden cells."""
+
+    def encode(X):
+        X = scaler.encode(X)
+        X[hidden] = np.nan
+        return X
+
+    return encode

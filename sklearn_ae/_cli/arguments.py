@@ -1,0 +1,90 @@
+"""What the commands of the command line share: arguments, output, folders."""
+
+import argparse
+import warnings
+
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_ae._cli.tables import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors take one line, as all others do."""
+
+    def __init__(self, prog, description, epilog):
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message):
+        """Raise an error that says how to get help."""
+        raise UserError(f"{message}. See {self.prog} --help")
+
+
+def add_seed(parser, what):
+    """Add the argument that says how random numbers are drawn."""
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help=f"seed of {what} (default: %(default)s)",
+    )
+
+
+def whole_number(smallest):
+    """Return a function that reads a whole number of at least this."""
+
+    def parse(text):
+        if not text.isdecimal() or int(text) < smallest:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at least {smallest}, got {text!r}"
+            )
+        return int(text)
+
+    return parse
+
+
+def say(*lines):
+    """Print lines."""
+    # Flushed, so that the lines and the progress bars keep their order in a log file.
+    print(*lines, sep="\n", flush=True)
+
+
+def count(n, noun):
+    """Return how many there are of something."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def make_folder(path):
+    """Return a path to a folder, which is made if there is none."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot make the folder {path}: {error.strerror}.") from error
+    return path
+
+
+def fit(estimator, X):
+    """Return an estimator fitted to the rows of a table.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If training was interrupted: the estimator keeps what it has, but what it says
+        would mislead.
+    UserError
+        If X cannot be used.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ConvergenceWarning)
+            return estimator.fit(X)
+    except ConvergenceWarning as warning:
+        raise KeyboardInterrupt from warning
+    except ValueError as error:
+        raise UserError(" ".join(str(error).split())) from error

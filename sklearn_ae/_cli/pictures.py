@@ -1,0 +1,122 @@
+"""The pictures of the command line.
+
+They are drawn on matplotlib's Figure objects, without pyplot, so that neither the
+user's backend nor open figures are touched.
+"""
+
+import numpy as np
+import pandas as pd
+
+from sklearn_ae.displays._drawing import (
+    ImageRow,
+    new_figure,
+    save_image_rows,
+    shortened,
+    value_range,
+)
+from sklearn_ae.displays._latent_space import LatentSpaceDisplay
+
+METHODS = ("autoencoder", "PCA")
+METHOD_COLOURS = ("#4477aa", "#ddaa33")
+MAX_BARS = 25
+ERROR_LABELS = {
+    "numbers": "Numbers: mean squared error\nin squared standard deviations",
+    "categories": "Categories: share of cells\nrestored wrongly",
+}
+
+
+def draw_images(path, originals, reconstructions, shape):
+    """Draw images above what the two methods make of them.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file to write.
+    originals : ndarray of shape (n_images, n_pixels)
+    reconstructions : pair of ndarray of shape (n_images, n_pixels)
+    shape : (int, int)
+        Height and width of an image.
+    """
+    rows = dict(zip(("original", *METHODS), (originals, *reconstructions), strict=True))
+    images = {name: table.reshape(-1, 1, *shape) for name, table in rows.items()}
+    limits = value_range(images["original"])
+    rows = [ImageRow(name, each, limits) for name, each in images.items()]
+    save_image_rows(path, rows)
+
+
+def draw_column_errors(path, errors):
+    """Draw the error of each column as a pair of bars, numbers beside categories.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file to write.
+    errors : dict of "numbers" or "categories" to pair of Series
+        Errors of the autoencoder and of PCA by column. Columns with NaN are left out.
+    """
+    panels = {
+        kind: pd.DataFrame(dict(zip(METHODS, pair, strict=True)))
+        .dropna()
+        .sort_values("PCA", ascending=False, kind="stable")
+        for kind, pair in errors.items()
+    }
+    n_bars = min(MAX_BARS, max(map(len, panels.values())))
+    figure = new_figure(5.6 * len(panels), 1.5 + 0.28 * n_bars)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (kind, panel) in zip(axes, panels.items(), strict=True):
+        _draw_bars(axis, panel, n_bars)
+        axis.set_xlabel(ERROR_LABELS[kind], labelpad=8)
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, frameon=False, loc="outside upper center", ncols=2)
+    figure.savefig(path)
+
+
+def _draw_bars(axis, panel, n_bars):
+    """Draw the errors of the columns that PCA restores worst, in room for n_bars."""
+    worst = panel[:MAX_BARS]
+    positions = np.arange(len(worst))
+    for method, colour, shift in zip(METHODS, METHOD_COLOURS, (-0.2, 0.2), strict=True):
+        axis.barh(positions + shift, worst[method], 0.38, color=colour, label=method)
+    axis.set_yticks(positions, [shortened(name) for name in worst.index])
+    # Bars are as thick beside more of them; the axis is above, where they start.
+    axis.set_ylim(n_bars - 0.5, -0.5)
+    axis.set_xlim(left=0)
+    axis.xaxis.set_ticks_position("top")
+    axis.locator_params(axis="x", nbins=6)
+    axis.xaxis.set_label_position("top")
+    axis.spines["left"].set_bounds(len(worst) - 0.5, -0.5)
+    axis.spines[["bottom", "right"]].set_visible(False)
+    if len(worst) < len(panel):
+        note = f"the {len(worst)} of {len(panel)} columns that PCA restores worst"
+        axis.text(0, len(worst) - 0.3, note, va="top", fontsize=9, color="0.4")
+
+
+def draw_latent_space(path, planes, target, rows):
+    """Draw the rows in the autoencoder's plane, beside PCA's.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file to write.
+    planes : pair of ndarray of shape (n_rows, 2)
+        Two latent columns of each method.
+    target : Target or None
+        Classes or numbers that colour the rows.
+    rows : ndarray of int of shape (n_rows,)
+        Where the rows of the planes stand in the target.
+    """
+    y = None
+    if target is not None:
+        y = target.values[rows]
+        if target.classes:
+            y = pd.Categorical.from_codes(y, target.classes)
+        y = pd.Series(y, name=target.name)
+    figure = new_figure(11, 4.2)
+    for axis, method, plane in zip(figure.subplots(1, 2), METHODS, planes, strict=True):
+        LatentSpaceDisplay(plane, y).plot(ax=axis)
+        axis.set_title(f"{method}, two latent columns", fontsize=11)
+        axis.set(xticks=[], yticks=[])
+    if target is not None and target.classes:
+        # Both have the same.
+        figure.axes[0].get_legend().remove()
+    figure.savefig(path)

@@ -1,0 +1,1 @@
+"""AutoencoderImputer and its parts."""

@@ -1,0 +1,433 @@
+"""AutoencoderImputer: fill the missing cells of a table."""
+
+import warnings
+from contextlib import contextmanager
+from numbers import Integral
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from sklearn_ae._autoencoder.base import unchanged_on_error
+from sklearn_ae._autoencoder.meta import AUTOENCODER_CONSTRAINT, HoldsAutoencoder
+from sklearn_ae._autoencoder.parameters import check_table
+from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
+from sklearn_ae._compat import (
+    Interval,
+    _check_feature_names_in,
+    _fit_context,
+    _wrap_data_with_container,
+)
+from sklearn_ae._imputation.hidden_cells import Trust, hide
+from sklearn_ae._net.inference import expect, infer
+from sklearn_ae._seeding import draw_seed, seeded
+from sklearn_ae._tables.reading import (
+    as_array_like,
+    frame_library,
+    missing_cells,
+    name_columns,
+    take_columns,
+    take_rows,
+)
+from sklearn_ae._tables.writing import append_columns, fill_cells
+from sklearn_ae.noise import HidingNoise
+
+# Stream of random numbers that hidden cells are drawn from, beside the seed.
+HIDING = 7919
+# Refinement passes of an autoencoder that starts from the means.
+PASSES_FROM_MEAN = 10
+# Most turns in which the missing cells of a row are drawn.
+MAX_TURNS = 10
+
+
+class AutoencoderImputer(HoldsAutoencoder, TransformerMixin, BaseEstimator):
+    """Fill the missing cells of a table with a denoising autoencoder.
+
+    An autoencoder learns to restore cells that are hidden from it while it trains
+    [1]_ [2]_, and then restores those that are missing. Columns of numbers and of
+    categories are filled together, each from all others; observed cells come back as
+    they are.
+
+    Read more in :doc:`/getting_started`.
+
+    Parameters
+    ----------
+    autoencoder : AutoencoderTransformer or FrozenEstimator, default=None
+        What is trained; cells are hidden from it unless it brings `noise` of its own. A
+        fitted one in a :class:`~sklearn.frozen.FrozenEstimator` is used as it is.
+        `None` takes ``AutoencoderTransformer(weight_decay=0.0)``.
+    n_estimators : int, default=2
+        Number of autoencoders whose predictions are averaged, together with the linear
+        model that they start from. Each hides other cells, and takes as long as the
+        first.
+    max_iter : int, default=None
+        Refinement passes: the first network pass starts from a linear model of the
+        columns, each other one from what the pass before it filled in. `None` takes 1;
+        10 where the autoencoder was not trained with
+        :class:`~sklearn_ae.noise.HidingNoise`, as it then starts from the means.
+    n_draws : int, default=5
+        Number of tables that `draw` returns.
+    add_indicator : bool, default=False
+        Whether to append a column for each column that had missing cells in `fit`,
+        which says where they were.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the hidden cells and of the autoencoders, unless those have their own,
+        and of `draw`.
+
+    Attributes
+    ----------
+    autoencoder_ : AutoencoderTransformer
+        The first of the fitted autoencoders.
+    estimators_ : list of AutoencoderTransformer
+        All of them.
+    trust_ : ndarray of shape (n_features,)
+        How far the predictions of each column are trusted, from 0, where its mean or
+        its most frequent category is filled in, to 1: the factor by which deviations
+        from the mean fit the hidden cells best. Predictions that hardly deviate, of a
+        column that nothing is known about, need no smaller one.
+    n_iter_ : int
+        Number of refinement passes.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X is a frame whose column names are all strings.
+
+    See Also
+    --------
+    sklearn.impute.SimpleImputer : Fills in the mean or the most frequent value.
+    sklearn.impute.IterativeImputer : Fills numbers by a regression of each column.
+
+    Notes
+    -----
+    A tenth of the observed cells, in at most 20,000 rows, are hidden from training.
+    What they turn out to be decides `trust_`, so that columns that nothing can be known
+    about get their mean or most frequent category and not a guess. A frozen autoencoder
+    may know these cells: fit the imputer on other rows than it was trained on.
+
+    Numbers are filled with their expectation, so an integer column that is stored as
+    floats gets fractions; nullable integers of pandas and polars stay whole. Heavy
+    tails are better restored with ``AutoencoderTransformer(scaling="quantile")``.
+
+    A column without any observed cell is left out, with a warning, as scikit-learn's
+    imputers do.
+
+    References
+    ----------
+    .. [1] Gondara, L. and Wang, K. "MIDA: Multiple imputation using denoising
+       autoencoders." PAKDD 2018.
+    .. [2] Lall, R. and Robinson, T. "The MIDAS touch: accurate and scalable
+       missing-data imputation with deep learning." Political Analysis 30 (2022).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sklearn_ae import AutoencoderImputer
+    >>> rows = pd.DataFrame(
+    ...     {
+    ...         "weight": [4.1, 3.9, 4.4, 31.0, np.nan, 30.2] * 20,
+    ...         "animal": ["cat", "cat", None, "dog", "dog", "dog"] * 20,
+    ...         "indoors": [True, True, True, False, False, False] * 20,
+    ...     }
+    ... )
+    >>> AutoencoderImputer(random_state=0).fit_transform(rows).head(6).round()
+       weight animal  indoors
+    0     4.0    cat     True
+    1     4.0    cat     True
+    2     4.0    cat     True
+    3    31.0    dog    False
+    4    31.0    dog    False
+    5    30.0    dog    False
+    """
+
+    _parameter_constraints = {
+        "autoencoder": AUTOENCODER_CONSTRAINT,
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "add_indicator": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        autoencoder=None,
+        *,
+        n_estimators=2,
+        max_iter=None,
+        n_draws=5,
+        add_indicator=False,
+        random_state=None,
+    ):
+        self.autoencoder = autoencoder
+        self.n_estimators = n_estimators
+        self.max_iter = max_iter
+        self.n_draws = n_draws
+        self.add_indicator = add_indicator
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Train the autoencoders on the observed cells of X.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Rows, in any units, of numbers and categories. `NaN`, `None` and
+            `pandas.NA` are missing cells.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : AutoencoderImputer
+
+        Raises
+        ------
+        NotFittedError
+            If a frozen autoencoder is not fitted.
+        ValueError
+            If X cannot be used, as in :meth:`AutoencoderTransformer.fit`.
+
+        Warns
+        -----
+        UserWarning
+            If a column has no observed cell. It is left out of what `transform`
+            returns.
+        """
+        with unchanged_on_error(self):
+            # Not the numbers that the same seed gives to whoever took cells out of X.
+            rng = np.random.default_rng([draw_seed(self.random_state), HIDING])
+            template = self._make_template()
+            frozen = isinstance(self.autoencoder, FrozenEstimator)
+            X, missing = _check_table(template, X, reset=not frozen)
+            observed = template._scaler.observed_ if frozen else ~missing.all(axis=0)
+            self._note_columns(template, missing, observed)
+            n_members = 1 if frozen else self.n_estimators
+            hidden = [hide(~missing & observed, rng) for _ in range(n_members)]
+            self.estimators_ = [
+                self._fit_member(template, X, mask, rng) for mask in hidden
+            ]
+            self.autoencoder_ = self.estimators_[0]
+            self.n_iter_ = self.max_iter or 1
+            if self.max_iter is None and self.autoencoder_.module_.fill is None:
+                self.n_iter_ = PASSES_FROM_MEAN
+            self._learn_trust(X, hidden)
+        return self
+
+    def _make_template(self):
+        """Return the autoencoder to train a clone of, or the fitted one to use."""
+        # Small tables are drawn to the linear solution by default, which hidden cells
+        # do better.
+        template = self._take_autoencoder(AutoencoderTransformer(weight_decay=0.0))
+        if not hasattr(template, "net_"):
+            template.set_params(noise=template.noise or HidingNoise())
+        return template
+
+    def _note_columns(self, template, missing, observed):
+        """Set the attributes that describe the columns."""
+        self._note_features(template)
+        self._indicated = missing.any(axis=0)
+        self._kept = observed
+        if not self._kept.all():
+            names = getattr(self, "feature_names_in_", None)
+            warnings.warn(
+                f"Columns {name_columns(~self._kept, names)} have no observed cell to "
+                "learn from. They are left out of what transform returns.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def _fit_member(self, template, X, hidden, rng):
+        """Return an autoencoder that was trained without the hidden cells."""
+        if hasattr(template, "net_"):
+            return template
+        return self._make_member(template, rng)._fit(X, hidden=hidden)
+
+    def _learn_trust(self, X, hidden):
+        """Learn how far to trust the predictions of each column, and their spread."""
+        first = self.autoencoder_
+        trust = Trust(first, first._check_rows(X))
+        for member, mask in zip(self.estimators_, hidden, strict=True):
+            trust.add(member, mask, self._predict)
+        self._trust = trust.finish()
+        self.trust_ = trust.factor_
+
+    def _predict(self, net, X):
+        """Return what scaled rows are expected to hold, after all passes."""
+        linear = expected = net.module_.expect_linearly(X)
+        for _ in range(self.n_iter_):
+            expected = expect(net, X, expected)
+        if net.module_.fill is None:
+            return expected
+        # The linear model errs elsewhere than the networks: it is one more member.
+        return torch.lerp(expected, linear, 1 / (len(self.estimators_) + 1))
+
+    def _fill(self, net, X):
+        """Return scaled rows, with the best guess in place of missing cells."""
+        parts = [self._predict(member.net_, X) for member in self.estimators_]
+        expected = self._trust.apply(sum(parts) / len(parts))
+        return net.criterion_.most_likely(expected)
+
+    def _draw(self, net, X):
+        """Return scaled rows, with a draw in place of missing cells.
+
+        The missing cells of a row are drawn one after the other in random order, each
+        given those drawn before; where there are many, a few at a time.
+        """
+        missing = torch.isnan(X)
+        order = torch.where(missing, torch.rand_like(X), 2.0).argsort(1).argsort(1)
+        n_turns = min(MAX_TURNS, int(missing.sum(1).max()))
+        order = torch.where(missing, order % n_turns, -1)
+        for turn in range(n_turns):
+            expected = self._trust.apply(self._predict(net, X))
+            deviations = self._trust.deviations(net, X)
+            drawn = net.criterion_.sample(expected, deviations)
+            X = torch.where(order == turn, net.criterion_.most_likely(drawn), X)
+        return X
+
+    def transform(self, X):
+        """Return X with its missing cells filled.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        X_filled : {ndarray, dataframe} of shape (n_samples, n_features_out)
+            A frame with the types of X if that is one. Observed cells are those of X,
+            bit for bit.
+        """
+        check_is_fitted(self)
+        X, missing = _check_table(self.autoencoder_, X, reset=False)
+        return self._complete(X, missing, self.autoencoder_.net_, self._fill)
+
+    def draw(self, X):
+        """Return several tables with the missing cells drawn at random.
+
+        For multiple imputation [1]_: what is computed on each of them differs by as
+        much as is not known about the missing cells. A number is drawn around its
+        prediction, with the spread that hidden cells had around theirs, and a category
+        with its probability; the autoencoders take turns, and their dropout layers, if
+        they have any, are active. What the autoencoders themselves do not know shows
+        only in how they differ: for intervals by Rubin's rules, let `n_estimators` be
+        at least `n_draws`.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        tables : list of {ndarray, dataframe} of shape (n_samples, n_features_out)
+            `n_draws` tables, each as `transform` returns it.
+
+        References
+        ----------
+        .. [1] Rubin, D. B. "Multiple imputation for nonresponse in surveys." Wiley,
+           1987.
+        """
+        check_is_fitted(self)
+        X, missing = _check_table(self.autoencoder_, X, reset=False)
+        device = torch.device(self.autoencoder_.net_.device)
+        tables = []
+        one_thread = self.random_state is not None and device.type == "cpu"
+        with seeded(draw_seed(self.random_state), device, one_thread=one_thread):
+            for i in range(self.n_draws):
+                net = self.estimators_[i % len(self.estimators_)].net_
+                with _dropout_active(net.module_):
+                    table = self._complete(X, missing, net, self._draw)
+                tables.append(_wrap_data_with_container("transform", table, X, self))
+        return tables
+
+    def _complete(self, X, missing, net, function):
+        """Return a table whose missing cells are filled by a function of a net."""
+        names = self._indicator_names(_check_feature_names_in(self))
+        indicators = missing[:, self._indicated & self.add_indicator]
+        filled, missing = take_columns(X, self._kept), missing[:, self._kept]
+        rows = missing.any(axis=1)
+        if rows.any():
+            first, n_columns = self.autoencoder_, self.n_features_in_
+            part = first._check_rows(take_rows(X, rows))
+            values = infer(net, function, part, n_columns, scaler=first._scaler)
+            values = first._scaler.decode(values)[:, self._kept]
+            levels, dtypes = self._levels_of_kept(), self._dtypes_of_kept(X)
+            filled = fill_cells(filled, missing, rows, values, levels, dtypes)
+        return append_columns(filled, names, indicators)
+
+    def _levels_of_kept(self):
+        """Return what the codes in categorical columns of the output stand for."""
+        categories = self.autoencoder_._categories
+        levels = {} if categories is None else categories.levels_
+        kept = np.flatnonzero(self._kept).tolist()
+        return {i: levels[column] for i, column in enumerate(kept) if column in levels}
+
+    def _dtypes_of_kept(self, X):
+        """Return the dtypes of the columns kept, if X is a frame as in `fit`."""
+        container = self.autoencoder_._container
+        if container.library is None or container.library != frame_library(X):
+            return None
+        kept = zip(container.dtypes, self._kept, strict=True)
+        return [dtype for dtype, keep in kept if keep]
+
+    def _indicator_names(self, names):
+        if not self.add_indicator:
+            return []
+        return [f"missingindicator_{name}" for name in names[self._indicated]]
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X, if they were not known in `fit`.
+
+        Returns
+        -------
+        feature_names_out : ndarray of str
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        kept = names[self._kept]
+        return np.array([*kept, *self._indicator_names(names)], dtype=object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _check_table(autoencoder, X, *, reset):
+    """Return a validated table in the form that the user has, and its missing cells."""
+    X = as_array_like(X)
+    if sparse.issparse(X):
+        raise TypeError(
+            "Sparse data was passed, but an imputer needs a dense table. Use "
+            "'.toarray()' to convert to a dense numpy array."
+        )
+    checked = check_table(autoencoder, X, reset=reset)
+    X = X if frame_library(X) is not None else np.asarray(checked)
+    return X, missing_cells(X)
+
+
+@contextmanager
+def _dropout_active(module):
+    """Let the dropout layers of a module drop cells, as while training."""
+    layers = [
+        m for m in module.modules() if isinstance(m, nn.modules.dropout._DropoutNd)
+    ]
+    try:
+        for layer in layers:
+            layer.train()
+        yield
+    finally:
+        for layer in layers:
+            layer.eval()

@@ -1,0 +1,120 @@
+"""Dense encoders and decoders."""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "identity": nn.Identity,
+}
+
+
+def make_activation(activation):
+    """Return a new activation module from its name or class."""
+    return ACTIVATIONS.get(activation, activation)()
+
+
+class TiedLinear(nn.Module):
+    """A linear layer with the weights of another one, transposed.
+
+    **Shape** input (n_rows, layer.out_features); output (n_rows, n_outputs).
+
+    Parameters
+    ----------
+    layer : nn.Linear
+        Its weights are trained there, and stand in the state of its own module only.
+    n_outputs : int
+        At most ``layer.in_features``: its first inputs are restored.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._modules.dense import TiedLinear
+    >>> layer = torch.nn.Linear(5, 2)
+    >>> tied = TiedLinear(layer, 5)
+    >>> torch.equal(tied(torch.eye(2)) - tied.bias, layer.weight)
+    True
+    """
+
+    def __init__(self, layer, n_outputs):
+        super().__init__()
+        self._tied = (layer,)  # in a tuple, torch does not register it
+        self.bias = nn.Parameter(torch.zeros(n_outputs))
+
+    def forward(self, X):
+        """Return the linear map."""
+        weight = self._tied[0].weight[:, : len(self.bias)]
+        return nn.functional.linear(X, weight.T, self.bias)
+
+    def extra_repr(self):
+        """Return the widths, for `print`."""
+        n_inputs = self._tied[0].out_features
+        return f"in_features={n_inputs}, out_features={len(self.bias)}"
+
+
+class Dense(nn.Module):
+    """Dense layers that narrow to the latent, and the same widths back.
+
+    **Shape** input (n_rows, n_inputs); latent (n_rows, n_components); output
+    (n_rows, n_outputs).
+
+    Parameters
+    ----------
+    n_inputs, n_outputs, n_components : int
+        Widths of the input, the output and the latent.
+    hidden_layer_sizes : sequence of int
+        Widths of the hidden layers of the encoder, outermost first.
+    activation, latent_activation : str or nn.Module class
+        After each hidden layer, and after the latent one.
+    tied_weights : bool, default=False
+        Whether each layer of the decoder has the weights of the encoder's, transposed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._modules.dense import Dense
+    >>> network = Dense(4, 4, 2, (16, 8), "relu")
+    >>> network.encoder(torch.zeros(3, 4)).shape
+    torch.Size([3, 2])
+    """
+
+    def __init__(
+        self,
+        n_inputs,
+        n_outputs,
+        n_components,
+        hidden_layer_sizes,
+        activation,
+        latent_activation="identity",
+        tied_weights=False,
+    ):
+        super().__init__()
+        widths = [n_inputs, *hidden_layer_sizes, n_components]
+        self.tied_weights = tied_weights
+        self.encoder = nn.Sequential(*dense_layers(widths, activation))
+        decoder = dense_layers([*widths[:0:-1], n_outputs], activation)
+        if tied_weights:
+            mirrored = reversed(self.encoder)
+            decoder = [
+                TiedLinear(layer, own.out_features)
+                if isinstance(own, nn.Linear)
+                else own
+                for own, layer in zip(decoder, mirrored, strict=True)
+            ]
+        self.decoder = nn.Sequential(*decoder)
+        if latent_activation != "identity":
+            self.encoder.append(make_activation(latent_activation))
+
+
+def dense_layers(widths, activation):
+    """Return linear layers of these widths with an activation between each two."""
+    layers = []
+    for n_in, n_out in pairwise(widths):
+        layers += [nn.Linear(n_in, n_out), make_activation(activation)]
+    return layers[:-1]

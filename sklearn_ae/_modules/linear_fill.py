@@ -1,0 +1,163 @@
+"""Missing cells filled by a linear model, before a network looks at a row.
+
+Factor analysis takes a row for a linear map of a few normal scores, plus noise of its
+own for each column. With missing cells, expectation maximisation alternates between the
+scores of each row, given its observed cells, and the map. Taking into account that
+neither is known exactly keeps it from fitting small tables too closely (Ilin and Raiko,
+2010) [1]_.
+
+References
+----------
+.. [1] Ilin, A. and Raiko, T. "Practical approaches to principal component analysis in
+   the presence of missing values." Journal of Machine Learning Research 11 (2010).
+"""
+
+import torch
+from scipy.linalg import eigh
+from torch import nn
+
+# Iterations; where cells are missing in a one-sided way, the means take many.
+MIN_ITERATIONS = 20
+MAX_ITERATIONS = 100
+TOLERANCE = 1e-3
+# More rows than this tell the model little that is new.
+FILL_ROWS = 20_000
+MAX_RANK = 20
+# Share of a column's variance: a fit without any error could not be inverted.
+LEAST_NOISE = 1e-3
+# Deviations smaller than this, compared with the mean or 1, are due to rounding.
+CONSTANT = 1e-6
+
+
+class LinearFill(nn.Module):
+    """Fill each missing cell with its expectation given the observed cells of the row.
+
+    **Shape** (n_rows, n_encoded), with NaN for missing cells in the input.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_rows, n_encoded), dtype=float32
+        Rows to learn from; missing cells are NaN.
+    weight : Tensor of shape (n_rows,), default=None
+        How much each row counts.
+    blocks : Tensor of shape (n_encoded,), dtype=int64, default=None
+        The cell that each column belongs to; those of one cell share a scale, or rare
+        categories would have a large one. `None`: every column is a cell.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._modules.linear_fill import LinearFill
+    >>> X = torch.tensor([[1.0, 2.0], [-1.0, -2.0], [2.0, 4.0], [-2.0, -4.0]])
+    >>> fill = LinearFill(X)
+    >>> fill(torch.tensor([[3.0, float("nan")]])).round()
+    tensor([[3., 6.]])
+    """
+
+    def __init__(self, X, weight=None, blocks=None):
+        super().__init__()
+        observed = (~torch.isnan(X)).float()
+        X = torch.nan_to_num(X)
+        weighted = observed if weight is None else observed * weight[:, None]
+        total = weighted.sum(0).clamp(min=1e-6)
+        center = (X * weighted).sum(0) / total
+        X = (X - center) * observed
+        scale = _scale((X**2 * weighted).sum(0) / total, center, blocks)
+        X = X / scale
+        model = _start(X, weighted, observed)
+        for i in range(MAX_ITERATIONS):
+            before, model = model, _improve(X, weighted, observed, *model)
+            if i >= MIN_ITERATIONS and (model[0] - before[0]).abs().max() < TOLERANCE:
+                break
+        mean, *model = model
+        names = "center", "scale", "loadings", "moments", "noise"
+        values = center + mean * scale, scale, *model
+        for name, value in zip(names, values, strict=True):
+            self.register_buffer(name, value)
+
+    @torch.no_grad()
+    def forward(self, X):
+        """Return rows without missing cells."""
+        missing, scores, _ = self._scores(X)
+        expected = self.center + self.scale * (scores @ self.loadings.T)
+        return torch.where(missing, expected, X)
+
+    @torch.no_grad()
+    def variance(self, X):
+        """Return the variance of what each cell may be, given the observed cells."""
+        _, _, root = self._scores(X)
+        covariance = torch.cholesky_inverse(root).flatten(1)
+        return self.scale**2 * (covariance @ self.moments.flatten(1).T + self.noise)
+
+    def _scores(self, X):
+        missing = torch.isnan(X)
+        X = torch.where(missing, 0.0, (X - self.center) / self.scale)
+        model = self.loadings, self.moments, self.noise
+        return missing, *_posterior(X, (~missing).to(X.dtype), *model)
+
+
+def _scale(variance, center, blocks):
+    """Return the standard deviation of each cell, 1 where that is due to rounding."""
+    if blocks is not None:
+        variance = torch.zeros_like(variance).index_add(0, blocks, variance)[blocks]
+    scale = variance.sqrt()
+    return torch.where(scale > CONSTANT * center.abs().clamp(min=1.0), scale, 1.0)
+
+
+def _start(X, weighted, observed):
+    """Return a model from the covariance of pairs of observed cells.
+
+    Returns
+    -------
+    mean : Tensor of shape (n_columns,)
+        Of the columns, if no cell were missing.
+    loadings : Tensor of shape (n_columns, rank)
+        How each column depends on the scores.
+    moments : Tensor of shape (n_columns, rank, rank)
+        Expected products of the loadings, which are not known exactly.
+    noise : Tensor of shape (n_columns,)
+        Variance of what is left of each column.
+    """
+    n_rows, n_columns = X.shape
+    rank = max(1, min(MAX_RANK, 2 * n_columns // 3, n_rows - 1))
+    covariance = (X * weighted).T @ X / (weighted.T @ observed).clamp(min=1.0)
+    covariance = covariance.double().numpy()
+    wanted = [n_columns - rank, n_columns - 1]
+    values, vectors = map(torch.from_numpy, eigh(covariance, subset_by_index=wanted))
+    rest = (covariance.trace() - values.sum()) / max(n_columns - rank, 1)
+    rest = rest.clamp(min=10 * LEAST_NOISE)
+    loadings = (vectors * (values - rest).clamp(min=rest / 10).sqrt()).float()
+    moments = loadings[:, :, None] * loadings[:, None, :]
+    return torch.zeros(n_columns), loadings, moments, rest.float().expand(n_columns)
+
+
+def _posterior(X, observed, loadings, moments, noise):
+    """Return the mean of the scores of each row, and the root of their precision."""
+    rank = loadings.shape[1]
+    precision = (observed / noise @ moments.flatten(1)).view(-1, rank, rank)
+    precision = precision + torch.eye(rank, dtype=X.dtype, device=X.device)
+    root, _ = torch.linalg.cholesky_ex(precision)
+    scores = torch.cholesky_solve((X / noise @ loadings)[:, :, None], root)[:, :, 0]
+    return scores, root
+
+
+def _improve(X, weighted, observed, mean, loadings, moments, noise):
+    """Return the model after one step of variational expectation maximisation."""
+    n_columns, rank = loadings.shape
+    total = weighted.sum(0).clamp(min=1e-6)
+    scores, root = _posterior((X - mean) * observed, observed, loadings, moments, noise)
+    mean = ((X - scores @ loadings.T) * weighted).sum(0) / total
+    X = (X - mean) * weighted
+    products = scores[:, :, None] * scores[:, None, :] + torch.cholesky_inverse(root)
+    products = (weighted.T @ products.flatten(1)).view(n_columns, rank, rank)
+    # Scores that few columns depend on are given up: the prior variance of the loadings
+    # is that of each score.
+    prior = torch.diag(1 / moments.diagonal(dim1=1, dim2=2).mean(0))
+    covariance = torch.linalg.inv(products / noise[:, None, None] + prior)
+    crossed = X.T @ scores
+    loadings = (covariance @ (crossed / noise[:, None])[:, :, None])[:, :, 0]
+    moments = loadings[:, :, None] * loadings[:, None, :] + covariance
+    squares = (X**2 / weighted.clamp(min=1e-30)).sum(0)
+    squares = squares - 2 * (loadings * crossed).sum(1)
+    noise = (squares + (moments * products).sum((1, 2))) / total
+    return mean, loadings, moments, noise.clamp(min=LEAST_NOISE)

@@ -1,0 +1,405 @@
+"""From the raw output of a decoder to values and losses."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def binary_cross_entropy(values, X, reduction):
+    """Return the binary cross-entropy of values in [0, 1].
+
+    torch's own refuses targets outside [0, 1], and rounding takes some columns that
+    were scaled to this range a hair beyond it; a row after `fit` may lie far out.
+    """
+    # At 0 and 1 the logarithm has no gradient that could be used.
+    eps = torch.finfo(values.dtype).eps
+    values = values.clamp(eps, 1 - eps)
+    loss = -X * torch.log(values) - (1 - X) * torch.log1p(-values)
+    return loss.mean() if reduction == "mean" else loss
+
+
+# A column in which nearly all cells are equal counts less: divided by its own entropy,
+# each other cell would outweigh all columns of many rows. That of 99 to 1.
+LEAST_ENTROPY = 0.056
+
+LOSSES = {
+    "mse": F.mse_loss,
+    "mae": F.l1_loss,
+    "huber": F.huber_loss,
+    "bce": binary_cross_entropy,
+}
+
+
+class Head(nn.Module):
+    """Base of the heads: the criterion of the skorch net, from the loss of each cell.
+
+    **Shape** (n_rows, n_encoded) raw output and (n_rows, n_columns) target, a scalar
+    loss.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.missing = False
+        """Whether training rows have missing cells: looking for them takes time."""
+
+    @property
+    def is_likelihood(self):
+        """Whether the loss of numbers is minus a log-likelihood, in nats."""
+        raise NotImplementedError
+
+    def forward(self, raw, X, weight=None):
+        """Return the mean loss of a batch; X is clean, whatever the network was fed."""
+        rows = self.loss_of_rows(raw, X, self.missing)
+        return rows.mean() if weight is None else (rows * weight).mean()
+
+    def loss_of_rows(self, raw, X, missing=True):
+        """Return the mean loss over the observed cells of each row.
+
+        Parameters
+        ----------
+        raw : Tensor of shape (n_rows, n_encoded)
+            Output of the decoder.
+        X : Tensor of shape (n_rows, n_columns)
+            Target; missing cells are NaN.
+        missing : bool, default=True
+            Whether to look for missing cells.
+
+        Returns
+        -------
+        loss : Tensor of shape (n_rows,)
+            Zero where no cell was observed.
+        """
+        loss = self.loss_of_cells(raw, X, missing)
+        if loss.shape != X.shape:
+            return loss
+        if not missing:
+            return loss.mean(1)
+        return loss.sum(1) / (~torch.isnan(X)).sum(1).clamp(min=1)
+
+    def loss_of_cells(self, raw, X, missing=True):
+        """Return the loss of each cell, zero where it is missing."""
+        raise NotImplementedError
+
+    def nats(self, raw, X, weight, missing):
+        """Return how many nats of log-likelihood one unit of loss is, for all cells.
+
+        Parameters
+        ----------
+        raw, X, missing
+            As in `loss_of_rows`.
+        weight : Tensor of shape (n_rows,) or None
+
+        Returns
+        -------
+        nats : Tensor
+            A scalar, the mean over the columns.
+        """
+        raise NotImplementedError
+
+
+class NumericHead(Head):
+    """Values and loss of numeric columns; also the criterion of the skorch net.
+
+    Parameters
+    ----------
+    loss : {"mse", "mae", "huber", "bce"} or callable
+        A callable takes the values and the target, both of shape (n_rows, n_columns),
+        and returns one loss for each cell or for each row.
+    activation : nn.Module
+        Turns the raw output into values.
+
+    **Shape** (n_rows, n_columns) raw output and target, a scalar loss.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._modules.losses import NumericHead
+    >>> head = NumericHead("mse", torch.nn.Identity())
+    >>> raw, X = torch.zeros(2, 3), torch.tensor([[1.0, 1, 1], [2, 2, float("nan")]])
+    >>> head.loss_of_rows(raw, X)
+    tensor([1., 4.])
+    """
+
+    def __init__(self, loss, activation):
+        super().__init__()
+        self.loss = loss
+        self.activation = activation
+
+    def forward(self, raw, X, weight=None):
+        """Return the mean loss of a batch; X is clean, whatever the network was fed."""
+        if weight is None and not self.missing and isinstance(self.loss, str):
+            return self._loss(raw, X, "mean")
+        return super().forward(raw, X, weight)
+
+    def values(self, raw):
+        """Return the values that the raw output stands for, in scaled units."""
+        return self.activation(raw)
+
+    expected = values
+
+    def most_likely(self, expected):
+        """Return the values that are expected: numbers are what they are."""
+        return expected
+
+    def sample(self, expected, spread):
+        """Return numbers drawn around those that are expected."""
+        return expected + spread * torch.randn_like(expected)
+
+    def loss_of_cells(self, raw, X, missing=True):
+        """Return the loss of each cell, zero where it is missing.
+
+        Parameters
+        ----------
+        raw, X : Tensor of shape (n_rows, n_columns)
+            As in `loss_of_rows`.
+        missing : bool, default=True
+            Whether to look for missing cells.
+
+        Returns
+        -------
+        loss : Tensor of shape (n_rows, n_columns), or (n_rows,)
+            One loss for each row if a callable loss returns only that.
+        """
+        if not missing:
+            return self._loss(raw, X, "none")
+        observed = ~torch.isnan(X)
+        target = torch.where(observed, X, self.values(raw).detach())
+        loss = self._loss(raw, target, "none")
+        if loss.shape != X.shape:
+            return loss
+        # Not all losses are zero where the target is the value itself.
+        return torch.where(observed, loss, 0.0)
+
+    @property
+    def is_likelihood(self):
+        """Whether the loss is minus a log-likelihood, in nats."""
+        return self.loss == "bce"
+
+    @torch.no_grad()
+    def nats(self, raw, X, weight, missing):
+        """Return how many nats of log-likelihood one unit of loss is.
+
+        It depends on how noisy the cells are, for which the most likely size is taken.
+        Losses other than these are taken for squared errors. With binary cross-entropy,
+        cells of 0 and 1 are coins, and those between have as much less noise as they
+        are seen to have: the dispersion of a quasi-binomial model (McCullagh and
+        Nelder, 1989).
+        """
+        tiny = torch.finfo(raw.dtype).tiny
+        if self.is_likelihood:
+            values = self.values(raw)
+            noise = values * (1 - values)
+            is_coin = (X == 0) | (X == 1)
+            errors = torch.where(is_coin, noise, (values - X).square())
+            coins = _total(noise, X, weight).clamp(min=tiny)
+            return coins / _total(errors, X, weight).clamp(min=1e-6 * coins, max=coins)
+        rows = self.loss_of_rows(raw, X, missing)
+        if weight is not None:
+            # All rows of a batch may weigh nothing.
+            rows = rows * weight / weight.mean().clamp(min=tiny)
+        loss = rows.mean().clamp(min=tiny)
+        return 1 / loss if self.loss == "mae" else 0.5 / loss
+
+    def _loss(self, raw, X, reduction):
+        if self.loss == "bce" and isinstance(self.activation, nn.Sigmoid):
+            return F.binary_cross_entropy_with_logits(raw, X, reduction=reduction)
+        if callable(self.loss):
+            return self.loss(self.values(raw), X)
+        return LOSSES[self.loss](self.values(raw), X, reduction=reduction)
+
+
+def _total(cells, X, weight):
+    """Return the weighted sum of the cells that are observed in X."""
+    rows = torch.where(torch.isnan(X), 0.0, cells).sum(1)
+    return rows.sum() if weight is None else rows @ weight
+
+
+class MixedHead(Head):
+    """Values and loss of a table with categorical columns.
+
+    The loss of a categorical cell is the cross-entropy, divided by the entropy of its
+    column: 1 for a network that knows no more than how frequent each category is, as
+    the squared error of a standardised column is 1 for one that knows only the mean. So
+    each column counts equally, whatever its number of categories.
+
+    Parameters
+    ----------
+    numeric : NumericHead
+        Head of the numeric columns.
+    layout : Layout
+        Where the columns stand.
+
+    **Shape** (n_rows, layout.width) raw output and (n_rows, n_columns) target, in which
+    categories are codes; a scalar loss.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from sklearn_ae._modules.losses import MixedHead, NumericHead
+    >>> from sklearn_ae._tables.layout import Layout
+    >>> layout = Layout((None, np.array([0.5, 0.25, 0.25])))
+    >>> head = MixedHead(NumericHead("mse", torch.nn.Identity()), layout)
+    >>> X = torch.tensor([[2.0, 1.0]])
+    >>> head.values(torch.tensor([[1.0, -1.0, 3.0, 0.0]]))
+    tensor([[1., 1.]])
+    >>> frequencies = torch.tensor([[1.0, 0.50, 0.25, 0.25]])
+    >>> frequencies[:, 1:] = torch.log(frequencies[:, 1:])
+    >>> head.loss_of_cells(frequencies, torch.tensor([[2.0, 1.0]]))
+    tensor([[1.0000, 1.3333]])
+    """
+
+    def __init__(self, numeric, layout):
+        super().__init__()
+        self.numeric = numeric
+        for name in ("categorical", "offsets", "column_of_category"):
+            self.register_buffer(name, getattr(layout, name), persistent=False)
+        entropies = layout.entropies.clamp(min=LEAST_ENTROPY).float()
+        self.register_buffer("entropies", entropies, persistent=False)
+        self.register_buffer("numeric_columns", layout.numeric, persistent=False)
+        order = torch.cat([layout.numeric, layout.categorical]).argsort()
+        self.register_buffer("order", order, persistent=False)
+
+    def _split(self, raw):
+        n_numeric = len(self.numeric_columns)
+        return raw[:, :n_numeric], raw[:, n_numeric:]
+
+    def values(self, raw):
+        """Return scaled numbers and codes, as the columns stand in the table."""
+        raw, logits = self._split(raw)
+        values = torch.cat([self.numeric.values(raw), logits], dim=1)
+        return self.most_likely(values)
+
+    def most_likely(self, expected):
+        """Return scaled numbers and codes from numbers and shares of categories."""
+        numbers, shares = self._split(expected)
+        best = self._largest(shares).index_select(1, self.column_of_category)
+        places = torch.arange(shares.shape[1], device=shares.device)
+        # The first of equally large ones.
+        places = torch.where(shares == best, places, shares.shape[1])
+        codes = self._reduce(places, shares.shape[1], "amin") - self.offsets
+        return torch.cat([numbers, codes.to(numbers.dtype)], dim=1)[:, self.order]
+
+    def sample(self, expected, spread):
+        """Return numbers and categories drawn around those that are expected.
+
+        Parameters
+        ----------
+        expected : Tensor of shape (n_rows, layout.width)
+            Numbers and shares of categories.
+        spread : Tensor of shape (n_rows, layout.width)
+            Standard deviations of the numbers; those of categories are not used.
+
+        Returns
+        -------
+        drawn : Tensor of shape (n_rows, layout.width)
+            Numbers, and 1 for one category of each column.
+        """
+        numbers, shares = self._split(expected)
+        numbers = self.numeric.sample(numbers, self._split(spread)[0])
+        # The largest of these is category k with probability shares[k].
+        gumbel = -torch.log(-torch.log(torch.rand_like(shares)))
+        keys = torch.log(shares.clamp(min=0.0)) + gumbel
+        best = self._largest(keys).index_select(1, self.column_of_category)
+        return torch.cat([numbers, (keys == best).to(numbers.dtype)], dim=1)
+
+    def expected(self, raw):
+        """Return scaled numbers and the probability of each category."""
+        raw, logits = self._split(raw)
+        centred, total = self._exponents(logits)
+        shares = torch.exp(centred) / total.index_select(1, self.column_of_category)
+        return torch.cat([self.numeric.values(raw), shares], dim=1)
+
+    def loss_of_cells(self, raw, X, missing=True):
+        """Return the loss of each cell, zero where it is missing.
+
+        Parameters
+        ----------
+        raw, X, missing
+            As in `loss_of_rows`.
+
+        Returns
+        -------
+        loss : Tensor of shape (n_rows, n_columns)
+        """
+        raw, logits = self._split(raw)
+        losses = []
+        if len(self.numeric_columns):
+            X_numeric = X.index_select(1, self.numeric_columns)
+            loss = self.numeric.loss_of_cells(raw, X_numeric, missing)
+            # A callable may return one loss for each row: all its cells share it.
+            losses.append(loss if loss.ndim > 1 else loss[:, None].expand_as(X_numeric))
+        codes = X.index_select(1, self.categorical)
+        losses.append(self._cross_entropy(logits, codes) / self.entropies)
+        return torch.cat(losses, dim=1)[:, self.order]
+
+    @property
+    def is_likelihood(self):
+        """Whether the loss of numbers is minus a log-likelihood, in nats."""
+        return self.numeric.is_likelihood
+
+    def nats(self, raw, X, weight, missing):
+        """Return how many nats of log-likelihood one unit of loss is.
+
+        That of a category is its cross-entropy, divided by the entropy of its column.
+        """
+        total, n_numeric = self.entropies.sum(), len(self.numeric_columns)
+        if n_numeric:
+            X_numeric = X.index_select(1, self.numeric_columns)
+            args = self._split(raw)[0], X_numeric, weight, missing
+            total = total + n_numeric * self.numeric.nats(*args)
+        return total / (n_numeric + len(self.entropies))
+
+    def _cross_entropy(self, logits, codes):
+        """Return the cross-entropy of each cell, for all columns at once."""
+        observed = ~torch.isnan(codes)
+        places = torch.where(observed, codes, 0.0).long() + self.offsets
+        centred, total = self._exponents(logits)
+        loss = torch.log(total) - centred.gather(1, places)
+        return torch.where(observed, loss, 0.0)
+
+    def _exponents(self, logits):
+        """Return logits less the largest of their column, and the sum of its powers."""
+        largest = self._largest(logits.detach())
+        centred = logits - largest.index_select(1, self.column_of_category)
+        total = centred.new_zeros(len(logits), len(self.categorical))
+        return centred, total.index_add(1, self.column_of_category, torch.exp(centred))
+
+    def _largest(self, values):
+        return self._reduce(values, -torch.inf, "amax")
+
+    def _reduce(self, values, start, reduction):
+        """Return one value for each categorical column from those of its categories."""
+        out = values.new_full((len(values), len(self.categorical)), start)
+        places = self.column_of_category.expand_as(values)
+        return out.scatter_reduce(1, places, values, reduction)
+
+
+def check_loss(loss, n_columns, device):
+    """Try a callable loss on a few rows.
+
+    Raises
+    ------
+    TypeError
+        If it returns no tensor that gradients flow through.
+    ValueError
+        If it returns something other than one value for each cell or row.
+    """
+    # Another number of rows than of columns: their losses could not be told apart.
+    n_rows = 2 if n_columns != 2 else 3
+    values = torch.full((n_rows, n_columns), 0.5, device=device, requires_grad=True)
+    got = loss(values, torch.full((n_rows, n_columns), 0.25, device=device))
+    if not (isinstance(got, torch.Tensor) and got.requires_grad):
+        kind = (
+            "detached tensor" if isinstance(got, torch.Tensor) else type(got).__name__
+        )
+        raise TypeError(
+            "A callable loss must return a tensor computed from its first argument "
+            f"with torch alone, so that it can be trained on. Got: {kind}."
+        )
+    if got.shape not in (values.shape, values.shape[:1]):
+        raise ValueError(
+            "A callable loss must return one value for each cell or for each row, of "
+            f"shape {tuple(values.shape)} or {tuple(values.shape[:1])} for {n_rows} "
+            f"rows of {n_columns} columns. Got shape {tuple(got.shape)}. The losses of "
+            "torch do so with reduction='none'."
+        )

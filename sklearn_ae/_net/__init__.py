@@ -1,0 +1,1 @@
+"""The skorch net: built, trained, asked."""

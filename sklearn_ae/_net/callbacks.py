@@ -1,0 +1,173 @@
+"""skorch callbacks behind the parameters of the estimators."""
+
+import math
+from copy import deepcopy
+
+import torch
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from tqdm.auto import tqdm
+
+# Part of the training in which a divergence gains weight, and most steps of it.
+ANNEALED = 0.3
+ANNEALING_STEPS = 300
+
+
+class PullToStart(Callback):
+    """Draw the weights back to where training started, instead of to zero.
+
+    The fewer the rows, the stronger: a network that starts as PCA stays near it where
+    the rows cannot say better (Li et al., 2018) [1]_.
+
+    Parameters
+    ----------
+    strength : float
+        What AdamW calls weight decay.
+
+    References
+    ----------
+    .. [1] Li, X., Grandvalet, Y. and Davoine, F. "Explicit inductive bias for transfer
+       learning with convolutional networks." ICML 2018.
+    """
+
+    def __init__(self, strength):
+        self.strength = strength
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Note the weights at the start; biases go free."""
+        groups = net.optimizer_.param_groups
+        self.weights_ = [
+            [weight.data for weight in group["params"] if weight.ndim > 1]
+            for group in groups
+        ]
+        self.starts_ = [[w.clone() for w in weights] for weights in self.weights_]
+
+    def on_batch_end(self, net, training=None, **kwargs):
+        """Take a step towards the start; implicit, so that none is too long."""
+        if training:
+            groups = net.optimizer_.param_groups
+            for group, *pair in zip(groups, self.weights_, self.starts_, strict=True):
+                step = group["lr"] * self.strength
+                if pair[0]:
+                    torch._foreach_lerp_(*pair, step / (1 + step))
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Forget the weights at the start."""
+        del self.weights_, self.starts_
+
+
+class CosineDecay(Callback):
+    """Let the learning rate fall to zero along a cosine (Loshchilov and Hutter, 2017).
+
+    References
+    ----------
+    Loshchilov, I. and Hutter, F. "SGDR: stochastic gradient descent with warm
+    restarts." ICLR 2017.
+    """
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Note the learning rates and how many rows all epochs will visit."""
+        self.lrs_ = [group["lr"] for group in net.optimizer_.param_groups]
+        self.n_rows_ = 0
+        self.n_rows_in_all_ = net.max_epochs * len(X[0])
+
+    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+        """Set the learning rate of the next step."""
+        if training:
+            share = self.n_rows_ / self.n_rows_in_all_
+            for group, lr in zip(net.optimizer_.param_groups, self.lrs_, strict=True):
+                group["lr"] = lr * (1 + math.cos(math.pi * share)) / 2
+            self.n_rows_ += net.count_rows(batch)
+
+
+class Annealing(Callback):
+    """Let the weight of a divergence grow from 0 in the first part of the training."""
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Note how many rows the first part will visit."""
+        self.n_rows_ = 0
+        n_rows = len(X[0])
+        steps = math.ceil(n_rows / net.batch_size)
+        n_epochs = min(ANNEALED * net.max_epochs, ANNEALING_STEPS / steps)
+        # A latent that has been trained before goes on with the full weight.
+        self.n_rows_annealed_ = 0 if len(net.history) else n_epochs * n_rows
+        self._set_weight(net)
+
+    def on_batch_end(self, net, batch=None, training=None, **kwargs):
+        """Set the weight for the next step."""
+        if training:
+            self.n_rows_ += net.count_rows(batch)
+            self._set_weight(net)
+
+    def _set_weight(self, net):
+        cold = self.n_rows_ < self.n_rows_annealed_
+        net.module_.latent.annealing = (
+            self.n_rows_ / self.n_rows_annealed_ if cold else 1.0
+        )
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Leave the full weight for those who go on to train the module."""
+        net.module_.latent.annealing = 1.0
+
+
+def _anneals(net):
+    """Whether another loss is minimised than the one that is watched."""
+    latent = getattr(net.module_, "latent", None)
+    return getattr(latent, "annealing", 1.0) < 1
+
+
+class Plateau(LRScheduler):
+    """skorch's schedule, from when a divergence has its full weight."""
+
+    def on_epoch_end(self, net, **kwargs):
+        """Lower the learning rate if the loss makes no progress any more."""
+        if not _anneals(net):
+            super().on_epoch_end(net, **kwargs)
+
+
+class BestWeights(EarlyStopping):
+    """skorch's early stopping, restoring the weights of the lowest validation loss.
+
+    skorch remembers the weights of the last improvement by more than the threshold.
+    """
+
+    def on_train_begin(self, net, **kwargs):
+        """Forget earlier fits: with warm start they were held to other rows."""
+        super().on_train_begin(net, **kwargs)
+        self.lowest_ = math.inf
+
+    def on_epoch_end(self, net, **kwargs):
+        """Remember the weights of the best epoch; stop when patience runs out."""
+        if _anneals(net):
+            return
+        loss = net.history[-1, "valid_loss"]
+        if loss < self.lowest_:
+            self.lowest_ = loss
+            self.best_epoch_ = net.history[-1, "epoch"]
+            self.best_model_weights_ = deepcopy(net.module_.state_dict())
+        super().on_epoch_end(net, **kwargs)
+
+    def on_train_end(self, net, **kwargs):
+        """Restore the best weights; keeping the copy would double a pickle."""
+        super().on_train_end(net, **kwargs)
+        self.best_model_weights_ = None
+
+
+class ProgressBar(Callback):
+    """One progress bar over all epochs, with the losses."""
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Open the bar."""
+        self.bar_ = tqdm(total=net.max_epochs, unit="epoch", leave=True)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Move the bar on by one epoch."""
+        names = {"train_loss": "loss", "valid_loss": "validation"}
+        last = net.history[-1]
+        losses = {names[key]: f"{last[key]:.4f}" for key in names if key in last}
+        self.bar_.set_postfix(losses, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Close the bar."""
+        self.bar_.close()
+        del self.bar_

@@ -1,0 +1,243 @@
+"""What the classifier and the regressor share."""
+
+import warnings
+from copy import copy, deepcopy
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+    is_classifier,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_ae._autoencoder.base import HoldsNet
+from sklearn_ae._autoencoder.meta import AUTOENCODER_CONSTRAINT, HoldsAutoencoder
+from sklearn_ae._autoencoder.parameters import _check_class, _check_sizes, check_table
+from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
+from sklearn_ae._compat import Interval
+from sklearn_ae._defaults import default_scaling
+from sklearn_ae._modules.convolutional import ConvolutionalNetwork
+from sklearn_ae._modules.dense import Dense
+from sklearn_ae._net.inference import encode, has_missing, infer
+from sklearn_ae._net.params import (
+    OPTIMIZERS,
+    check_callbacks,
+    check_net_params,
+    resolve_device,
+)
+from sklearn_ae._seeding import draw_seed, seeded
+from sklearn_ae._supervised.fine_tuning import FineTuning, make_labelled_rows
+from sklearn_ae._tables.scaling import sample_rows
+from sklearn_ae.noise import SwapNoise
+
+# The encoder of the default autoencoder: as wide as the table, but neither narrow nor
+# slow, and a latent that loses nothing.
+LEAST_WIDTH, LARGEST_WIDTH = 256, 600
+N_COMPONENTS = 128
+SWAPPED = 0.3
+# What each of the two phases has of its own.
+TRAINING_PARAMS = (
+    "optimizer",
+    "lr",
+    "weight_decay",
+    "lr_schedule",
+    "max_epochs",
+    "batch_size",
+    "early_stopping",
+    "validation_fraction",
+    "n_iter_no_change",
+    "tol",
+    "callbacks",
+    "net_params",
+    "verbose",
+    "random_state",
+)
+
+
+def check_fine_tuning(settings):
+    """Check what the declared constraints of a classifier or regressor cannot say.
+
+    Raises
+    ------
+    TypeError
+        If a class is of the wrong kind.
+    ValueError
+        If sizes are no whole numbers.
+    """
+    _check_sizes("head_layer_sizes", settings.head_layer_sizes)
+    _check_class(settings, "optimizer", torch.optim.Optimizer)
+    optimizer = OPTIMIZERS.get(settings.optimizer, settings.optimizer)
+    own = settings.get_params(deep=False)
+    check_callbacks(settings.callbacks, settings.early_stopping)
+    check_net_params(settings.net_params or {}, optimizer, settings.callbacks, own)
+
+
+class PretrainedPredictor(
+    HoldsNet,
+    HoldsAutoencoder,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Base class of estimators that pre-train on all rows and fine-tune on some."""
+
+    _parameter_constraints = {
+        "autoencoder": AUTOENCODER_CONSTRAINT,
+        "freeze_encoder": ["boolean", Interval(Integral, 0, None, closed="left")],
+        "encoder_lr_scale": [Interval(Real, 0, None, closed="neither")],
+        "head_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "device": [str, torch.device, None],
+        **{
+            name: AutoencoderTransformer._parameter_constraints[name]
+            for name in TRAINING_PARAMS
+        },
+    }
+
+    def _fit(self, X, targets, weights, criterion, probe, n_outputs):
+        """Pre-train on all rows, and fine-tune on those that have a target.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        targets : ndarray of shape (n_samples, n_targets)
+            `NaN` where one is missing.
+        weights : pair of ndarray of shape (n_samples,) or None
+            Weights of the rows in each of the two phases.
+        criterion : nn.Module
+        probe : ClassProbe or TargetProbe
+        n_outputs : int
+        """
+        check_fine_tuning(self)
+        if self.device is not None:
+            resolve_device(self.device)
+        seed = draw_seed(self.random_state)
+        autoencoder = self._pretrain(X, weights[0], seed)
+        table = autoencoder._check_rows(X)
+        device = resolve_device(self.device or autoencoder.device)
+        one_thread = self.random_state is not None and device.type == "cpu"
+        with seeded(seed, device, one_thread=one_thread):
+            rows, labelled = make_labelled_rows(
+                autoencoder, table, weights[1], targets, device
+            )
+            labelled, valid = self._split(labelled)
+            rng = np.random.default_rng(seed)
+            tuning = FineTuning(
+                self, autoencoder, criterion, probe, n_outputs, device, rng
+            )
+            tuning.fit_probe(rows, labelled)
+            net = self._fine_tune(tuning, rows, labelled, valid)
+            # The optimizer's running means belong to the weights before the last step.
+            net.optimizer_.state.clear()
+        self.autoencoder_ = autoencoder
+        # Whoever fits a frozen autoencoder again should not change how rows are read.
+        self._reader = copy(autoencoder)
+        self.pretraining_history_ = autoencoder.history_
+        self.n_components_ = autoencoder.n_components_
+        self._note_features(autoencoder)
+        self._keep_net(net)
+
+    def _pretrain(self, X, sample_weight, seed):
+        """Return an autoencoder that was trained on all rows, or before."""
+        default = self._default_autoencoder(X) if self.autoencoder is None else None
+        autoencoder = self._take_autoencoder(default)
+        if hasattr(autoencoder, "net_"):
+            return autoencoder
+        if self.random_state is not None and autoencoder.random_state is None:
+            autoencoder.set_params(random_state=seed)
+        return autoencoder._fit(X, sample_weight)
+
+    def _default_autoencoder(self, X):
+        """Return what ``autoencoder=None`` stands for, given the columns of X."""
+        autoencoder = AutoencoderTransformer(
+            N_COMPONENTS,
+            noise=SwapNoise(SWAPPED),
+            scaling="robust",
+            device=self.device or "cpu",
+            verbose=self.verbose,
+        )
+        X = check_table(autoencoder, X, reset=True)
+        width = max(LEAST_WIDTH, min(LARGEST_WIDTH, X.shape[1]))
+        autoencoder.set_params(hidden_layer_sizes=(width, width))
+        if not autoencoder.is_categorical_.any():
+            rows = sample_rows(X, None)
+            with warnings.catch_warnings():
+                # A column without any value has no range.
+                warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
+                ranges = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
+            autoencoder.set_params(scaling=default_scaling(*ranges))
+        return clone(autoencoder)
+
+    def _split(self, labelled):
+        """Return rows to train on and, for early stopping, rows to validate on."""
+        if not self.early_stopping:
+            return labelled, None
+        rows, valid = labelled.split_stratified(
+            self.validation_fraction, is_classifier(self)
+        )
+        # Where no class has a row to spare, those to train on have to do.
+        return (rows, valid) if len(valid) else (labelled, labelled)
+
+    def _fine_tune(self, tuning, rows, labelled, valid):
+        """Return the trained net."""
+        return tuning.fine_tune(labelled, valid)
+
+    def _predict_raw(self, X, n_outputs):
+        """Return the raw output for rows in original units."""
+        X, scaler = self._reader._check_rows(X), self._reader._scaler
+        return predict_raw(self.net_, X, n_outputs, scaler)
+
+    def transform(self, X):
+        """Return the features that the head predicts from: fine-tuned latent codes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows in the units seen in `fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), dtype=float32
+        """
+        check_is_fitted(self)
+        X, scaler = self._reader._check_rows(X), self._reader._scaler
+        return infer(self.net_, encode, X, self.n_components_, scaler=scaler)
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def predict_raw(net, X, n_outputs, scaler):
+    """Return the raw output of a predictor for rows in original units.
+
+    On a CPU the library's own layers compute in float64: in float32, the last digits of
+    a prediction would depend on how many rows are predicted at once.
+
+    Returns
+    -------
+    raw : ndarray of shape (n_rows, n_outputs), dtype=float64
+    """
+    module = net.module_
+    own_layers = isinstance(module.encoder.network, (Dense, ConvolutionalNetwork))
+    if own_layers and torch.device(net.device).type == "cpu":
+        module = deepcopy(module).double()
+    dtype = next(module.head.parameters()).dtype
+
+    def function(net, X):
+        X = X.to(dtype)
+        missing = not module.missing and has_missing(X)
+        return module.head(module.encode(X, missing))
+
+    return infer(net, function, X, n_outputs, scaler=scaler, dtype=np.float64)

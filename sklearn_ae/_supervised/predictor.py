@@ -1,0 +1,196 @@
+"""The torch module of a classifier or regressor: an encoder and a head."""
+
+from itertools import pairwise
+
+import torch
+from skorch.callbacks import Callback
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from sklearn_ae._modules.dense import make_activation
+
+
+class ThawEncoder(Callback):
+    """Keep the encoder of a predictor as it is for the first epochs.
+
+    Parameters
+    ----------
+    n_epochs : int or None
+        How many; `None` for all of them.
+    """
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Freeze the encoder."""
+        net.module_.freeze()
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Thaw it when its time has come."""
+        if self.n_epochs is not None and len(net.history) == self.n_epochs + 1:
+            net.module_.thaw()
+
+    def on_train_end(self, net, **kwargs):
+        """Leave no weight frozen for those who go on to train the module."""
+        net.module_.thaw()
+
+
+class Predictor(nn.Module):
+    """A head on the latent codes of an encoder.
+
+    **Shape** input (n_rows, n_columns) with NaN for missing cells; output
+    (n_rows, n_outputs): a logit for each class, or scaled targets.
+
+    Parameters
+    ----------
+    encoder : Autoencoder
+        Its network needs no decoder.
+    head : nn.Module
+        From latent codes to outputs.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._modules.autoencoder import Autoencoder
+    >>> from sklearn_ae._modules.dense import Dense
+    >>> from sklearn_ae._supervised.predictor import Predictor, make_head
+    >>> encoder = Autoencoder(Dense(3, 3, 2, (8,), "relu"), 2)
+    >>> Predictor(encoder, make_head(2, 4))(torch.zeros(5, 3)).shape
+    torch.Size([5, 4])
+    """
+
+    def __init__(self, encoder, head):
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.frozen = []
+        """Weights that do not change until `thaw` is called."""
+
+    @property
+    def one_hot(self):
+        """What makes indicators of categories."""
+        return self.encoder.one_hot
+
+    @property
+    def missing(self):
+        """Whether rows may have missing cells."""
+        return self.encoder.missing
+
+    def forward(self, X):
+        """Return the raw output for scaled rows, corrupted first while training."""
+        inputs = self.encoder.inputs(X, noisy=self.training)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            Z = self.encoder.encode_inputs(inputs)
+        return self.head(Z)
+
+    def encode(self, X, missing=False):
+        """Return the latent codes of scaled rows."""
+        return self.encoder.encode(X, missing)
+
+    def inputs(self, X):
+        """Return what the network gets of scaled rows."""
+        return self.encoder.inputs(X)
+
+    def predict_inputs(self, X):
+        """Return the raw output for what `inputs` returns."""
+        return self.head(self.encoder.encode_inputs(X))
+
+    def freeze(self):
+        """Keep the encoder as it is, dropout and running means included."""
+        weights = self.encoder.parameters()
+        self.frozen = [weight for weight in weights if weight.requires_grad]
+        for weight in self.frozen:
+            weight.requires_grad_(False)
+        self.encoder.eval()
+
+    def thaw(self):
+        """Let the encoder learn."""
+        for weight in self.frozen:
+            weight.requires_grad_(True)
+        self.frozen = []
+        self.train(self.training)
+
+    def train(self, mode=True):
+        """Set the mode of all layers but the frozen ones."""
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
+
+def make_head(n_inputs, n_outputs, hidden_layer_sizes=(), activation="relu", dropout=0):
+    """Return dense layers, with dropout before each of them.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+    hidden_layer_sizes : sequence of int, default=()
+    activation : str or nn.Module class, default="relu"
+        After each hidden layer.
+    dropout : float, default=0
+        Share of the inputs of each layer that are set to 0 while training.
+    """
+    layers = []
+    for n_in, n_out in pairwise([n_inputs, *hidden_layer_sizes, n_outputs]):
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        layers += [nn.Linear(n_in, n_out), make_activation(activation)]
+    return nn.Sequential(*layers[:-1])
+
+
+class ClassLoss(nn.Module):
+    """Weighted cross-entropy of the classes.
+
+    **Shape** logits (n_rows, n_classes); y (n_rows, 2), the weight and the class of
+    each row.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0
+        Share of the probability that goes to all classes alike.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._supervised.predictor import ClassLoss
+    >>> y = torch.tensor([[1.0, 0.0], [3.0, 1.0]])
+    >>> ClassLoss()(torch.tensor([[50.0, 0.0], [0.0, 0.0]]), None, y)
+    tensor(1.0397)
+    """
+
+    def __init__(self, label_smoothing=0):
+        super().__init__()
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits, X, y):
+        """Return the mean over the rows of weight times loss."""
+        weight, code = y.unbind(1)
+        losses = cross_entropy(
+            logits, code.long(), reduction="none", label_smoothing=self.label_smoothing
+        )
+        return (weight * losses).mean()
+
+
+class TargetLoss(nn.Module):
+    """Weighted squared error of scaled targets; missing ones are left out.
+
+    **Shape** outputs (n_rows, n_outputs); y (n_rows, 1 + n_outputs), the weight and the
+    targets of each row.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae._supervised.predictor import TargetLoss
+    >>> y = torch.tensor([[1.0, 3.0, float("nan")], [1.0, 1.0, 2.0]])
+    >>> TargetLoss()(torch.ones(2, 2), None, y)
+    tensor(1.2500)
+    """
+
+    def forward(self, outputs, X, y):
+        """Return the mean over rows and outputs of weight times loss."""
+        weight, targets = y[:, :1], y[:, 1:]
+        observed = ~torch.isnan(targets)
+        # Not the other way round: the gradient of NaN times 0 is NaN.
+        errors = torch.where(observed, outputs - targets.nan_to_num(), 0.0)
+        return (weight * errors**2).mean()

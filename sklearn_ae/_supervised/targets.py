@@ -1,0 +1,211 @@
+"""Labels and targets: which rows have one, and what it is as numbers."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _num_samples, assert_all_finite
+
+from sklearn_ae._tables.reading import numbers
+
+
+def encode_labels(y, n_rows, unlabeled_label=None):
+    """Return the classes among labels, and the class of each row.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Labels; `NaN`, `None` and `pandas.NA` say that a row has none.
+    n_rows : int
+        Number of rows of X.
+    unlabeled_label : object, default=None
+        A further label that says so.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        Sorted.
+    codes : int64 ndarray of shape (n_rows,)
+        Position among the classes, -1 where a row has no label.
+
+    Raises
+    ------
+    TypeError
+        If the labels cannot be sorted, as text beside numbers.
+    ValueError
+        If `y` has the wrong length or shape, if its values are no labels, or if no row
+        has one.
+    """
+    y = _one_column(_as_array(y, n_rows))
+    missing = pd.isna(y)
+    if unlabeled_label is not None:
+        missing[~missing] = _equal(y[~missing], unlabeled_label)
+    if missing.all():
+        raise ValueError(
+            "y has no labelled row: all labels are missing"
+            + ("." if unlabeled_label is None else f" or {unlabeled_label!r}.")
+            + " Pass at least one row of each class with its label."
+        )
+    labels = y[~missing]
+    if labels.dtype.kind == "O":
+        labels = _plain(labels)
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name="y")
+    codes = np.full(n_rows, -1)
+    try:
+        classes, codes[~missing] = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise TypeError(
+            f"The labels in y cannot be sorted: {error}. Make them one type, for "
+            "example text, and missing ones None."
+        ) from error
+    check_classification_targets(labels)
+    return classes, codes
+
+
+def encode_targets(y, n_rows):
+    """Return the targets of a regression as a table of numbers.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+        Targets; `NaN`, `None` and `pandas.NA` are missing.
+    n_rows : int
+        Number of rows of X.
+
+    Returns
+    -------
+    targets : float64 ndarray of the shape of `y`
+        `NaN` where one is missing.
+
+    Raises
+    ------
+    ValueError
+        If `y` has the wrong length or shape, holds no numbers, infinite ones, or only
+        missing ones in a column.
+    """
+    y = _as_array(y, n_rows)
+    if y.ndim > 2:
+        raise ValueError(f"y should be a 1d or 2d array. Got shape {y.shape}.")
+    if y.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y must hold real numbers.")
+    try:
+        targets = numbers(y.reshape(n_rows, -1)).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"y must hold numbers. Got dtype {str(y.dtype)!r} with the values "
+            f"{y.ravel()[:3].tolist()}. AutoencoderPretrainedClassifier takes labels."
+        ) from error
+    if np.isinf(targets).any():
+        raise ValueError("Input y contains infinity. Leave those rows out.")
+    empty = np.isnan(targets).all(axis=0)
+    if empty.any():
+        which = f" in column {empty.argmax()}" if targets.shape[1] > 1 else ""
+        raise ValueError(
+            f"y has no labelled row{which}: all targets are missing. Pass at least one "
+            "row with its target."
+        )
+    return targets.reshape(y.shape)
+
+
+def _as_array(y, n_rows):
+    """Return y as an ndarray, of objects where numbers and missing ones are mixed."""
+    if y is None:
+        raise ValueError(
+            "This estimator requires y to be passed, but the target y is None."
+        )
+    if isinstance(y, np.ma.MaskedArray):
+        y = y.astype(object).filled(None)
+    # NumPy would make the text "nan" of a missing label among text.
+    if isinstance(y, (list, tuple)):
+        y = _plain(np.array(y, dtype=object))
+    elif isinstance(y, (pd.Series, pd.DataFrame)):
+        # The nullable types would make floats of integers if some are missing.
+        y = np.asarray(y.astype(object) if pd.isna(y).any(axis=None) else y)
+    elif type(y).__module__.partition(".")[0] == "polars":
+        # NumPy would get floats, or text beside None, if some are missing.
+        cells = y.rows() if hasattr(y, "rows") else y.to_list()
+        y = _plain(np.array(cells, dtype=object))
+    y = np.asarray(y)
+    if y.ndim == 0 or _num_samples(y) != n_rows:
+        n_labels = "a single value" if y.ndim == 0 else f"{len(y)} labels"
+        raise ValueError(
+            "Found input variables with inconsistent numbers of samples: X has "
+            f"{n_rows} rows, y has {n_labels}. y needs one label for each row, missing "
+            "ones included."
+        )
+    return y
+
+
+def _plain(values):
+    """Return objects in the dtype that holds them, unless that would change them."""
+    missing = pd.isna(values)
+    if missing.any() or values.ndim != 1 or not len(values):
+        return values
+    kinds = {type(value) for value in values.ravel().tolist()}
+    if len(kinds) == 1 or kinds <= {int, float, bool}:
+        plain = np.array(values.tolist())
+        return plain if plain.shape == values.shape else values
+    return values
+
+
+def _one_column(y):
+    if y.ndim == 2 and y.shape[1] == 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected. Please change "
+            "the shape of y to (n_samples,), for example using ravel().",
+            DataConversionWarning,
+            stacklevel=5,
+        )
+        return y[:, 0]
+    if y.ndim != 1:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {y.shape} instead."
+        )
+    return y
+
+
+def _equal(y, label):
+    """Return where labels are the one given; NumPy does not compare some kinds."""
+    return np.array([value == label for value in y.tolist()], dtype=bool)
+
+
+def weights_of_classes(class_weight, classes, codes, sample_weight):
+    """Return the weight of each row, the sample's times that of its class.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+    classes : ndarray of shape (n_classes,)
+    codes : int64 ndarray of shape (n_rows,)
+        -1 where a row has no label.
+    sample_weight : ndarray of shape (n_rows,) or None
+
+    Returns
+    -------
+    weight : float64 ndarray of shape (n_rows,) or None
+    """
+    if class_weight is None:
+        return sample_weight
+    labelled = codes >= 0
+    weight = np.ones(len(codes)) if sample_weight is None else sample_weight.copy()
+    if isinstance(class_weight, str):
+        # scikit-learn's function knows sample weights from release 1.7 on.
+        totals = np.bincount(codes[labelled], weight[labelled], len(classes))
+        factors = totals.sum() / (np.count_nonzero(totals) * np.maximum(totals, 1e-300))
+    else:
+        factors = compute_class_weight(class_weight, classes=classes, y=classes)
+    weight[labelled] *= factors[codes[labelled]]
+    return weight
+
+
+def check_observed(targets, weight):
+    """Refuse targets of which none has any weight."""
+    if weight is not None and np.isnan(targets[weight > 0]).all(axis=0).any():
+        raise ValueError(
+            "Sample and class weights leave no labelled row: all of them weigh 0. Pass "
+            "at least one labelled row with a weight above 0."
+        )

@@ -1,0 +1,1 @@
+"""From the user's table to float32 rows, and back."""

@@ -1,0 +1,321 @@
+"""Batches of encoded rows from arrays in memory, sparse matrices and mapped files.
+
+Slicing whole batches from one tensor is several times faster than a loader that fetches
+rows one by one. A batch is a tuple ``(X, y)``; ``y`` holds the weights of the rows, or
+their weights and targets, and is `None` when there is neither.
+"""
+
+from copy import copy
+from itertools import pairwise
+from math import ceil
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch.utils.data import Dataset
+
+from sklearn_ae._tables.reading import is_mapped, release_pages
+
+# A mapped file is read in blocks of about 1 MB; 32 of them, drawn from all over the
+# file, are shuffled together.
+BLOCK_BYTES = 2**20
+BLOCKS_IN_MEMORY = 32
+# Equal rows of tables up to this size are merged: beyond it, sorting them takes time.
+MERGED_ROWS = 10_000
+MERGED_CELLS = 2**21
+# Rows that go through a network at once where nobody waits for them.
+PART_ROWS = 4_096
+# A mapped file is read whole if its rows take at most 256 MB as float32: joblib maps
+# every array that it hands to its workers.
+MAPPED_CELLS = 2**26
+
+
+class Rows(Dataset):
+    """Encoded rows held as one tensor, on the CPU or on the device.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_stored, n_encoded), dtype=float32
+    y : Tensor of shape (n_stored,) or (n_stored, 1 + n_targets), dtype=float32, \
+            default=None
+        Weights, or a column of weights and columns of targets.
+    index : Tensor of shape (n_rows,), dtype=int32, default=None
+        Positions of the rows to use, ascending; `None` uses all.
+    """
+
+    def __init__(self, X, y=None, index=None):
+        self.X = X
+        self.y = y
+        self.index = index
+
+    @property
+    def device(self):
+        """Device of the rows."""
+        return self.X.device
+
+    @property
+    def targets(self):
+        """What is to be predicted, of shape (n_rows, n_targets)."""
+        return (self.y if self.index is None else self.y[self.index])[:, 1:]
+
+    def __len__(self):
+        return self.X.shape[0] if self.index is None else len(self.index)
+
+    def __getitem__(self, places):
+        if self.index is not None:
+            places = self.index[places]
+        return self._take(places), None if self.y is None else self.y[places]
+
+    def _take(self, places):
+        if isinstance(places, slice):
+            return self.X[places]
+        # Four times faster than X[places], which handles every kind of index.
+        return self.X.index_select(0, places)
+
+    def subset(self, places):
+        """Return some of the rows, without copying them."""
+        places = places.to(self.device)
+        chosen = copy(self)
+        chosen.index = places if self.index is None else self.index[places]
+        return chosen
+
+    def split(self, n_valid):
+        """Return two parts, the second with `n_valid` rows drawn at random."""
+        return self._split(torch.randperm(len(self), dtype=torch.int32)[:n_valid])
+
+    def split_stratified(self, fraction, are_classes):
+        """Return two parts in which the first target is distributed alike.
+
+        Parameters
+        ----------
+        fraction : float
+            Size of the second part.
+        are_classes : bool
+            Whether the first part has to have a row of each value.
+
+        Returns
+        -------
+        rows, valid : Rows
+            `valid` is empty if no row can be spared.
+        """
+        shuffled = torch.randperm(len(self))
+        values, order = self.targets[shuffled, 0].cpu().sort(stable=True)
+        spare = order[1:]
+        if are_classes:
+            spare = spare[values[1:] == values[:-1]]
+        n_valid = min(len(spare), max(1, round(fraction * len(self))))
+        # Neighbours have the same or similar values: every so many of them is taken.
+        places = torch.arange(n_valid, dtype=torch.float64) + torch.rand(())
+        places = (places * (len(spare) / max(1, n_valid))).clamp_max(len(spare) - 1)
+        return self._split(shuffled[spare[places.long()]])
+
+    def _split(self, places):
+        """Return the rows that are not at some places, and those that are."""
+        # A mask and 32 bits: sorted 64-bit positions of many rows fill hundreds of MB.
+        drawn = torch.zeros(len(self), dtype=torch.bool)
+        drawn[places.long()] = True
+        parts = (part.nonzero()[:, 0].int() for part in (~drawn, drawn))
+        return tuple(self.subset(part) for part in parts)
+
+    def sample(self, n_rows):
+        """Return at most `n_rows` evenly spaced rows, and what comes with them."""
+        return self[:: ceil(len(self) / n_rows)]
+
+    def pieces(self, batch_size, shuffle):
+        """Yield `Rows` that are in memory, and the order in which to visit each."""
+        # All rows at once: their order would change nothing but rounding.
+        shuffle = shuffle and len(self) > batch_size
+        order = torch.randperm(len(self), device=self.device) if shuffle else None
+        yield self, order
+
+
+class SparseRows(Rows):
+    """Rows of a sparse matrix, made dense one batch at a time.
+
+    Parameters
+    ----------
+    X : CSR matrix or array of shape (n_stored, n_columns)
+    encode : callable
+        Turns some rows of X into a float32 ndarray.
+    y, index : Tensor, default=None
+        As in :class:`Rows`.
+    """
+
+    def __init__(self, X, encode, y=None, index=None):
+        super().__init__(X, y, index)
+        self.encode = encode
+
+    @property
+    def device(self):
+        """Device of the rows: a sparse matrix stays on the CPU."""
+        return torch.device("cpu")
+
+    def _take(self, places):
+        places = places.numpy() if isinstance(places, torch.Tensor) else places
+        return torch.from_numpy(self.encode(self.X[places]))
+
+    def pieces(self, batch_size, shuffle):
+        """Yield one batch of dense rows at a time."""
+        n_rows = len(self)
+        shuffle = shuffle and n_rows > batch_size
+        order = torch.randperm(n_rows) if shuffle else torch.arange(n_rows)
+        for places in even_slices(n_rows, batch_size):
+            yield Rows(*self[order[places]]), None
+
+
+class MappedRows(SparseRows):
+    """Rows of a memory-mapped file, read in blocks that are shuffled in groups.
+
+    Reading single rows from all over a file is slow, and reading it in order keeps
+    neighbours together. Each piece joins blocks of neighbouring rows drawn from all
+    over the file and shuffles the rows within (Xu et al., 2022) [1]_.
+
+    References
+    ----------
+    .. [1] Xu, L. et al. "In-database machine learning with CorgiPile: stochastic
+       gradient descent without full data shuffle." SIGMOD 2022.
+    """
+
+    def sample(self, n_rows):
+        """Return at most `n_rows` evenly spaced rows, and what comes with them."""
+        places = torch.arange(0, len(self), ceil(len(self) / n_rows))
+        parts = []
+        # Reading one row makes many of its neighbours resident.
+        for part in places.split(256):
+            parts.append(self[part])
+            release_pages(self.X)
+        X, y = zip(*parts, strict=True)
+        return torch.cat(X), None if self.y is None else torch.cat(y)
+
+    def pieces(self, batch_size, shuffle):
+        """Yield `Rows` of many blocks, and the order in which to visit them."""
+        n_rows = len(self)
+        n_blocks = ceil(n_rows * self.X[:1].nbytes / BLOCK_BYTES)
+        n_blocks = min(n_blocks, n_rows)
+        bounds = torch.linspace(0, n_rows, n_blocks + 1, dtype=torch.float64).long()
+        order = torch.randperm(n_blocks) if shuffle else torch.arange(n_blocks)
+        # Rows far apart fill the same memory with fewer of them.
+        n_joined = max(1, BLOCKS_IN_MEMORY * n_rows // self.X.shape[0])
+        for group in order.tensor_split(ceil(n_blocks / n_joined)):
+            places = [torch.arange(bounds[i], bounds[i + 1]) for i in group]
+            piece = Rows(*self[torch.cat(places)])
+            release_pages(self.X)
+            yield piece, torch.randperm(len(piece)) if shuffle else None
+
+
+class BatchIterator:
+    """Iterate over the batches of rows; skorch builds one for each fit.
+
+    Every row comes once. The rows are shared out evenly: 257 rows in batches of 256
+    would train as hard on the last row as on all the others.
+
+    Parameters
+    ----------
+    rows : Rows, SparseRows or MappedRows
+    batch_size : int
+        Largest number of rows in a batch.
+    shuffle : bool, default=False
+        Whether each pass visits the rows in a new random order.
+    """
+
+    def __init__(self, rows, batch_size, shuffle=False):
+        self.rows = rows
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def __iter__(self):
+        for piece, order in self.rows.pieces(self.batch_size, self.shuffle):
+            for places in even_slices(len(piece), self.batch_size):
+                yield piece[places if order is None else order[places]]
+
+
+def apply_in_parts(function, X, device):
+    """Return on the CPU what a function makes of rows that it gets on a device."""
+    parts = X.split(PART_ROWS)
+    return torch.cat([function(part.to(device)).cpu() for part in parts])
+
+
+def even_slices(n_rows, batch_size):
+    """Return slices that share out rows evenly, none longer than a batch."""
+    n_batches = ceil(n_rows / batch_size)
+    bounds = [i * n_rows // n_batches for i in range(n_batches + 1)]
+    return [slice(start, stop) for start, stop in pairwise(bounds)]
+
+
+def make_rows(X, encode, sample_weight, device, targets=None):
+    """Return the rows of a validated table in the form that trains fastest.
+
+    Parameters
+    ----------
+    X : {ndarray, memmap, CSR matrix} of shape (n_rows, n_columns)
+    encode : callable
+        Turns some rows into a float32 ndarray.
+    sample_weight : ndarray of shape (n_rows,) or None
+        Rows of weight zero are left out; the others are scaled to a mean of 1.
+    device : torch.device
+        Rows in memory go there whole if they fill at most half of what is free.
+    targets : ndarray of shape (n_rows, n_targets), default=None
+        What is to be predicted.
+
+    Returns
+    -------
+    rows : Rows, SparseRows or MappedRows
+    """
+    weight = y = None
+    if sample_weight is not None:
+        mean = sample_weight[sample_weight > 0].mean()
+        weight = y = torch.from_numpy((sample_weight / mean).astype(np.float32))
+    if targets is not None:
+        targets = torch.from_numpy(targets.astype(np.float32))
+        ones = torch.ones(len(targets)) if weight is None else weight
+        y = torch.cat([ones[:, None], targets], dim=1)
+    if sparse.issparse(X):
+        rows = SparseRows(X, encode, y)
+    elif is_mapped(X) and X.size > MAPPED_CELLS:
+        rows = MappedRows(X, encode, y)
+    else:
+        rows = Rows(torch.from_numpy(encode(X)), y)
+    if weight is not None:
+        rows = rows.subset(weight.nonzero()[:, 0].int())
+        # In full precision: rounded, k times a weight is not that of k rows.
+        weight = sample_weight[weight.numpy() > 0] / mean
+    if len(rows) <= MERGED_ROWS and len(rows) * X.shape[1] <= MERGED_CELLS:
+        rows = merge_equal_rows(rows, weight)
+    return move_if_it_fits(rows, device)
+
+
+def merge_equal_rows(rows, weight=None):
+    """Return `Rows` without repetition, each weighted by how often it occurred.
+
+    Rows are equal if their targets are, too. This trains the same network, on fewer
+    rows where a table repeats itself. The result
+    no longer depends on the order of the rows or on whether they were repeated or
+    weighted, bit for bit.
+    """
+    X, y = rows[:]
+    # Adding 0 turns -0 into 0, which differ in their bytes.
+    X = X.numpy() + np.float32(0)
+    keys = X if y is None or y.ndim == 1 else np.hstack([X, y[:, 1:].numpy()])
+    keys = np.ascontiguousarray(keys)
+    raw = keys.view(np.dtype((np.void, keys.shape[1] * keys.itemsize))).ravel()
+    _, first, inverse = np.unique(raw, return_index=True, return_inverse=True)
+    if weight is None and y is not None:
+        weight = (y if y.ndim == 1 else y[:, 0]).numpy()
+    total = np.bincount(inverse.ravel(), weight)
+    total = torch.from_numpy((total / total.mean()).astype(np.float32))
+    merged = Rows(torch.from_numpy(X[first]))
+    if y is not None and y.ndim == 2:
+        merged.y = torch.cat([total[:, None], y[first, 1:]], dim=1)
+    elif total.min() < total.max():
+        merged.y = total
+    return merged
+
+
+def move_if_it_fits(rows, device):
+    """Return rows in memory on a device if they fill at most half of what is free."""
+    if type(rows) is not Rows or device.type == "cpu":
+        return rows
+    if device.type == "cuda" and rows.X.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+        return rows
+    tensors = rows.X, rows.y, rows.index
+    return Rows(*(None if tensor is None else tensor.to(device) for tensor in tensors))

@@ -1,0 +1,326 @@
+"""From rows in original units to scaled float32 columns, and back.
+
+Everything here works on blocks of rows, so that a table that does not fit in memory
+never has to.
+"""
+
+import warnings
+from math import ceil, isfinite
+
+import numpy as np
+import torch
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
+
+from sklearn_ae._tables.reading import (
+    blocks_of_rows,
+    dense,
+    has_missing,
+    name_columns,
+    release_pages,
+)
+from sklearn_ae._tables.writing import clip_to_dtype
+
+# Rows from which the quantiles are estimated: scikit-learn's own default, fewer where
+# there are many columns.
+QUANTILE_ROWS = 10_000
+QUANTILE_CELLS = 2**23
+# Beyond this a float32 network overflows: squared, summed over 10,000 columns.
+LARGEST_SCALED = 1e15
+# Distance of the quartiles of a normal distribution, in deviations.
+QUARTILES_OF_NORMAL = 1.349
+# What "robust" scaling draws outliers in to, as Holzmueller et al. (2024) do, and up to
+# which share of it they are pushed out again.
+MOST_DEVIATIONS = 3.0
+FARTHEST = 1 - 1e-6
+# Scales that a float32 number holds in full, and so does one divided by them.
+FLOAT32_SCALES = 1e-37, 1e37
+
+
+def _round_to_bits(values, bits):
+    """Round floats to a mantissa of so many bits."""
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
+
+
+class Scaler:
+    """Scale columns to a range that a network learns well, and undo it.
+
+    Missing cells stay `NaN`, and so does a column that holds nothing else.
+
+    Parameters
+    ----------
+    scaling : {"standard", "minmax", "quantile", "robust", None}
+        Zero mean and unit variance; the range [0, 1]; a normal distribution by rank;
+        median and interquartile range, with outliers drawn in; or as it is.
+    is_categorical : bool ndarray of shape (n_columns,), default=None
+        Columns of codes, which stay as they are. `None`: there are none.
+
+    Attributes
+    ----------
+    missing_ : bool ndarray of shape (n_columns,)
+        Columns with missing cells.
+    observed_ : bool ndarray of shape (n_columns,)
+        Columns with other cells.
+    indicated_ : bool ndarray of shape (n_columns,)
+        Those of them that had some in `fit`: the network has an input for each.
+    dtype_ : {float32, float64}
+        Type of the values that `decode` returns: float32 if all rows were.
+    """
+
+    def __init__(self, scaling, is_categorical=None):
+        self.scaling = scaling
+        if is_categorical is not None and not is_categorical.any():
+            is_categorical = None
+        self.is_categorical = is_categorical
+
+    def fit(self, X, sample_weight=None, names=None):
+        """Learn the scale of each column from all rows of X.
+
+        Parameters
+        ----------
+        X : {ndarray, sparse matrix} of shape (n_rows, n_columns)
+        sample_weight : ndarray of shape (n_rows,), default=None
+        names : sequence of str, default=None
+            Names of the columns for messages.
+        """
+        self.names = names
+        self.missing_ = np.zeros(X.shape[1], dtype=bool)
+        self.observed_ = np.zeros(X.shape[1], dtype=bool)
+        self.dtype_ = np.dtype(np.float32)
+        self._moments = StandardScaler()
+        self._center_and_scale = None
+        self._least = np.full(X.shape[1], np.inf)
+        self._largest = np.full(X.shape[1], -np.inf)
+        self.partial_fit(X, sample_weight)
+        self.indicated_ = self.missing_.copy()
+        if self.scaling == "quantile":
+            self._fit_quantiles(sample_rows(X, sample_weight))
+        elif self.scaling == "robust":
+            self._fit_quartiles(sample_rows(X, sample_weight))
+        return self
+
+    def _fit_quartiles(self, rows):
+        here = self.observed_
+        # A column that is observed in none of these rows has its mean and deviation.
+        here = here & ~np.isnan(rows).all(axis=0)
+        quartiles = np.tile(self._moments.mean_, (3, 1))
+        quartiles[:, here] = np.nanquantile(rows[:, here], [0.25, 0.5, 0.75], axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = (quartiles[2] - quartiles[0]) / QUARTILES_OF_NORMAL
+            # Most cells of such a column are equal.
+            self._center_and_scale = (
+                quartiles[1],
+                np.where(scale > 0, scale, self._moments.scale_),
+            )
+        self._set_center_and_scale()
+
+    def _fit_quantiles(self, rows):
+        # scikit-learn takes values within 1e-7 of one another for equal, so all columns
+        # get a span of 1 first. Half of it is a float64, whatever the column holds.
+        least, largest = self._least / 2, self._largest / 2
+        span = np.where(self.observed_, largest - least, 1.0)
+        self._half_least = np.where(self.observed_, least, 0.0)
+        self._half_span = np.where(span > 0, span, 1.0)
+        quantiles = QuantileTransformer(
+            n_quantiles=min(1000, len(rows)),
+            output_distribution="normal",
+            subsample=None,
+        )
+        with warnings.catch_warnings():
+            # A column without any value is no fault here.
+            warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
+            self._quantiles = quantiles.fit(self._to_unit_span(rows))
+
+    def _to_unit_span(self, X):
+        # Beyond the least and the largest, all values rank alike.
+        with np.errstate(over="ignore"):
+            return np.clip((X / 2 - self._half_least) / self._half_span, -1, 2)
+
+    def partial_fit(self, X, sample_weight=None):
+        """Update the scale of each column with further rows; quantiles stay."""
+        if X.dtype != np.float32:
+            self.dtype_ = np.dtype(np.float64)
+        for rows, block in blocks_of_rows(X):
+            weight = None
+            if sample_weight is not None:
+                weight = sample_weight[rows]
+                block, weight = block[weight > 0], weight[weight > 0]
+            if len(block):
+                self._see(block, weight)
+        self._set_center_and_scale()
+        return self
+
+    def note_missing(self, X):
+        """Note the columns of further rows with missing cells; the scale stays."""
+        if X.dtype != np.float32:
+            self.dtype_ = np.dtype(np.float64)
+        for _, block in blocks_of_rows(X):
+            if has_missing(block, self.names):
+                self.missing_ |= np.isnan(block).any(axis=0)
+        return self
+
+    def _see(self, block, weight):
+        """Update what is known about each column with a block of rows."""
+        if has_missing(block, self.names):
+            missing = np.isnan(block)
+            self.missing_ |= missing.any(axis=0)
+            here = ~missing.all(axis=0)
+        else:
+            here = np.ones(block.shape[1], dtype=bool)
+        self.observed_ |= here
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.scaling in ("standard", "robust"):
+                self._update_moments(block, weight, here)
+            if self.scaling in ("minmax", "quantile", "robust"):
+                np.fmin(self._least, np.fmin.reduce(block), out=self._least)
+                np.fmax(self._largest, np.fmax.reduce(block), out=self._largest)
+
+    def _update_moments(self, block, weight, here):
+        """Update mean and variance of the columns that have a value here."""
+        moments = self._moments
+        # scikit-learn lets the mean of a column become NaN with the first block that
+        # has no value of it, and stay NaN whatever comes before or after.
+        absent, names = np.flatnonzero(~here), ("mean_", "var_", "scale_")
+        before = [getattr(moments, name, np.zeros(len(here)))[absent] for name in names]
+        moments.partial_fit(block, sample_weight=weight)
+        for name, values in zip(names, before, strict=True):
+            getattr(moments, name)[absent] = values
+
+    def _set_center_and_scale(self):
+        center, scale = np.zeros(len(self.observed_)), np.ones(len(self.observed_))
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.scaling == "standard":
+                center, scale = self._moments.mean_, self._moments.scale_
+            elif self.scaling == "minmax":
+                center, scale = self._least, self._largest - self._least
+            elif self.scaling == "robust":
+                center, scale = self._center_and_scale or (center, scale)
+            if self.is_categorical is not None:
+                center = np.where(self.is_categorical, 0.0, center)
+                scale = np.where(self.is_categorical, 1.0, scale)
+            self._set_rounded(center, scale)
+
+    def _set_rounded(self, center, scale):
+        """Set center and scale of the columns to numbers of fewer bits."""
+        unusable = self.observed_ & ~(np.isfinite(center) & np.isfinite(scale))
+        if unusable.any():
+            raise ValueError(
+                f"The values of columns {name_columns(unusable, self.names)} of X are "
+                "too far apart for float64. Divide them by a constant, or take their "
+                "logarithm, before fitting."
+            )
+        # Rounded, the two do not depend on the order in which rows were added up: an
+        # array, its blocks, its sparse form and repeated rows scale to the same bits.
+        scale = np.where(self.observed_ & (scale > 0), scale, 1.0)
+        scale = _round_to_bits(scale, 24)
+        on_grid = np.round(center / scale * 2.0**20) / 2.0**20 * scale
+        self._center = np.where(
+            np.abs(center) > 2.0**20 * scale, _round_to_bits(center, 40), on_grid
+        )
+        if self.dtype_ == np.float32:
+            self._center = self._center.astype(np.float32).astype(np.float64)
+        # A column of which nothing is known stays missing, there and back.
+        self._center[~self.observed_] = np.nan
+        self._scale = scale
+        least, largest = FLOAT32_SCALES
+        self._float32_center = torch.from_numpy(self._center.astype(np.float32))
+        self._float32_factor = torch.from_numpy((1 / scale).astype(np.float32))
+        self._fits_float32 = self.dtype_ == np.float32 and bool(
+            np.all((scale > least) & (scale < largest))
+            and not np.any(np.abs(self._center) > largest)
+        )
+
+    def encode(self, X, out=None):
+        """Return rows as a dense float32 ndarray of scaled columns.
+
+        Parameters
+        ----------
+        X : {ndarray, sparse matrix} of shape (n_rows, n_columns)
+        out : float32 ndarray of shape (n_rows, n_columns), default=None
+            Written to instead of a new array.
+        """
+        if out is None:
+            out = np.empty(X.shape, dtype=np.float32)
+        for rows, block in blocks_of_rows(X):
+            self._encode_block(block, out[rows])
+        return out
+
+    def _encode_block(self, X, out):
+        if self.scaling == "quantile":
+            has_missing(X, self.names)
+            scaled = self._quantiles.transform(self._to_unit_span(X.astype(np.float64)))
+            out[:] = self._keep_codes(X, scaled)
+            return
+        if X.dtype == np.float32 and self._fits_float32:
+            # The center is a float32 number, so the difference loses nothing. In torch:
+            # NumPy is slow with rows of few columns.
+            X_own = torch.from_numpy(np.require(X, requirements="CW"))
+            scaled = torch.sub(X_own, self._float32_center, out=torch.from_numpy(out))
+            scaled.mul_(self._float32_factor)
+        else:
+            scaled = torch.from_numpy(np.subtract(X, self._center, dtype=np.float64))
+            scaled.div_(torch.from_numpy(self._scale))
+        if not isfinite(scaled.sum()):
+            has_missing(X, self.names)
+        scaled.clamp_(-LARGEST_SCALED, LARGEST_SCALED)
+        if self.scaling == "robust":
+            self._draw_in(scaled)
+        if scaled.dtype == torch.float64:
+            out[:] = scaled.numpy()
+
+    def _draw_in(self, scaled):
+        """Draw values in smoothly, so that none is beyond three deviations."""
+        drawn_in = scaled / torch.sqrt(1 + (scaled / MOST_DEVIATIONS) ** 2)
+        if self.is_categorical is not None:
+            drawn_in[:, self.is_categorical] = scaled[:, self.is_categorical]
+        scaled.copy_(drawn_in)
+
+    def _push_out(self, values):
+        """Return what was drawn in, within the range of the rows of `fit`."""
+        inside = np.clip(
+            values.astype(np.float64) / MOST_DEVIATIONS, -FARTHEST, FARTHEST
+        )
+        X = inside * MOST_DEVIATIONS / np.sqrt(1 - inside**2) * self._scale
+        return np.clip(X + self._center, self._least, self._largest)
+
+    def decode(self, values):
+        """Return scaled rows in their original units, as an ndarray of `dtype_`."""
+        out = np.empty(values.shape, dtype=self.dtype_)
+        for rows, block in blocks_of_rows(values):
+            # A reconstruction may overshoot the largest number there is.
+            with np.errstate(over="ignore", invalid="ignore"):
+                out[rows] = clip_to_dtype(self._decode_block(block), self.dtype_)
+        return out
+
+    def _decode_block(self, values):
+        if self.scaling == "quantile":
+            X = self._quantiles.inverse_transform(values.astype(np.float64))
+            X = (X * self._half_span + self._half_least) * 2
+            return self._keep_codes(values, X)
+        if self.scaling == "robust":
+            return self._keep_codes(values, self._push_out(values))
+        return values * self._scale + self._center
+
+    def _keep_codes(self, codes, values):
+        """Return values of numeric columns beside codes of categorical ones."""
+        if self.is_categorical is None:
+            return values
+        return np.where(self.is_categorical, codes, values)
+
+
+def sample_rows(X, sample_weight):
+    """Return float64 rows that stand for a table, in proportion to weight."""
+    n_rows = min(QUANTILE_ROWS, max(1000, QUANTILE_CELLS // X.shape[1]))
+    weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
+    total = np.cumsum(weight)
+    if total[-1] <= n_rows and (weight == np.rint(weight)).all():
+        places = np.repeat(np.arange(X.shape[0]), weight.astype(int))
+    else:
+        n_rows = min(n_rows, X.shape[0])
+        places = np.searchsorted(total, (np.arange(n_rows) + 0.5) / n_rows * total[-1])
+    parts = []
+    # Reading one row of a mapped file makes many of its neighbours resident.
+    for part in np.array_split(places, ceil(len(places) / 256)):
+        parts.append(dense(X[part]).astype(np.float64))
+        release_pages(X)
+    return np.concatenate(parts)

@@ -1,0 +1,378 @@
+"""A display of how odd rows are, and why."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_ae._compat import import_optional
+from sklearn_ae.displays._drawing import (
+    CLASS_COLOURS,
+    NOTE,
+    CellGrid,
+    cell_grid_size,
+    column_names_inches,
+    draw_cell_grid,
+    short_number,
+    shortened,
+    take_axes,
+)
+from sklearn_ae.displays._input import (
+    as_finite,
+    as_numbers,
+    as_table,
+    cell_text,
+    cells_of,
+    check_count,
+    check_same_rows,
+    feature_names,
+    row_names,
+    take,
+)
+
+ORDINARY, ODD = CLASS_COLOURS[0], CLASS_COLOURS[1]
+# Scores that reach so much farther than most are drawn on a logarithmic axis.
+LONG_TAIL = 20
+N_BINS = 50
+# Share of a row's score that has the full colour.
+FULL_COLOUR = 0.5
+# Bars of few rows cannot be seen beside one of so many more.
+HIGH_BAR = 100
+HISTOGRAM_INCHES = 2.3
+# Of the numbers at its axis, and what they are.
+HISTOGRAM_AXIS_INCHES = 0.55
+LEGEND_INCHES = 0.3
+
+
+class AnomalyDisplay:
+    """How the scores of rows are distributed, and what is odd about the oddest.
+
+    Two pictures: a histogram of the scores with the threshold, and a table of the
+    oddest rows, in which the colour of a cell says how much of the row's score its
+    column adds.
+
+    Create it with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_samples,)
+        Scores of all rows; the lower, the more abnormal.
+    contributions : array-like of shape (n_rows, n_features)
+        What each column adds to the scores of the oddest rows, none negative.
+    cells : array-like of shape (n_rows, n_features)
+        The cells of these rows.
+    offset : float, default=None
+        The threshold: rows that score below it are outliers.
+    rows : array-like of int of shape (n_rows,), default=None
+        Their positions among the scores. `None`: those of the lowest scores.
+    feature_names : list of str, default=None
+        Names of the columns.
+    row_names : list of str, default=None
+        Names of the rows.
+
+    Attributes
+    ----------
+    ax_ : ndarray of shape (2,) of matplotlib Axes
+        The histogram and the table.
+    figure_ : matplotlib Figure
+        Their figure.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn_ae import AutoencoderAnomalyDetector
+    >>> from sklearn_ae.displays import AnomalyDisplay
+    >>> X = load_wine(as_frame=True).data
+    >>> X.loc[17, "alcohol"] = 40.0
+    >>> detector = AutoencoderAnomalyDetector(random_state=0).fit(X)
+    >>> display = AnomalyDisplay.from_estimator(detector, X, n_rows=5)
+    >>> [text.get_text() for text in display.ax_[1].get_yticklabels()][0]
+    'row 17 (...)'
+    """
+
+    def __init__(
+        self,
+        scores,
+        contributions,
+        cells,
+        *,
+        offset=None,
+        rows=None,
+        feature_names=None,
+        row_names=None,
+    ):
+        self.scores = scores
+        self.contributions = contributions
+        self.cells = cells
+        self.offset = offset
+        self.rows = rows
+        self.feature_names = feature_names
+        self.row_names = row_names
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, n_rows=10, ax=None, **kwargs):
+        """Draw what a detector says about rows.
+
+        Parameters
+        ----------
+        estimator : AutoencoderAnomalyDetector
+            A fitted one, or another estimator that has `score_samples`, `explain` and
+            `offset_`.
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows.
+        n_rows : int, default=10
+            How many of the oddest to explain.
+        ax : matplotlib Axes or two of them, default=None
+            What to draw on. One that is part of a grid of subplots is divided: it keeps
+            the upper half. `None` makes a new figure.
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : AnomalyDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If it does not explain its scores.
+        ValueError
+            If X or a parameter cannot be used.
+        """
+        check_count("n_rows", n_rows)
+        check_is_fitted(estimator)
+        needed = ("score_samples", "explain", "offset_")
+        lacking = [name for name in needed if not hasattr(estimator, name)]
+        if lacking:
+            raise TypeError(
+                "AnomalyDisplay takes a detector that explains its scores, such as "
+                f"AutoencoderAnomalyDetector. {type(estimator).__name__} has no "
+                f"{' and no '.join(lacking)}."
+            )
+        X = as_table(X)
+        scores = np.asarray(estimator.score_samples(X), dtype=np.float64)
+        rows = np.argsort(scores, kind="stable")[:n_rows]
+        contributions = as_numbers(as_table(estimator.explain(take(X, rows))))
+        display = cls._from_table(X, scores, rows, contributions, estimator.offset_)
+        return display.plot(ax=ax, **kwargs)
+
+    @classmethod
+    def from_predictions(
+        cls, X, scores, contributions, *, offset=None, n_rows=10, ax=None, **kwargs
+    ):
+        """Draw scores and explanations that are known.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows.
+        scores : array-like of shape (n_samples,)
+            Their scores; the lower, the more abnormal.
+        contributions : {array-like, dataframe} of shape (n_samples, n_features)
+            What each column adds to them, none negative, as
+            :meth:`~sklearn_ae.AutoencoderAnomalyDetector.explain` returns it.
+        offset : float, default=None
+            The threshold: rows that score below it are outliers.
+        n_rows : int, default=10
+            How many of the oddest to show.
+        ax : matplotlib Axes or two of them, default=None
+            What to draw on. One that is part of a grid of subplots is divided: it keeps
+            the upper half. `None` makes a new figure.
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : AnomalyDisplay
+
+        Raises
+        ------
+        ValueError
+            If the three do not fit one another, or a parameter cannot be used.
+        """
+        check_count("n_rows", n_rows)
+        X, contributions = as_table(X), as_table(contributions, "contributions")
+        scores = as_finite(scores, "scores")
+        check_same_rows(X=X, scores=scores, contributions=contributions)
+        rows = np.argsort(scores, kind="stable")[:n_rows]
+        contributions = as_numbers(take(contributions, rows))
+        display = cls._from_table(X, scores, rows, contributions, offset)
+        return display.plot(ax=ax, **kwargs)
+
+    @classmethod
+    def _from_table(cls, X, scores, rows, contributions, offset):
+        """Return a display of the oddest rows of X."""
+        return cls(
+            scores,
+            contributions,
+            cells_of(take(X, rows)),
+            offset=offset,
+            rows=rows,
+            feature_names=feature_names(X),
+            row_names=row_names(X, rows),
+        )
+
+    def plot(self, ax=None, *, n_columns=8):
+        """Draw the histogram and the table.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or two of them, default=None
+            What to draw on. One that is part of a grid of subplots is divided: it keeps
+            the upper half. `None` makes a new figure.
+        n_columns : int, default=8
+            How many columns of the table to draw: those that add most to the scores of
+            these rows, in the order of the table.
+
+        Returns
+        -------
+        display : AnomalyDisplay
+            Itself.
+        """
+        check_count("n_columns", n_columns)
+        scores = as_finite(self.scores, "scores")
+        grid, n_features = self._grid(scores, n_columns)
+        self.ax_ = _take_two_axes(ax, grid)
+        self.figure_ = self.ax_[0].figure
+        self._plot_histogram(scores)
+        table = self.ax_[1]
+        draw_cell_grid(table, grid)
+        note = "oddest rows (score)"
+        if len(grid.column_names) < n_features:
+            note += (
+                f"; the {len(grid.column_names)} of {n_features} columns that add most"
+            )
+        table.set_xlabel(note, fontsize=8, color=NOTE)
+        table.xaxis.set_label_position("bottom")
+        return self
+
+    def _grid(self, scores, n_columns):
+        """Return the table to draw, and how many columns there are in all."""
+        contributions = as_numbers(as_table(self.contributions, "contributions"))
+        cells = cells_of(as_table(self.cells, "cells"))
+        if contributions.shape != cells.shape:
+            raise ValueError(
+                "contributions and cells must have the same shape. Got "
+                f"{contributions.shape} and {cells.shape}."
+            )
+        rows = self.rows
+        if rows is None:
+            rows = np.argsort(scores, kind="stable")[: len(cells)]
+        check_same_rows(cells=cells, rows=rows)
+        total = contributions.sum(axis=1, keepdims=True)
+        shares = contributions / np.where(total > 0, total, 1)
+        order = np.argsort(-shares.sum(axis=0), kind="stable")
+        columns = np.sort(order[:n_columns])
+        names, titles = self.feature_names, self.row_names
+        names = feature_names(cells) if names is None else names
+        titles = row_names(cells, rows) if titles is None else titles
+        titles = [
+            f"{title} ({short_number(scores[row])})"
+            for title, row in zip(titles, rows, strict=True)
+        ]
+        texts = [[cell_text(cell) for cell in row] for row in cells[:, columns]]
+        titles_of_columns = [shortened(names[i], 20) for i in columns]
+        grid = CellGrid(
+            texts,
+            shares[:, columns],
+            titles_of_columns,
+            titles,
+            FULL_COLOUR,
+            "share of the\nrow's score",
+            {0: "0 %", 0.25: "25 %", FULL_COLOUR: "≥ 50 %"},
+        )
+        return grid, cells.shape[1]
+
+    def _plot_histogram(self, scores):
+        ax, offset = self.ax_[0], self.offset
+        edges, inner = _bins(scores, offset)
+        ax.set(xscale="linear", yscale="linear")
+        if inner is not None:
+            ax.set_xscale("symlog", linthresh=inner, linscale=0.5)
+        odd = np.zeros(len(scores), bool) if offset is None else scores < offset
+        # The legend stands above the bars, where a title would meet it outside.
+        height = ax.get_window_extent().height / ax.figure.dpi
+        bars = max(0.5, 1 - LEGEND_INCHES / height)
+        ax.margins(y=1 / bars - 1)
+        parts = [("row" if offset is None else "ordinary row", ~odd, ORDINARY)]
+        if offset is not None:
+            parts.append(("outlier", odd, ODD))
+        highest = 0
+        for name, chosen, colour in parts:
+            label = f"{chosen.sum():,} {name}{'' if chosen.sum() == 1 else 's'}"
+            style = {"color": colour, "label": label, "ec": "white", "lw": 0.3}
+            highest = max(highest, ax.hist(scores[chosen], edges, **style)[0].max())
+        if offset is not None:
+            label = f"threshold: {short_number(offset)}"
+            ax.axvline(offset, ymax=bars, color="0.2", ls="--", lw=1, label=label)
+        if highest > HIGH_BAR:
+            ax.set_yscale("log")
+            ax.set_ylim(bottom=0.7)
+        ax.legend(
+            frameon=False,
+            fontsize=8,
+            loc="upper center",
+            ncols=3,
+            borderaxespad=0,
+            handlelength=1.2,
+            columnspacing=1.2,
+        )
+        ax.set(xlabel="score: the lower, the odder", ylabel="number of rows")
+        ax.spines[["top", "right"]].set_visible(False)
+
+
+def _bins(scores, offset):
+    """Return the edges of bins, with the threshold, and where a logarithmic axis ends.
+
+    Negative scores of which some lie far out are told apart by their logarithm.
+    """
+    points = scores if offset is None else np.append(scores, offset)
+    inner, typical = None, np.median(scores)
+    if points.max() <= 0 and points.min() < LONG_TAIL * typical < 0:
+        inner = 10.0 ** np.floor(np.log10(-typical))
+        edges = np.histogram_bin_edges(np.arcsinh(points / inner), N_BINS)
+        edges = inner * np.sinh(edges)
+    else:
+        # Scores that differ by rounding alone have no room for bins.
+        middle = (points.min() + points.max()) / 2
+        room = max(np.ptp(points) / 2, 1e-6 * max(1.0, abs(middle)))
+        edges = np.linspace(middle - room, middle + room, N_BINS + 1)
+    # Rounding must leave no score outside.
+    edges[0] = min(edges[0], points.min())
+    edges[-1] = max(edges[-1], points.max())
+    return np.union1d(edges, points[len(scores) :]), inner
+
+
+def _take_two_axes(ax, grid):
+    """Return two Axes, one above the other, as an array."""
+    purpose = "AnomalyDisplay.plot"
+    pyplot = import_optional("matplotlib.pyplot", purpose, "plot")
+    width, height = cell_grid_size(grid)
+    ratios = (HISTOGRAM_INCHES, height)
+    if ax is None:
+        figure = pyplot.figure(
+            figsize=(max(5.0, width), HISTOGRAM_INCHES + height), layout="constrained"
+        )
+        return figure.subplots(2, 1, height_ratios=ratios)
+    if np.ndim(ax) == 1 and len(ax) == 2:
+        return np.array([take_axes(each, None, purpose) for each in ax], dtype=object)
+    ax = take_axes(ax, None, purpose)
+    place, below = ax.get_subplotspec(), getattr(ax, "_below_histogram", None)
+    if below is not None:
+        return np.array([ax, take_axes(below, None, purpose)], dtype=object)
+    if place is None:
+        raise ValueError(
+            f"{purpose} divides an Axes that is part of a grid, as pyplot.subplots "
+            "makes them. Give such a one, two Axes, or leave ax out."
+        )
+    space = {}
+    if getattr(ax.figure.get_layout_engine(), "adjust_compatible", True):
+        # Only constrained layout itself keeps column names off the axis above.
+        whole = ax.get_window_extent().height / ax.figure.dpi
+        names = min(column_names_inches(grid) + HISTOGRAM_AXIS_INCHES, whole / 2)
+        space = {"hspace": 2 * names / (whole - names)}
+    upper, lower = place.subgridspec(2, 1, height_ratios=ratios, **space)
+    ax.set_subplotspec(upper)
+    # The figure is that of the grid, which may be part of another.
+    ax._below_histogram = ax.figure.add_subplot(lower)
+    return np.array([ax, ax._below_histogram], dtype=object)

@@ -1,0 +1,308 @@
+"""A display of latent codes in one, two or three dimensions."""
+
+import numpy as np
+
+from sklearn_ae._compat import import_optional
+from sklearn_ae.displays._drawing import (
+    CLASS_COLOURS,
+    FAINT,
+    FRAME,
+    GREY,
+    NOTE,
+    class_colours,
+    framed,
+    shortened,
+    take_axes,
+)
+from sklearn_ae.displays._input import (
+    as_codes,
+    as_labels,
+    as_table,
+    check_count,
+    check_same_rows,
+    transformer_of,
+)
+
+PURPOSE = "LatentSpaceDisplay.plot"
+# Rows farther out than this, in widths of the others, would leave one dot for these.
+FAR_OUT = 1.0
+SIZES = {1: (6.4, 3.6), 2: (6.4, 4.6), 3: (6.6, 5.6)}
+NO_LABEL = "no label"
+N_BINS = 40
+
+
+class LatentSpaceDisplay:
+    """Latent codes of rows as points, coloured by class or amount.
+
+    Two columns of codes are a plane, and three a space in which the names of the
+    classes are written at the points. Of more columns the first two principal
+    components are drawn, and of one column a histogram.
+
+    Create it with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    codes : array-like of shape (n_rows, n_components)
+        Latent codes.
+    y : array-like of shape (n_rows,), default=None
+        Classes or amounts. Text, booleans, categories, and whole numbers with at most
+        20 distinct values are classes, other numbers are amounts. Missing ones are
+        drawn faintly.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        What was drawn on.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.displays import LatentSpaceDisplay
+    >>> wine = load_wine()
+    >>> ae = AutoencoderTransformer(2, max_epochs=5, random_state=0).fit(wine.data)
+    >>> y = wine.target_names[wine.target]
+    >>> display = LatentSpaceDisplay.from_estimator(ae, wine.data, y)
+    >>> [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    ['class_0', 'class_1', 'class_2']
+    """
+
+    def __init__(self, codes, y=None):
+        self.codes = codes
+        self.y = y
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y=None, *, ax=None, **kwargs):
+        """Draw the codes that an estimator gives to rows.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            A fitted autoencoder, a pipeline, or another transformer. The codes of a
+            pipeline that ends in a predictor are those before it.
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows. Arrays of images may have three or four dimensions.
+        y : array-like of shape (n_samples,), default=None
+            Classes or amounts.
+        ax : matplotlib Axes, default=None
+            What to draw on; `None` makes a new figure.
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : LatentSpaceDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If it has no codes.
+        ValueError
+            If X and y have different numbers of rows, or one cannot be used.
+        """
+        codes = transformer_of(estimator, "transform").transform(as_table(X))
+        return cls.from_predictions(codes, y, ax=ax, **kwargs)
+
+    @classmethod
+    def from_predictions(cls, codes, y=None, *, ax=None, **kwargs):
+        """Draw codes that are known.
+
+        Parameters
+        ----------
+        codes : {array-like, dataframe} of shape (n_samples, n_components)
+            Latent codes.
+        y : array-like of shape (n_samples,), default=None
+            Classes or amounts.
+        ax : matplotlib Axes, default=None
+            What to draw on; `None` makes a new figure.
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : LatentSpaceDisplay
+
+        Raises
+        ------
+        ValueError
+            If codes and y have different numbers of rows, or one cannot be used.
+        """
+        return cls(as_codes(codes), y).plot(ax=ax, **kwargs)
+
+    def plot(self, ax=None, *, max_names=300):
+        """Draw the codes.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            What to draw on, with ``projection="3d"`` for three columns of codes. `None`
+            makes a new figure.
+        max_names : int, default=300
+            At how many points of a space to write the name of the class: more hide one
+            another. Of more rows, others are dots.
+
+        Returns
+        -------
+        display : LatentSpaceDisplay
+            Itself.
+        """
+        check_count("max_names", max_names)
+        codes, labels = as_codes(self.codes), None
+        if self.y is not None:
+            labels = as_labels(self.y)
+            check_same_rows(codes=codes, y=labels.values)
+        n_columns = codes.shape[1]
+        in_space = "3d" if n_columns == 3 else None
+        self.ax_ = take_axes(ax, SIZES[min(n_columns, 3)], PURPOSE, in_space)
+        self.figure_ = self.ax_.figure
+        if n_columns == 1:
+            self._plot_line(codes[:, 0], labels)
+        elif n_columns == 3:
+            self._plot_space(codes, labels, max_names)
+        else:
+            self._plot_plane(codes, labels)
+        return self
+
+    def _plot_plane(self, codes, labels):
+        names = ["latent 0", "latent 1"]
+        if codes.shape[1] > 2:
+            codes = codes - codes.mean(axis=0)
+            variances, axes = np.linalg.eigh(codes.T @ codes)
+            shares = variances[[-1, -2]] / (variances.sum() or 1.0)
+            codes = codes @ axes[:, [-1, -2]]
+            names = [
+                f"{place} principal component of the latents ({share:.0%})"
+                for place, share in zip(("first", "second"), shares, strict=True)
+            ]
+        plane, n_outside = framed(codes, FAR_OUT)
+        self._scatter(plane, labels)
+        if n_outside:
+            rows = "1 row" if n_outside == 1 else f"{n_outside:,} rows"
+            names[0] += f"\n{rows} farther out drawn at the edge"
+        self.ax_.set(xlabel=names[0], ylabel=names[1])
+        self.ax_.spines[["top", "right"]].set_visible(False)
+
+    def _plot_line(self, codes, labels):
+        if labels is not None and not labels.classes:
+            rows = np.column_stack([codes, labels.values])[~labels.missing]
+            self._scatter(rows, None)
+            height = shortened(labels.name)
+        else:
+            groups, colours = [codes], CLASS_COLOURS[:1]
+            if labels is not None:
+                numbers = [*range(len(labels.classes)), -1]
+                groups = [codes[labels.values == number] for number in numbers]
+                colours = [*_class_colours_of(labels), FAINT]
+                self._draw_legend(labels)
+            style = {"stacked": True, "ec": "white", "lw": 0.3}
+            self.ax_.hist(groups, N_BINS, color=colours, **style)
+            height = "number of rows"
+        self.ax_.set(xlabel="latent 0", ylabel=height)
+        self.ax_.spines[["top", "right"]].set_visible(False)
+
+    def _plot_space(self, codes, labels, max_names):
+        ax = self.ax_
+        named = np.zeros(len(codes), dtype=bool)
+        if labels is not None and labels.classes:
+            known = np.flatnonzero(~labels.missing)
+            n_named = min(max_names, len(known))
+            # Spread evenly over the rows, which may be sorted by class.
+            places = np.linspace(0, len(known) - 1, n_named).round().astype(int)
+            named[known[places]] = True
+        # The names say what the colours mean.
+        alpha = 0.35 if named.any() else 0.8
+        self._scatter(codes, labels, legend=False, drawn=~named, alpha=alpha)
+        if named.any():
+            colours = _class_colours_of(labels)
+            for row in np.flatnonzero(named):
+                number = labels.values[row]
+                ax.text(
+                    *codes[row],
+                    shortened(labels.classes[number], 12),
+                    color=colours[number],
+                    fontsize=7,
+                    zorder=1000,
+                    ha="center",
+                    va="center",
+                )
+        # Texts do not count when axes find their limits.
+        low, high = codes.min(axis=0), codes.max(axis=0)
+        margin = np.where(high > low, 0.03 * (high - low), 0.5)
+        limits = zip(low - margin, high + margin, strict=True)
+        for axis, (lowest, highest) in zip("xyz", limits, strict=True):
+            ax.set(**{f"{axis}lim": (lowest, highest)})
+        for axis, number in zip((ax.xaxis, ax.yaxis, ax.zaxis), range(3), strict=True):
+            axis.set_label_text(f"latent {number}")
+            axis.set_pane_color("white")
+            axis._axinfo["grid"].update(color="0.9", linewidth=0.5)
+            axis.set_tick_params(labelsize=7, colors=NOTE)
+        ax.set_box_aspect((1, 1, 0.85), zoom=0.9)
+
+    def _scatter(self, points, labels, legend=True, drawn=slice(None), alpha=0.8):
+        """Draw points, and say what their colours mean."""
+        shown = points[drawn]
+        style = {
+            "s": float(np.clip(8000 / max(1, len(points)), 3, 22)),
+            "linewidths": 0,
+            "alpha": alpha,
+        }
+        if points.shape[1] == 3:
+            style["depthshade"] = False
+        if labels is None:
+            self.ax_.scatter(*shown.T, color=CLASS_COLOURS[0], **style)
+        elif labels.classes:
+            colours = np.array([*_class_colours_of(labels), FAINT])
+            # Those without a label lie under the others.
+            order = np.argsort(~labels.missing[drawn], kind="stable")
+            numbers = labels.values[drawn][order]
+            self.ax_.scatter(*shown[order].T, color=colours[numbers], **style)
+            if legend:
+                self._draw_legend(labels)
+        else:
+            missing = labels.missing[drawn]
+            self.ax_.scatter(*shown[missing].T, color=FAINT, **style)
+            values = labels.values[drawn][~missing]
+            dots = self.ax_.scatter(*shown[~missing].T, c=values, **style)
+            pad = 0.12 if points.shape[1] == 3 else 0.02
+            self.figure_.colorbar(
+                dots,
+                ax=self.ax_,
+                label=shortened(labels.name),
+                aspect=30,
+                pad=pad,
+                shrink=0.8,
+            ).outline.set_edgecolor(FRAME)
+
+    def _draw_legend(self, labels):
+        colours = _class_colours_of(labels)
+        here = np.bincount(labels.values[~labels.missing], minlength=len(colours))
+        named = [n for n in np.flatnonzero(here) if colours[n] != GREY]
+        entries = [(shortened(labels.classes[n], 20), colours[n]) for n in named]
+        if len(named) < np.count_nonzero(here):
+            entries.append((f"{np.count_nonzero(here) - len(named)} others", GREY))
+        if labels.missing.any():
+            entries.append((NO_LABEL, FAINT))
+        lines = import_optional("matplotlib.lines", PURPOSE, "plot")
+        handles = [
+            lines.Line2D([], [], ls="", marker="o", ms=6, mew=0, color=colour)
+            for _, colour in entries
+        ]
+        self.ax_.legend(
+            handles,
+            [name for name, _ in entries],
+            title=shortened(labels.name) or None,
+            loc="center left",
+            bbox_to_anchor=(1.02, 0.5),
+            frameon=False,
+            handletextpad=0.1,
+        )
+
+
+def _class_colours_of(labels):
+    """Return the colour of each class, grey for the less frequent of many."""
+    sizes = np.bincount(labels.values[~labels.missing], minlength=len(labels.classes))
+    return class_colours(sizes)

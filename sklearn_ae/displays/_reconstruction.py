@@ -1,0 +1,282 @@
+"""A display of rows beside what an autoencoder makes of them."""
+
+import numpy as np
+
+from sklearn_ae.displays._drawing import (
+    NOTE,
+    CellGrid,
+    ImageRow,
+    cell_grid_size,
+    draw_cell_grid,
+    draw_image_rows,
+    shortened,
+    take_axes,
+    value_range,
+)
+from sklearn_ae.displays._input import (
+    as_images,
+    as_table,
+    cell_errors,
+    cell_text,
+    cells_of,
+    check_count,
+    check_same_rows,
+    feature_names,
+    reconstruct,
+    row_names,
+    shape_of_images,
+    spreads_of,
+    take,
+    transformer_of,
+)
+
+# Standard deviations that have the full colour, as wrong categories have.
+FULL_COLOUR = 2.0
+
+
+class ReconstructionDisplay:
+    """Rows, and under each what an autoencoder makes of it.
+
+    Images are drawn as pictures, originals above reconstructions. Other rows are drawn
+    as a table in original units; the colour of a restored cell says how far off it is.
+
+    Create it with :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    originals : array-like of shape (n_rows, n_columns)
+        Rows.
+    reconstructions : array-like of shape (n_rows, n_columns)
+        What was made of them.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of rows that are images; `None`
+        for rows of a table.
+    errors : ndarray of shape (n_rows, n_columns), default=None
+        How far off the cells of a table are, in standard deviations of their column;
+        infinity for wrong categories. `None` takes the deviations from `originals`.
+    feature_names : list of str, default=None
+        Names of the columns.
+    row_names : list of str, default=None
+        Names of the rows.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        What was drawn on.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.displays import ReconstructionDisplay
+    >>> X = load_digits().data
+    >>> ae = AutoencoderTransformer(10, max_epochs=5, random_state=0).fit(X)
+    >>> display = ReconstructionDisplay.from_estimator(ae, X, image_shape=(8, 8))
+    >>> len(display.ax_.images)
+    20
+    """
+
+    def __init__(
+        self,
+        originals,
+        reconstructions,
+        *,
+        image_shape=None,
+        errors=None,
+        feature_names=None,
+        row_names=None,
+    ):
+        self.originals = originals
+        self.reconstructions = reconstructions
+        self.image_shape = image_shape
+        self.errors = errors
+        self.feature_names = feature_names
+        self.row_names = row_names
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, *, n_rows=10, image_shape=None, ax=None, **kwargs
+    ):
+        """Draw the first rows, and what an estimator makes of them.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            A fitted autoencoder, or anything with `transform` and `inverse_transform`,
+            such as a pipeline or :class:`~sklearn.decomposition.PCA`. Of a pipeline
+            that ends in a predictor, what goes into that is taken back.
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows, of which the first are drawn; how widely columns spread is taken from
+            all of them. Arrays of images may have three or four dimensions.
+        n_rows : int, default=10
+            How many rows to draw.
+        image_shape : tuple of int, default=None
+            (height, width) or (channels, height, width) of rows that are images.
+            `None` takes that of X, if it has more than two dimensions, or that of the
+            estimator, if it has one.
+        ax : matplotlib Axes, default=None
+            What to draw on; `None` makes a new figure.
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If it cannot reconstruct.
+        ValueError
+            If X or a parameter cannot be used.
+        """
+        check_count("n_rows", n_rows)
+        estimator = transformer_of(estimator, "inverse_transform")
+        if image_shape is None:
+            image_shape = shape_of_images(X, estimator)
+        X = as_table(X)
+        first = take(X, slice(n_rows))
+        restored = as_table(reconstruct(estimator, first))
+        is_categorical = getattr(estimator, "is_categorical_", None)
+        display = cls._from_tables(X, first, restored, image_shape, is_categorical)
+        return display.plot(ax=ax, **kwargs)
+
+    @classmethod
+    def from_predictions(
+        cls, X, X_reconstructed, *, n_rows=10, image_shape=None, ax=None, **kwargs
+    ):
+        """Draw the first rows, and what was made of them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Rows. Arrays of images may have three or four dimensions.
+        X_reconstructed : {array-like, sparse matrix, dataframe} of the shape of X
+            Their reconstructions.
+        n_rows : int, default=10
+            How many rows to draw.
+        image_shape : tuple of int, default=None
+            (height, width) or (channels, height, width) of rows that are images.
+            `None` takes that of X, if it has more than two dimensions.
+        ax : matplotlib Axes, default=None
+            What to draw on; `None` makes a new figure.
+        **kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+
+        Raises
+        ------
+        ValueError
+            If the two have different shapes, or a parameter cannot be used.
+        """
+        check_count("n_rows", n_rows)
+        if image_shape is None:
+            image_shape = shape_of_images(X)
+        X, restored = as_table(X), as_table(X_reconstructed, "X_reconstructed")
+        check_same_rows(X=X, X_reconstructed=restored)
+        first, restored = take(X, slice(n_rows)), take(restored, slice(n_rows))
+        return cls._from_tables(X, first, restored, image_shape).plot(ax=ax, **kwargs)
+
+    @classmethod
+    def _from_tables(cls, X, first, restored, image_shape, is_categorical=None):
+        """Return a display of the first rows of X."""
+        if first.shape != restored.shape:
+            raise ValueError(
+                "Rows and their reconstructions must have the same shape. Got "
+                f"{first.shape} and {restored.shape}."
+            )
+        if image_shape is not None:
+            images = (as_images(rows, image_shape) for rows in (first, restored))
+            flat = [each.reshape(len(each), -1) for each in images]
+            return cls(*flat, image_shape=tuple(image_shape))
+        cells, restored = cells_of(first), cells_of(restored)
+        return cls(
+            cells,
+            restored,
+            errors=cell_errors(cells, restored, spreads_of(X, is_categorical)),
+            feature_names=feature_names(first),
+            row_names=row_names(first, range(len(cells))),
+        )
+
+    def plot(self, ax=None, *, n_columns=12, cmap="gray_r"):
+        """Draw the rows and their reconstructions.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            What to draw on; `None` makes a new figure.
+        n_columns : int, default=12
+            How many columns of a table to draw: those restored worst in these rows, in
+            the order of the table.
+        cmap : str, default="gray_r"
+            Colours of grey images; the same value has the same colour in all of them.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+            Itself.
+        """
+        check_count("n_columns", n_columns)
+        if self.image_shape is None:
+            self._plot_table(ax, n_columns)
+        else:
+            self._plot_images(ax, cmap)
+        self.figure_ = self.ax_.figure
+        return self
+
+    def _plot_images(self, ax, cmap):
+        tables = as_table(self.originals), as_table(self.reconstructions)
+        originals, restored = (as_images(table, self.image_shape) for table in tables)
+        limits = value_range(originals)
+        rows = [
+            ImageRow("original", originals, limits, cmap),
+            ImageRow("reconstruction", restored, limits, cmap),
+        ]
+        self.ax_ = draw_image_rows(ax, rows, "ReconstructionDisplay.plot")
+
+    def _plot_table(self, ax, n_columns):
+        table, restored = as_table(self.originals), as_table(self.reconstructions)
+        cells, restored = cells_of(table), cells_of(restored)
+        errors = self.errors
+        if errors is None:
+            errors = cell_errors(cells, restored, spreads_of(table))
+        off = np.minimum(errors, FULL_COLOUR)
+        order = np.argsort(-np.nansum(off, axis=0), kind="stable")
+        columns = np.sort(order[:n_columns])
+        names, titles = self.feature_names, self.row_names
+        names = feature_names(table) if names is None else names
+        titles = row_names(table, range(len(cells))) if titles is None else titles
+        # The original of a row has no colour, its reconstruction stands under it.
+        wrong = np.full((2 * len(cells), len(columns)), np.nan)
+        wrong[1::2] = off[:, columns]
+        pairs = np.stack([cells[:, columns], restored[:, columns]], axis=1)
+        grid = CellGrid(
+            [[cell_text(cell) for cell in row] for pair in pairs for row in pair],
+            wrong,
+            [shortened(names[i], 20) for i in columns],
+            [name for title in titles for name in (title, "restored")],
+            FULL_COLOUR,
+            "standard deviations off\n(full colour: wrong category)",
+            {0: "0", 1: "1", FULL_COLOUR: "≥ 2"},
+        )
+        size = cell_grid_size(grid)
+        self.ax_ = take_axes(ax, size, "ReconstructionDisplay.plot")
+        draw_cell_grid(self.ax_, grid)
+        for line in range(2, len(wrong), 2):
+            self.ax_.axhline(line, color=NOTE, lw=0.8)
+        for label in self.ax_.get_yticklabels()[1::2]:
+            label.set_color(NOTE)
+        if len(columns) < cells.shape[1]:
+            note = (
+                f"the {len(columns)} of {cells.shape[1]} columns restored worst in "
+                "these rows"
+            )
+            self.ax_.set_xlabel(note, fontsize=8, color=NOTE)
+            self.ax_.xaxis.set_label_position("bottom")
