@@ -5,11 +5,23 @@ mended in one line.
 """
 
 import importlib
+import sys
+import warnings
 
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
-from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    _check_sample_weight,
+    _num_samples,
+)
+
+try:
+    from sklearn.utils._dataframe import is_pandas_df, is_polars_df
+except ImportError:  # scikit-learn < 1.7
+    from sklearn.utils.validation import _is_pandas_df as is_pandas_df
+    from sklearn.utils.validation import _is_polars_df as is_polars_df
 
 __all__ = [
     "Interval",
@@ -17,8 +29,13 @@ __all__ = [
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
+    "_num_samples",
     "_wrap_data_with_container",
     "import_optional",
+    "is_pandas_df",
+    "is_polars_df",
+    "validate_params",
+    "warn",
 ]
 
 
@@ -50,3 +67,33 @@ def import_optional(name, purpose, extra):
             f"{purpose} needs {name.partition('.')[0]}, which is not installed. "
             f'Install it with: pip install "sklearn_ae[{extra}]"'
         ) from error
+
+
+def validate_params(estimator):
+    """Check the parameters of an estimator against its declared constraints.
+
+    `fit` does so by itself; a part of another estimator is not fitted by a call of its
+    own.
+
+    Raises
+    ------
+    InvalidParameterError
+        In scikit-learn's wording.
+    """
+    if hasattr(estimator, "_parameter_constraints"):
+        estimator._validate_params()
+
+
+def warn(message, category):
+    """Warn about the user's line, however deep inside the libraries the cause lies.
+
+    Parameters
+    ----------
+    message : str
+    category : type
+    """
+    own, level = ("contextlib", "sklearn", "sklearn_ae"), 1
+    frame = sys._getframe()
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] in own:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

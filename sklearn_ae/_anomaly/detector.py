@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._anomaly.distances import N_ROWS, Rarity
 from sklearn_ae._anomaly.scoring import (
@@ -19,16 +19,17 @@ from sklearn_ae._anomaly.scoring import (
     expect_each,
 )
 from sklearn_ae._autoencoder.base import unchanged_on_error
-from sklearn_ae._autoencoder.meta import AUTOENCODER_CONSTRAINT, HoldsAutoencoder
-from sklearn_ae._autoencoder.parameters import check_table
+from sklearn_ae._autoencoder.meta import (
+    AUTOENCODER_CONSTRAINT,
+    AutoencoderMetaEstimator,
+)
+from sklearn_ae._autoencoder.training import fit_autoencoder
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval, StrOptions, _fit_context
 from sklearn_ae._net.inference import infer
 from sklearn_ae._net.params import resolve_device
 from sklearn_ae._seeding import draw_seed
-from sklearn_ae._tables.categories import CodedTable
-from sklearn_ae._tables.reading import as_array_like
-from sklearn_ae._tables.writing import as_frame_like
+from sklearn_ae._tables.reading import as_table
 from sklearn_ae.noise import SwapNoise
 
 # The default autoencoder: a latent that loses nothing of most tables, and noise that
@@ -48,7 +49,7 @@ FENCE = 4.0
 LEAST_FENCE = 0.3
 
 
-class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
+class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEstimator):
     """Find the odd rows of a table, and say what is odd about them.
 
     A row is odd if it lies far from the others, or if an autoencoder that was trained
@@ -213,49 +214,50 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
             fitted before is left as it was.
         """
         with unchanged_on_error(self):
-            X = as_array_like(X)
+            template = self._make_template()
+            encoder, rows = self._read_table(template, X, unknown=UNKNOWN)
+            if self.autoencoder is None:
+                n_components = min(LARGEST_LATENT, rows.shape[1])
+                template.set_params(n_components=n_components)
             rng = np.random.default_rng([draw_seed(self.random_state), DRAWING])
-            order = rng.permutation(_num_samples(X))
+            order = rng.permutation(rows.shape[0])
             n_held_out = int(self.calibration_fraction * len(order))
             n_held_out = min(n_held_out, MOST_CALIBRATION)
             held_out, used = np.sort(order[:n_held_out]), order[n_held_out:]
-            template = self._make_template(X)
-            self.estimators_ = self._fit_members(template, X, held_out, rng)
+            self.estimators_ = self._fit_members(template, encoder, rows, held_out, rng)
             self.autoencoder_ = self.estimators_[0]
-            self._note_features(self.autoencoder_)
-            table = self._check_rows(X)
+            self.table_encoder_ = encoder
+            encoder.describe_to(self)
             used = rng.choice(used, min(N_ROWS, len(used)), replace=False)
-            rows = table[used]
-            self._rarities = [self._fit_rarity(m, rows) for m in self.estimators_]
-            self._donors = self._draw_donors(rows)
-            self.offset_ = self._find_offset(table, rows)
+            some = rows[used]
+            self._rarities = [self._fit_rarity(m, some) for m in self.estimators_]
+            self._donors = self._draw_donors(some)
+            self.offset_ = self._find_offset(rows, some)
             self.calibration_indices_ = held_out
-            self.calibration_scores_ = np.sort(self._score(table[held_out]))
+            self.calibration_scores_ = np.sort(self._score(rows[held_out]))
         return self
 
-    def _make_template(self, X):
+    def _make_template(self):
         """Return the autoencoder to train clones of, or the fitted one to use."""
         if self.device is not None:
             resolve_device(self.device)
         default = AutoencoderTransformer(
             noise=SwapNoise(SWAPPED), scaling="robust", verbose=self.verbose
         )
-        if self.autoencoder is None:
-            n_columns = check_table(default, X, reset=True).shape[1]
-            default.set_params(n_components=min(LARGEST_LATENT, n_columns))
         template = self._take_autoencoder(default)
         if self.device is not None and not hasattr(template, "net_"):
             template.set_params(device=self.device)
         return template
 
-    def _fit_members(self, template, X, held_out, rng):
+    def _fit_members(self, template, encoder, rows, held_out, rng):
         """Return autoencoders that were trained without the rows held out."""
         if hasattr(template, "net_"):
             return [template]
         weight = None
         if len(held_out):
-            weight = np.ones(_num_samples(X))
+            weight = np.ones(rows.shape[0])
             weight[held_out] = 0
+        encoder.fit(rows, weight)
         members = []
         for i in range(self.n_estimators):
             member = self._make_member(template, rng)
@@ -263,7 +265,7 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
                 # With one seed, all would be the same network.
                 seed = (draw_seed(template.random_state) + i) % 2**32
                 member.set_params(random_state=seed)
-            members.append(member._fit(X, weight))
+            members.append(fit_autoencoder(member, rows, encoder, weight))
             if members[-1].net_.interrupted_after_ is not None:
                 break
         return members
@@ -271,15 +273,15 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
     def _fit_rarity(self, member, rows):
         """Return what says how rare rows are, by what a member makes of some."""
         blocks, n_numbers = encoded_blocks(member.net_, rows.shape[1])
-        scaler = member._scaler
-        rarity = Rarity(blocks, n_numbers, drawn_in=scaler.scaling == "robust")
-        scaled = torch.from_numpy(scaler.encode(rows)).to(member.net_.device)
+        encoder = self.table_encoder_
+        rarity = Rarity(blocks, n_numbers, drawn_in=encoder.scaling_ == "robust")
+        scaled = torch.from_numpy(encoder.transform(rows)).to(member.net_.device)
         with torch.inference_mode():
             return rarity.fit(*_to_numpy(encode_and_expect(member.net_, scaled)))
 
     def _draw_donors(self, rows):
         """Return scaled cells that stand for the column that they come from."""
-        cells = np.sort(self.autoencoder_._scaler.encode(rows), axis=0)
+        cells = np.sort(self.table_encoder_.transform(rows), axis=0)
         shares = (np.arange(N_DONORS) + 0.5) / N_DONORS
         places = np.outer(shares, (~np.isnan(cells)).sum(axis=0)).astype(int)
         return np.take_along_axis(cells, places, axis=0)
@@ -295,12 +297,10 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
         fence = (median + FENCE * (third - median)) ** 2
         return -float(max(fence, LEAST_FENCE))
 
-    def _check_rows(self, X):
-        """Return validated rows, in which categories unknown in `fit` are marked."""
-        table = self.autoencoder_._check_rows(X)
-        if isinstance(table, CodedTable):
-            table = CodedTable(table.coded_from, table.categories, UNKNOWN)
-        return table
+    def _check(self, X):
+        """Return checked rows, in which categories unknown in `fit` are marked."""
+        check_is_fitted(self)
+        return self.table_encoder_.check(X, unknown=UNKNOWN)
 
     def _mean_of_members(self, table, function, *n_columns):
         """Return the mean of what members say about rows, in float64."""
@@ -311,7 +311,7 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
                 partial(function, rarity),
                 table,
                 *n_columns,
-                scaler=member._scaler,
+                encoder=self.table_encoder_,
                 dtype=np.float64,
             )
         return total / len(self.estimators_)
@@ -332,8 +332,7 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
         scores : ndarray of shape (n_samples,), dtype=float64
             At most 0; the lower, the more abnormal.
         """
-        check_is_fitted(self)
-        return self._score(self._check_rows(X))
+        return self._score(self._check(X))
 
     def decision_function(self, X):
         """Return how far the scores of rows are above `offset_`.
@@ -390,9 +389,10 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
             the others in its row. In the units of X and the form of the table of `fit`.
         """
         check_is_fitted(self)
-        table = self._check_rows(X)
-        contributions = self._mean_of_members(table, _explain, table.shape[1])
-        contributions = as_frame_like(X, contributions)
+        table = as_table(X)
+        rows = self._check(table)
+        contributions = self._mean_of_members(rows, _explain, rows.shape[1])
+        contributions = table.with_values(contributions)
         if not return_expected:
             return contributions
         return contributions, self._expect(X)
@@ -401,11 +401,10 @@ class AutoencoderAnomalyDetector(HoldsAutoencoder, OutlierMixin, BaseEstimator):
         """Return what cells are expected to hold, in original units."""
         first = self.autoencoder_
         function = partial(expect_each, donors=torch.from_numpy(self._donors))
-        table = first._check_rows(X)
-        values = infer(
-            first.net_, function, table, table.shape[1], scaler=first._scaler
-        )
-        return first._wrap(values, like=X)
+        encoder = self.table_encoder_
+        rows = encoder.check(X)
+        values = infer(first.net_, function, rows, rows.shape[1], encoder=encoder)
+        return encoder.inverse_transform(values, like=X)
 
     def p_values(self, X, *, level=None):
         """Return how likely scores as low as those of rows are among ordinary rows.

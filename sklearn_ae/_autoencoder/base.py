@@ -1,12 +1,13 @@
-"""What estimators share: parameters with parts, and a trained net."""
+"""What all estimators share: nested parameters, a trained net, safe failure."""
 
-import warnings
 from contextlib import contextmanager
 
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_ae._compat import warn
 
-class HasParts:
+
+class NestedParamsMixin:
     """Mixin for estimators with parameters that are objects or `None`."""
 
     def set_params(self, **params):
@@ -38,32 +39,31 @@ class HasParts:
         return super().set_params(**kept)
 
 
-class HoldsNet:
-    """Mixin for estimators that hold a net as `net_`."""
+class NetMixin:
+    """Mixin for estimators with a fitted skorch net, `net_`."""
 
     @property
     def module_(self):
         """The torch module, on scaled rows."""
         return self.net_.module_
 
-    def _keep_net(self, net):
-        """Set the fitted attributes that a trained net has to tell."""
-        net.module_.eval()
-        while net.history_ and "train_loss" not in net.history_[-1]:
-            del net.history_[-1]  # an epoch that was interrupted
-        self.net_ = net
-        self.history_ = net.history_
-        self.loss_curve_ = _curve(net.history_, "train_loss")
-        self.validation_loss_curve_ = _curve(net.history_, "valid_loss") or None
-        self.n_iter_ = len(self.loss_curve_)
-        if net.interrupted_after_ is not None:
-            warnings.warn(
-                f"Training was interrupted after {net.interrupted_after_} of "
-                f"{net.max_epochs} epochs. The weights trained so far are kept and "
-                "usable.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
+
+def set_net_attributes(estimator, net):
+    """Set the fitted attributes of an estimator that its trained net tells."""
+    net.module_.eval()
+    while net.history_ and "train_loss" not in net.history_[-1]:
+        del net.history_[-1]  # an epoch that was interrupted
+    estimator.net_ = net
+    estimator.history_ = net.history_
+    estimator.loss_curve_ = _curve(net.history_, "train_loss")
+    estimator.validation_loss_curve_ = _curve(net.history_, "valid_loss") or None
+    estimator.n_iter_ = len(estimator.loss_curve_)
+    if net.interrupted_after_ is not None:
+        warn(
+            f"Training was interrupted after {net.interrupted_after_} of "
+            f"{net.max_epochs} epochs. The weights trained so far are kept and usable.",
+            ConvergenceWarning,
+        )
 
 
 def _curve(history, key):

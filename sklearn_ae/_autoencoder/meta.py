@@ -1,17 +1,20 @@
 """What estimators share that hold an autoencoder, trained in `fit` or before."""
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._autoencoder.base import HasParts
+from sklearn_ae._autoencoder.base import NestedParamsMixin
+from sklearn_ae._autoencoder.training import read_table
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
+from sklearn_ae._compat import validate_params
 
 AUTOENCODER_CONSTRAINT = [AutoencoderTransformer, FrozenEstimator, None]
 
 
-class HoldsAutoencoder(HasParts):
+class AutoencoderMetaEstimator(NestedParamsMixin):
     """Mixin for estimators with a parameter `autoencoder`."""
 
     def _take_autoencoder(self, default):
@@ -33,7 +36,7 @@ class HoldsAutoencoder(HasParts):
             return default
         if not isinstance(self.autoencoder, FrozenEstimator):
             template = clone(self.autoencoder)
-            template._validate_params()
+            validate_params(template)
             return template
         fitted = self.autoencoder.estimator
         if not isinstance(fitted, AutoencoderTransformer):
@@ -65,12 +68,27 @@ class HoldsAutoencoder(HasParts):
             member.set_params(random_state=seed)
         return member
 
-    def _note_features(self, autoencoder):
-        """Set the number and the names of the columns."""
-        self.n_features_in_ = autoencoder.n_features_in_
-        vars(self).pop("feature_names_in_", None)
-        if hasattr(autoencoder, "feature_names_in_"):
-            self.feature_names_in_ = autoencoder.feature_names_in_
+    def _read_table(self, template, X, *, unknown=np.nan):
+        """Return an encoder for the table, and X as checked rows.
+
+        Parameters
+        ----------
+        template : AutoencoderTransformer
+            What is to be trained on X, or is fitted and knows its columns.
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        unknown : float, default=NaN
+            As in :meth:`TableEncoder.check`.
+
+        Returns
+        -------
+        encoder : TableEncoder
+            Fitted if `template` is.
+        rows : {ndarray, memmap, CSR matrix, CodedTable}
+        """
+        if not hasattr(template, "net_"):
+            return read_table(template, X, self, unknown=unknown)
+        encoder = template.table_encoder_.owned_by(type(self).__name__)
+        return encoder, encoder.check(X, unknown=unknown)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

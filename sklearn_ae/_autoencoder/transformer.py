@@ -1,8 +1,5 @@
 """AutoencoderTransformer: reduce the columns of a table with an autoencoder."""
 
-import warnings
-from contextlib import contextmanager
-from copy import deepcopy
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,27 +9,28 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sklearn_ae._autoencoder.base import HasParts, HoldsNet, unchanged_on_error
-from sklearn_ae._autoencoder.parameters import check_params, check_table, check_weight
-from sklearn_ae._autoencoder.row_sampler import RowSampler
+from sklearn_ae._autoencoder.base import (
+    NestedParamsMixin,
+    NetMixin,
+    unchanged_on_error,
+)
+from sklearn_ae._autoencoder.parameters import check_params
+from sklearn_ae._autoencoder.training import (
+    fit_autoencoder,
+    fit_one_epoch,
+    read_table,
+)
 from sklearn_ae._compat import Interval, StrOptions, _fit_context
 from sklearn_ae._modules.dense import ACTIVATIONS
-from sklearn_ae._modules.latent_penalties import GaussianLatent
 from sklearn_ae._modules.losses import LOSSES
-from sklearn_ae._net.build import build_net
 from sklearn_ae._net.inference import decode, encode, infer, minus_loss, reconstruct
-from sklearn_ae._net.net import continue_from, expect_missing, train, train_one_epoch
-from sklearn_ae._net.params import OPTIMIZERS, resolve_device
+from sklearn_ae._net.params import OPTIMIZERS
 from sklearn_ae._seeding import draw_seed, seeded
-from sklearn_ae._tables.categories import Categories, CodedTable
-from sklearn_ae._tables.rows import make_rows
-from sklearn_ae._tables.scaling import Scaler
-from sklearn_ae._tables.writing import Container
+from sklearn_ae._tables.encoder import check_weight
 from sklearn_ae.architectures import Convolutional, TorchModule
 from sklearn_ae.latents import Contractive, Sparse, Variational
 from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
@@ -49,7 +47,11 @@ def _draws_rows(autoencoder):
 
 
 class AutoencoderTransformer(
-    HasParts, HoldsNet, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    NestedParamsMixin,
+    NetMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Reduce the columns of a table with an autoencoder.
 
@@ -193,6 +195,10 @@ class AutoencoderTransformer(
         Names of the columns, if X is a frame whose column names are all strings.
     is_categorical_ : ndarray of shape (n_features,), dtype=bool
         Which columns are categorical.
+    table_encoder_ : TableEncoder
+        What is known of the table: it scales rows for the network, and back.
+    row_sampler_ : RowSampler or None
+        What `sample` draws with, if `latent` is `Variational`.
 
     See Also
     --------
@@ -412,42 +418,28 @@ class AutoencoderTransformer(
             If training was interrupted, as by Ctrl+C, and what was trained so far is
             kept; or if a variational latent is the same for all rows.
         """
-        return self._fit(X, sample_weight)
-
-    def _fit(self, X, sample_weight=None, hidden=None):
-        """Train on all cells but the hidden ones, given as a mask of the shape of X."""
         with unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
-            X, sample_weight, container = self._check_fit(X, sample_weight, not warm)
-            device = resolve_device(self.device)
-            with self._seeded(device, self.n_iter_ if warm else 0):
-                if warm:
-                    scaler = self._scaler_of_last_fit(X)
-                else:
-                    scaler = self._fit_scaler(X, sample_weight)
-                encode = scaler.encode if hidden is None else _hide(scaler, hidden)
-                rows = make_rows(X, encode, sample_weight, device)
-                rows, valid = self._split(rows)
-                net, start = build_net(self, scaler, rows, device, self._layout)
-                expect_missing(net, hidden is not None)
-                if warm:
-                    continue_from(net, self.net_)
-                    container = self._container
-                with self._usable(net, scaler, container):
-                    train(net, rows, valid)
-                # The optimizer's running means belong to the weights before this.
-                net.optimizer_.state.clear()
-                if start is not None:
-                    start.align_latent(net.module_)
-                self._keep(net, rows)
-        if self._sampler is not None and self._sampler.collapsed_:
-            warnings.warn(
-                "The variational latent has collapsed: it is the same for all rows. "
-                f"Lower beta={self.latent.beta}, or train longer.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+            if warm:
+                check_params(self)
+                rows = self.table_encoder_.check(X)
+                encoder = self._encoder_of_last_fit(rows)
+            else:
+                encoder, rows = read_table(self, X, self)
+            sample_weight = check_weight(sample_weight, rows.shape[0])
+            if not warm:
+                encoder.fit(rows, sample_weight)
+            fit_autoencoder(self, rows, encoder, sample_weight, warm=warm)
         return self
+
+    def _encoder_of_last_fit(self, rows):
+        if self.table_encoder_.scaling_ != self.scaling:
+            raise ValueError(
+                "warm_start=True goes on with the scaling of the last fit, "
+                f"{self.table_encoder_.scaling_!r}. Got scaling={self.scaling!r}; set "
+                "warm_start=False to start anew."
+            )
+        return self.table_encoder_.extended(rows)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -473,145 +465,23 @@ class AutoencoderTransformer(
         -------
         self : AutoencoderTransformer
         """
-        if not hasattr(self, "net_"):
-            return self._first_partial_fit(X, sample_weight)
         with unchanged_on_error(self):
-            X, sample_weight, _ = self._check_fit(X, sample_weight, reset=False)
-            device = torch.device(self.net_.device)
-            with self._seeded(device, self.n_iter_):
-                scaler = deepcopy(self._scaler).partial_fit(X, sample_weight)
-                rows = make_rows(X, scaler.encode, sample_weight, device)
-                expect_missing(self.net_, scaler.missing_.any())
-                with self._usable(self.net_, scaler, self._container):
-                    train_one_epoch(self.net_, rows)
-                self._keep(self.net_, rows)
+            if hasattr(self, "net_"):
+                check_params(self)
+                rows = self.table_encoder_.check(X)
+                sample_weight = check_weight(sample_weight, rows.shape[0])
+                encoder = self.table_encoder_.updated(rows, sample_weight)
+            else:
+                encoder, rows = read_table(self, X, self)
+                sample_weight = check_weight(sample_weight, rows.shape[0])
+                encoder.fit(rows, sample_weight)
+            fit_one_epoch(self, rows, encoder, sample_weight)
         return self
 
-    def _first_partial_fit(self, X, sample_weight):
-        """Train for one epoch from scratch."""
-        with unchanged_on_error(self):
-            X, sample_weight, container = self._check_fit(X, sample_weight, reset=True)
-            device = resolve_device(self.device)
-            with self._seeded(device, 0):
-                scaler = self._fit_scaler(X, sample_weight)
-                rows = make_rows(X, scaler.encode, sample_weight, device)
-                net, _ = build_net(self, scaler, rows, device, self._layout)
-                with self._usable(net, scaler, container):
-                    train_one_epoch(net, rows)
-                self._keep(net, rows)
-        return self
-
-    def _check_fit(self, X, sample_weight, reset):
-        """Return checked rows and weights, and what kind of table X is."""
-        check_params(self)
-        container = Container(X)
-        X = check_table(self, X, reset=reset)
-        sample_weight = check_weight(sample_weight, X)
-        if reset:
-            self._categories = self._fit_categories(X, sample_weight)
-        return self._coded(X), sample_weight, container
-
-    def _fit_categories(self, X, sample_weight):
-        """Return the categories of X, or None if it is one of numbers."""
-        if not self.is_categorical_.any():
-            return None
-        names = getattr(self, "feature_names_in_", None)
-        categories = Categories(self.is_categorical_, self.max_categories, names)
-        return categories.fit(X, sample_weight)
-
-    def _coded(self, X):
-        """Return a validated table as one of numbers."""
-        return X if self._categories is None else CodedTable(X, self._categories)
-
-    @property
-    def _layout(self):
-        return None if self._categories is None else self._categories.layout_
-
-    def _wrap(self, values, like):
-        """Return scaled values in original units, in the form of the table of `fit`."""
-        levels = None if self._categories is None else self._categories.levels_
-        return self._container.wrap(self._scaler.decode(values), like, levels)
-
-    def _check_rows(self, X):
-        """Return rows to infer from, as `check_table` does."""
+    def _check(self, X):
+        """Return checked rows to infer from."""
         check_is_fitted(self)
-        # For one row, scikit-learn's validation takes longer than the network.
-        if (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.dtype.char in "fd"
-            and X.shape[0] > 0
-            and X.shape[1] == self.n_features_in_
-            and not hasattr(self, "feature_names_in_")
-            and self._categories is None
-        ):
-            return X
-        return self._coded(check_table(self, X, reset=False))
-
-    def _seeded(self, device, n_epochs):
-        """Seed training that goes on after so many epochs."""
-        # Another epoch of a stream draws other noise than the one before.
-        seed = (draw_seed(self.random_state) + 7919 * n_epochs) % 2**32
-        one_thread = self.random_state is not None and device.type == "cpu"
-        return seeded(seed, device, one_thread=one_thread)
-
-    def _fit_scaler(self, X, sample_weight):
-        names = getattr(self, "feature_names_in_", None)
-        scaler = Scaler(self.scaling, self.is_categorical_)
-        scaler.fit(X, sample_weight, names)
-        if not scaler.observed_.any():
-            raise ValueError("X has no observed cell: all of them are missing.")
-        return scaler
-
-    def _scaler_of_last_fit(self, X):
-        if self._scaler.scaling != self.scaling:
-            raise ValueError(
-                "warm_start=True goes on with the scaling of the last fit, "
-                f"{self._scaler.scaling!r}. Got scaling={self.scaling!r}; set "
-                "warm_start=False to start anew."
-            )
-        return deepcopy(self._scaler).note_missing(X)
-
-    def _split(self, rows):
-        """Return rows to train on and, for early stopping, rows to validate on."""
-        if not self.early_stopping:
-            return rows, None
-        n_rows = len(rows)
-        if n_rows < 2:
-            raise ValueError(
-                "early_stopping=True holds rows out for validation and needs at least "
-                f"2 different rows. Got n_samples = {n_rows}."
-            )
-        n_valid = min(n_rows - 1, max(1, round(self.validation_fraction * n_rows)))
-        return rows.split(n_valid)
-
-    @contextmanager
-    def _usable(self, net, scaler, container):
-        """Take up what `reconstruct` needs, for callbacks while the net trains.
-
-        They call ``net.reconstruct_rows(X)``.
-        """
-        self._scaler = scaler
-        self._container = container
-        self.net_ = net
-        net.reconstruct_rows = self._reconstruct_in_training
-        try:
-            yield
-        finally:
-            del net.reconstruct_rows
-
-    def _reconstruct_in_training(self, X):
-        self.module_.eval()  # the next step sets it back
-        return self.reconstruct(X)
-
-    def _keep(self, net, rows):
-        """Set the fitted attributes."""
-        network, n_components = net.module_.network, net.module_.n_components
-        is_variational = isinstance(net.module_.latent, GaussianLatent)
-        self._sampler = RowSampler(net, rows) if is_variational else None
-        self.n_components_ = n_components
-        self.latent_shape_ = getattr(network, "latent_shape", (n_components,))
-        self._keep_net(net)
+        return self.table_encoder_.check(X)
 
     def transform(self, X):
         """Return the latent codes of rows.
@@ -625,8 +495,8 @@ class AutoencoderTransformer(
         -------
         Z : ndarray of shape (n_samples, n_components), dtype=float32
         """
-        X = self._check_rows(X)
-        return infer(self.net_, encode, X, self.n_components_, scaler=self._scaler)
+        rows, encoder = self._check(X), self.table_encoder_
+        return infer(self.net_, encode, rows, self.n_components_, encoder=encoder)
 
     def inverse_transform(self, X):
         """Return the rows that latent codes stand for, in original units.
@@ -654,7 +524,7 @@ class AutoencoderTransformer(
                 f"with n_components_={self.n_components_} columns."
             )
         values = infer(self.net_, decode, Z, self.n_features_in_)
-        return self._wrap(values, like=X)
+        return self.table_encoder_.inverse_transform(values, like=X)
 
     def reconstruct(self, X):
         """Return the reconstruction of rows, in original units.
@@ -671,11 +541,10 @@ class AutoencoderTransformer(
         X_reconstructed : {ndarray, dataframe} of shape (n_samples, n_features)
             As `inverse_transform` returns it.
         """
-        rows = self._check_rows(X)
-        values = infer(
-            self.net_, reconstruct, rows, self.n_features_in_, scaler=self._scaler
-        )
-        return self._wrap(values, like=X)
+        rows, encoder = self._check(X), self.table_encoder_
+        n_columns = self.n_features_in_
+        values = infer(self.net_, reconstruct, rows, n_columns, encoder=encoder)
+        return encoder.inverse_transform(values, like=X)
 
     @available_if(_draws_rows)
     def sample(self, n_samples=1, random_state=None):
@@ -714,15 +583,15 @@ class AutoencoderTransformer(
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         check_random_state(random_state)
-        if self._sampler is None:
+        if self.row_sampler_ is None:
             raise ValueError(
                 "latent was set to Variational() after the last fit, which trained "
                 "another one. Call fit again."
             )
         seed, device = draw_seed(random_state), torch.device(self.net_.device)
         with seeded(seed, device, one_thread=False):
-            values = self._sampler.draw(self.net_, n_samples)
-        return self._wrap(values, like=None)
+            values = self.row_sampler_.draw(self.net_, n_samples)
+        return self.table_encoder_.inverse_transform(values)
 
     def score_samples(self, X):
         """Return minus the reconstruction loss of each row.
@@ -741,8 +610,8 @@ class AutoencoderTransformer(
             mean or the frequencies scores about -1. The lower, the more abnormal. A
             row without any observed cell has nothing to get wrong, and scores 0.
         """
-        X = self._check_rows(X)
-        return infer(self.net_, minus_loss, X, scaler=self._scaler)
+        rows = self._check(X)
+        return infer(self.net_, minus_loss, rows, encoder=self.table_encoder_)
 
     def score(self, X, y=None):
         """Return the mean of `score_samples`, for searches and cross-validation.
@@ -775,14 +644,3 @@ class AutoencoderTransformer(
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _hide(scaler, hidden):
-    """Return a function that encodes a table without its hidden cells."""
-
-    def encode(X):
-        X = scaler.encode(X)
-        X[hidden] = np.nan
-        return X
-
-    return encode

@@ -9,7 +9,8 @@ import pandas as pd
 from sklearn.datasets import load_digits
 
 from sklearn_ae._tables.categories import hardly_repeat
-from sklearn_ae._tables.reading import DATE, NUMBER, OTHER, kinds_of_columns
+from sklearn_ae._tables.reading import as_table
+from sklearn_ae._tables.table import DATE, NUMBER, OTHER
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 MIN_ROWS = 10
@@ -198,7 +199,7 @@ def leave_out_unusable(table, rows):
         If fewer than two columns are left, or some hold infinite values.
     """
     seen = table.X.iloc[rows]
-    kinds = dict(zip(seen, kinds_of_columns(seen), strict=True))
+    kinds = dict(zip(seen, as_table(seen).kinds(), strict=True))
     faults = {name: _fault(seen[name], kind) for name, kind in kinds.items()}
     notes = [
         f"Left out, as {fault}: {_listed([n for n in faults if faults[n] == fault])}."

@@ -42,8 +42,10 @@ class Trust:
 
     Parameters
     ----------
-    autoencoder : AutoencoderTransformer
-        Fitted; its network says what the columns are.
+    encoder : TableEncoder
+        Fitted.
+    net : AutoencoderNet
+        Says what is known about observed cells.
     X : {ndarray, CodedTable} of shape (n_rows, n_columns)
         The rows of `fit`.
 
@@ -54,13 +56,13 @@ class Trust:
         best, by least squares over all indicators of a column, between 0 and 1.
     """
 
-    def __init__(self, autoencoder, X):
-        self.columns = _columns_of_outputs(autoencoder)
+    def __init__(self, encoder, net, X):
+        self.columns = _columns_of_outputs(encoder)
         self.X = X
-        self.encode = autoencoder._scaler.encode
+        self.encode = encoder.transform
         self.max_rows = max(1, MAX_CELLS // len(self.columns))
         V = self.encode(X[:: -(-X.shape[0] // self.max_rows)])
-        truth = self._truth(autoencoder, V)
+        truth = self._truth(net, V)
         with warnings.catch_warnings():
             # Columns without any value are left out anyway.
             warnings.filterwarnings("ignore", category=RuntimeWarning)
@@ -69,21 +71,21 @@ class Trust:
         self.variance = self._sum_of_columns(variance)
         self.sums = np.zeros((5, X.shape[1]))
 
-    def _truth(self, autoencoder, V):
+    def _truth(self, net, V):
         """Return scaled rows with a share of 0 or 1 for each category."""
-        truth = infer(autoencoder.net_, _observe, V, len(self.columns))
+        truth = infer(net, _observe, V, len(self.columns))
         truth[np.isnan(V)[:, self.columns]] = np.nan
         return truth
 
     def _sum_of_columns(self, values):
         return np.bincount(self.columns, values, self.X.shape[1])
 
-    def add(self, autoencoder, hidden, predict):
-        """Compare what an autoencoder expects in hidden cells with what was there.
+    def add(self, net, hidden, predict):
+        """Compare what a net expects in hidden cells with what was there.
 
         Parameters
         ----------
-        autoencoder : AutoencoderTransformer
+        net : AutoencoderNet
             Trained without these cells.
         hidden : bool ndarray of shape (n_rows, n_columns)
         predict : callable
@@ -93,9 +95,9 @@ class Trust:
         if len(rows) == 0:
             return
         V = self.encode(self.X[rows])
-        truth = self._truth(autoencoder, V) - self.center
+        truth = self._truth(net, V) - self.center
         V[hidden[rows]] = np.nan
-        net, n_outputs = autoencoder.net_, len(self.columns)
+        n_outputs = len(self.columns)
         expected = infer(net, predict, V, n_outputs) - self.center
         variance = infer(net, _variance, V, n_outputs)
         # The truth may be a category that a frozen autoencoder does not know.
@@ -134,11 +136,11 @@ class Trust:
         return spread * _variance(net, X).sqrt()
 
 
-def _columns_of_outputs(autoencoder):
+def _columns_of_outputs(encoder):
     """Return the column of the table that each output of the network belongs to."""
-    layout = autoencoder._layout
+    layout = encoder.layout_
     if layout is None:
-        return np.arange(autoencoder.n_features_in_)
+        return np.arange(encoder.n_features_in_)
     categorical = layout.categorical[layout.column_of_category]
     return torch.cat([layout.numeric, categorical]).numpy()
 

@@ -1,6 +1,5 @@
 """AutoencoderImputer: fill the missing cells of a table."""
 
-import warnings
 from contextlib import contextmanager
 from numbers import Integral
 
@@ -13,27 +12,25 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_ae._autoencoder.base import unchanged_on_error
-from sklearn_ae._autoencoder.meta import AUTOENCODER_CONSTRAINT, HoldsAutoencoder
-from sklearn_ae._autoencoder.parameters import check_table
+from sklearn_ae._autoencoder.meta import (
+    AUTOENCODER_CONSTRAINT,
+    AutoencoderMetaEstimator,
+)
+from sklearn_ae._autoencoder.training import fit_autoencoder
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import (
     Interval,
     _check_feature_names_in,
     _fit_context,
     _wrap_data_with_container,
+    warn,
 )
 from sklearn_ae._imputation.hidden_cells import Trust, hide
 from sklearn_ae._net.inference import expect, infer
 from sklearn_ae._seeding import draw_seed, seeded
-from sklearn_ae._tables.reading import (
-    as_array_like,
-    frame_library,
-    missing_cells,
-    name_columns,
-    take_columns,
-    take_rows,
-)
-from sklearn_ae._tables.writing import append_columns, fill_cells
+from sklearn_ae._tables.encoder import take_rows
+from sklearn_ae._tables.reading import as_table
+from sklearn_ae._tables.table import name_columns
 from sklearn_ae.noise import HidingNoise
 
 # Stream of random numbers that hidden cells are drawn from, beside the seed.
@@ -44,7 +41,7 @@ PASSES_FROM_MEAN = 10
 MAX_TURNS = 10
 
 
-class AutoencoderImputer(HoldsAutoencoder, TransformerMixin, BaseEstimator):
+class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimator):
     """Fill the missing cells of a table with a denoising autoencoder.
 
     An autoencoder learns to restore cells that are hidden from it while it trains
@@ -204,19 +201,23 @@ class AutoencoderImputer(HoldsAutoencoder, TransformerMixin, BaseEstimator):
             rng = np.random.default_rng([draw_seed(self.random_state), HIDING])
             template = self._make_template()
             frozen = isinstance(self.autoencoder, FrozenEstimator)
-            X, missing = _check_table(template, X, reset=not frozen)
-            observed = template._scaler.observed_ if frozen else ~missing.all(axis=0)
-            self._note_columns(template, missing, observed)
+            encoder, rows = self._read_table(template, _as_dense_table(X))
+            missing = _table_as_given(X, rows).missing()
+            observed = encoder.has_observed_ if frozen else ~missing.all(axis=0)
+            self.table_encoder_ = encoder
+            self._note_columns(missing, observed)
+            if not frozen:
+                encoder.fit(rows)
             n_members = 1 if frozen else self.n_estimators
             hidden = [hide(~missing & observed, rng) for _ in range(n_members)]
             self.estimators_ = [
-                self._fit_member(template, X, mask, rng) for mask in hidden
+                self._fit_member(template, rows, mask, rng) for mask in hidden
             ]
             self.autoencoder_ = self.estimators_[0]
             self.n_iter_ = self.max_iter or 1
             if self.max_iter is None and self.autoencoder_.module_.fill is None:
                 self.n_iter_ = PASSES_FROM_MEAN
-            self._learn_trust(X, hidden)
+            self._learn_trust(rows, hidden)
         return self
 
     def _make_template(self):
@@ -228,32 +229,31 @@ class AutoencoderImputer(HoldsAutoencoder, TransformerMixin, BaseEstimator):
             template.set_params(noise=template.noise or HidingNoise())
         return template
 
-    def _note_columns(self, template, missing, observed):
+    def _note_columns(self, missing, observed):
         """Set the attributes that describe the columns."""
-        self._note_features(template)
+        self.table_encoder_.describe_to(self)
         self._indicated = missing.any(axis=0)
         self._kept = observed
         if not self._kept.all():
             names = getattr(self, "feature_names_in_", None)
-            warnings.warn(
+            warn(
                 f"Columns {name_columns(~self._kept, names)} have no observed cell to "
                 "learn from. They are left out of what transform returns.",
                 UserWarning,
-                stacklevel=4,
             )
 
-    def _fit_member(self, template, X, hidden, rng):
+    def _fit_member(self, template, rows, hidden, rng):
         """Return an autoencoder that was trained without the hidden cells."""
         if hasattr(template, "net_"):
             return template
-        return self._make_member(template, rng)._fit(X, hidden=hidden)
+        member = self._make_member(template, rng)
+        return fit_autoencoder(member, rows, self.table_encoder_, hidden=hidden)
 
-    def _learn_trust(self, X, hidden):
+    def _learn_trust(self, rows, hidden):
         """Learn how far to trust the predictions of each column, and their spread."""
-        first = self.autoencoder_
-        trust = Trust(first, first._check_rows(X))
+        trust = Trust(self.table_encoder_, self.autoencoder_.net_, rows)
         for member, mask in zip(self.estimators_, hidden, strict=True):
-            trust.add(member, mask, self._predict)
+            trust.add(member.net_, mask, self._predict)
         self._trust = trust.finish()
         self.trust_ = trust.factor_
 
@@ -305,8 +305,9 @@ class AutoencoderImputer(HoldsAutoencoder, TransformerMixin, BaseEstimator):
             bit for bit.
         """
         check_is_fitted(self)
-        X, missing = _check_table(self.autoencoder_, X, reset=False)
-        return self._complete(X, missing, self.autoencoder_.net_, self._fill)
+        rows = self.table_encoder_.check(_as_dense_table(X))
+        table = _table_as_given(X, rows)
+        return self._complete(table, rows, self.autoencoder_.net_, self._fill)
 
     def draw(self, X):
         """Return several tables with the missing cells drawn at random.
@@ -335,7 +336,8 @@ class AutoencoderImputer(HoldsAutoencoder, TransformerMixin, BaseEstimator):
            1987.
         """
         check_is_fitted(self)
-        X, missing = _check_table(self.autoencoder_, X, reset=False)
+        rows = self.table_encoder_.check(_as_dense_table(X))
+        table = _table_as_given(X, rows)
         device = torch.device(self.autoencoder_.net_.device)
         tables = []
         one_thread = self.random_state is not None and device.type == "cpu"
@@ -343,39 +345,34 @@ class AutoencoderImputer(HoldsAutoencoder, TransformerMixin, BaseEstimator):
             for i in range(self.n_draws):
                 net = self.estimators_[i % len(self.estimators_)].net_
                 with _dropout_active(net.module_):
-                    table = self._complete(X, missing, net, self._draw)
-                tables.append(_wrap_data_with_container("transform", table, X, self))
+                    drawn = self._complete(table, rows, net, self._draw)
+                drawn = _wrap_data_with_container("transform", drawn, table.X, self)
+                tables.append(drawn)
         return tables
 
-    def _complete(self, X, missing, net, function):
-        """Return a table whose missing cells are filled by a function of a net."""
+    def _complete(self, table, rows, net, function):
+        """Return a table whose missing cells are filled by a function of a net.
+
+        Parameters
+        ----------
+        table : Table
+            As the user has it.
+        rows : {ndarray, memmap, CodedTable} of shape (n_rows, n_columns)
+            The same, checked.
+        net : AutoencoderNet
+        function : callable
+            Takes the net and scaled rows, and returns these without missing cells.
+        """
+        missing, encoder = table.missing(), self.table_encoder_
+        incomplete = missing[:, self._kept].any(axis=1)
+        values = None
+        if incomplete.any():
+            part, n_columns = take_rows(rows, incomplete), self.n_features_in_
+            values = infer(net, function, part, n_columns, encoder=encoder)
+        filled = encoder.fill(table, missing, values, self._kept)
         names = self._indicator_names(_check_feature_names_in(self))
         indicators = missing[:, self._indicated & self.add_indicator]
-        filled, missing = take_columns(X, self._kept), missing[:, self._kept]
-        rows = missing.any(axis=1)
-        if rows.any():
-            first, n_columns = self.autoencoder_, self.n_features_in_
-            part = first._check_rows(take_rows(X, rows))
-            values = infer(net, function, part, n_columns, scaler=first._scaler)
-            values = first._scaler.decode(values)[:, self._kept]
-            levels, dtypes = self._levels_of_kept(), self._dtypes_of_kept(X)
-            filled = fill_cells(filled, missing, rows, values, levels, dtypes)
-        return append_columns(filled, names, indicators)
-
-    def _levels_of_kept(self):
-        """Return what the codes in categorical columns of the output stand for."""
-        categories = self.autoencoder_._categories
-        levels = {} if categories is None else categories.levels_
-        kept = np.flatnonzero(self._kept).tolist()
-        return {i: levels[column] for i, column in enumerate(kept) if column in levels}
-
-    def _dtypes_of_kept(self, X):
-        """Return the dtypes of the columns kept, if X is a frame as in `fit`."""
-        container = self.autoencoder_._container
-        if container.library is None or container.library != frame_library(X):
-            return None
-        kept = zip(container.dtypes, self._kept, strict=True)
-        return [dtype for dtype, keep in kept if keep]
+        return as_table(filled).append(names, indicators)
 
     def _indicator_names(self, names):
         if not self.add_indicator:
@@ -405,17 +402,21 @@ class AutoencoderImputer(HoldsAutoencoder, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _check_table(autoencoder, X, *, reset):
-    """Return a validated table in the form that the user has, and its missing cells."""
-    X = as_array_like(X)
-    if sparse.issparse(X):
+def _as_dense_table(X):
+    """Return X as a table; a sparse matrix is refused."""
+    table = as_table(X)
+    if sparse.issparse(table.X):
         raise TypeError(
             "Sparse data was passed, but an imputer needs a dense table. Use "
             "'.toarray()' to convert to a dense numpy array."
         )
-    checked = check_table(autoencoder, X, reset=reset)
-    X = X if frame_library(X) is not None else np.asarray(checked)
-    return X, missing_cells(X)
+    return table
+
+
+def _table_as_given(X, rows):
+    """Return the table in which cells are to be filled: an array is one of numbers."""
+    table = as_table(X)
+    return table if table.is_frame else as_table(getattr(rows, "coded_from", rows))
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def build_net(settings, scaler, rows, device, layout=None):
     max_epochs = settings.max_epochs or default_max_epochs(n_rows, batch_size)
     width = n_features if layout is None else layout.width
     hides = isinstance(settings.noise, HidingNoise)
-    indicated = np.flatnonzero(scaler.indicated_ | hides)
+    indicated = np.flatnonzero(scaler.has_indicator_ | hides)
     network, n_components = _build_network(settings, width, len(indicated))
     latent = None if settings.latent is None else settings.latent.build(n_components)
     head = _build_head(settings, layout)
@@ -74,7 +74,7 @@ def build_net(settings, scaler, rows, device, layout=None):
         compile=settings.compile,
         callbacks=_callbacks(settings, n_rows, width, start, latent),
     )
-    expect_missing(net, scaler.missing_.any() or hides)
+    expect_missing(net, scaler.has_missing_.any() or hides)
     if settings.loss == "bce":
         _check_unit_output(net, rows, layout)
     return net, start

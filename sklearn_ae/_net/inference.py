@@ -15,7 +15,7 @@ GPU_CELLS = 2**24
 LAYER_WIDTH = 32
 
 
-def infer(net, function, X, *n_columns, scaler=None, dtype=np.float32):
+def infer(net, function, X, *n_columns, encoder=None, dtype=np.float32):
     """Send rows through a function of a net, block by block.
 
     Parameters
@@ -28,7 +28,7 @@ def infer(net, function, X, *n_columns, scaler=None, dtype=np.float32):
         Rows in original units, or latent codes.
     *n_columns : int
         Number of columns that `function` returns, if it returns any.
-    scaler : Scaler, default=None
+    encoder : TableEncoder, default=None
         Scales rows in original units; `None` for latent codes.
     dtype : type, default=numpy.float32
         That of what `function` returns.
@@ -49,7 +49,7 @@ def infer(net, function, X, *n_columns, scaler=None, dtype=np.float32):
     with torch.inference_mode():
         for rows, block in blocks_of_rows(X, at_once):
             # torch warns about arrays that nobody may write to, as frames hold.
-            block = np.array(block) if scaler is None else scaler.encode(block)
+            block = np.array(block) if encoder is None else encoder.transform(block)
             pieces = torch.from_numpy(block).split(n_rows)
             parts = [function(net, piece.to(device)).cpu() for piece in pieces]
             out[rows] = torch.cat(parts).numpy() if len(parts) > 1 else parts[0].numpy()

@@ -1,7 +1,7 @@
 """What the classifier and the regressor share."""
 
 import warnings
-from copy import copy, deepcopy
+from copy import deepcopy
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,14 +10,17 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    clone,
     is_classifier,
 )
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._autoencoder.base import HoldsNet
-from sklearn_ae._autoencoder.meta import AUTOENCODER_CONSTRAINT, HoldsAutoencoder
-from sklearn_ae._autoencoder.parameters import _check_class, _check_sizes, check_table
+from sklearn_ae._autoencoder.base import NetMixin, set_net_attributes
+from sklearn_ae._autoencoder.meta import (
+    AUTOENCODER_CONSTRAINT,
+    AutoencoderMetaEstimator,
+)
+from sklearn_ae._autoencoder.parameters import _check_class, _check_sizes
+from sklearn_ae._autoencoder.training import fit_autoencoder
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval
 from sklearn_ae._defaults import default_scaling
@@ -78,8 +81,8 @@ def check_fine_tuning(settings):
 
 
 class PretrainedPredictor(
-    HoldsNet,
-    HoldsAutoencoder,
+    NetMixin,
+    AutoencoderMetaEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -117,13 +120,12 @@ class PretrainedPredictor(
         if self.device is not None:
             resolve_device(self.device)
         seed = draw_seed(self.random_state)
-        autoencoder = self._pretrain(X, weights[0], seed)
-        table = autoencoder._check_rows(X)
+        autoencoder, encoder, rows = self._pretrain(X, weights[0], seed)
         device = resolve_device(self.device or autoencoder.device)
         one_thread = self.random_state is not None and device.type == "cpu"
         with seeded(seed, device, one_thread=one_thread):
             rows, labelled = make_labelled_rows(
-                autoencoder, table, weights[1], targets, device
+                encoder, rows, weights[1], targets, device
             )
             labelled, valid = self._split(labelled)
             rng = np.random.default_rng(seed)
@@ -135,43 +137,55 @@ class PretrainedPredictor(
             # The optimizer's running means belong to the weights before the last step.
             net.optimizer_.state.clear()
         self.autoencoder_ = autoencoder
-        # Whoever fits a frozen autoencoder again should not change how rows are read.
-        self._reader = copy(autoencoder)
+        # Whoever fits a frozen autoencoder again does not change how rows are read.
+        self.table_encoder_ = encoder
         self.pretraining_history_ = autoencoder.history_
         self.n_components_ = autoencoder.n_components_
-        self._note_features(autoencoder)
-        self._keep_net(net)
+        encoder.describe_to(self)
+        set_net_attributes(self, net)
 
     def _pretrain(self, X, sample_weight, seed):
-        """Return an autoencoder that was trained on all rows, or before."""
-        default = self._default_autoencoder(X) if self.autoencoder is None else None
-        autoencoder = self._take_autoencoder(default)
-        if hasattr(autoencoder, "net_"):
-            return autoencoder
-        if self.random_state is not None and autoencoder.random_state is None:
-            autoencoder.set_params(random_state=seed)
-        return autoencoder._fit(X, sample_weight)
+        """Return an autoencoder that was trained on all rows, or before.
 
-    def _default_autoencoder(self, X):
-        """Return what ``autoencoder=None`` stands for, given the columns of X."""
-        autoencoder = AutoencoderTransformer(
+        Returns
+        -------
+        autoencoder : AutoencoderTransformer
+        encoder : TableEncoder
+        rows : {ndarray, memmap, CSR matrix, CodedTable}
+            Checked.
+        """
+        default = AutoencoderTransformer(
             N_COMPONENTS,
             noise=SwapNoise(SWAPPED),
             scaling="robust",
             device=self.device or "cpu",
             verbose=self.verbose,
         )
-        X = check_table(autoencoder, X, reset=True)
-        width = max(LEAST_WIDTH, min(LARGEST_WIDTH, X.shape[1]))
+        autoencoder = self._take_autoencoder(default)
+        encoder, rows = self._read_table(autoencoder, X)
+        if hasattr(autoencoder, "net_"):
+            return autoencoder, encoder, rows
+        if self.autoencoder is None:
+            self._adapt_default(autoencoder, encoder, rows)
+        if self.random_state is not None and autoencoder.random_state is None:
+            autoencoder.set_params(random_state=seed)
+        encoder.fit(rows, sample_weight)
+        fit_autoencoder(autoencoder, rows, encoder, sample_weight)
+        return autoencoder, encoder, rows
+
+    def _adapt_default(self, autoencoder, encoder, rows):
+        """Let the default autoencoder, and its encoder, go by the columns of X."""
+        width = max(LEAST_WIDTH, min(LARGEST_WIDTH, rows.shape[1]))
         autoencoder.set_params(hidden_layer_sizes=(width, width))
-        if not autoencoder.is_categorical_.any():
-            rows = sample_rows(X, None)
-            with warnings.catch_warnings():
-                # A column without any value has no range.
-                warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
-                ranges = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
-            autoencoder.set_params(scaling=default_scaling(*ranges))
-        return clone(autoencoder)
+        if encoder.is_categorical_.any():
+            return
+        sample = sample_rows(rows, None)
+        with warnings.catch_warnings():
+            # A column without any value has no range.
+            warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
+            ranges = np.nanmin(sample, axis=0), np.nanmax(sample, axis=0)
+        encoder.scaling = default_scaling(*ranges)
+        autoencoder.set_params(scaling=encoder.scaling)
 
     def _split(self, labelled):
         """Return rows to train on and, for early stopping, rows to validate on."""
@@ -189,8 +203,8 @@ class PretrainedPredictor(
 
     def _predict_raw(self, X, n_outputs):
         """Return the raw output for rows in original units."""
-        X, scaler = self._reader._check_rows(X), self._reader._scaler
-        return predict_raw(self.net_, X, n_outputs, scaler)
+        rows = self.table_encoder_.check(X)
+        return predict_raw(self.net_, rows, n_outputs, self.table_encoder_)
 
     def transform(self, X):
         """Return the features that the head predicts from: fine-tuned latent codes.
@@ -205,8 +219,8 @@ class PretrainedPredictor(
         Z : ndarray of shape (n_samples, n_components), dtype=float32
         """
         check_is_fitted(self)
-        X, scaler = self._reader._check_rows(X), self._reader._scaler
-        return infer(self.net_, encode, X, self.n_components_, scaler=scaler)
+        rows, encoder = self.table_encoder_.check(X), self.table_encoder_
+        return infer(self.net_, encode, rows, self.n_components_, encoder=encoder)
 
     @property
     def _n_features_out(self):
@@ -219,7 +233,7 @@ class PretrainedPredictor(
         return tags
 
 
-def predict_raw(net, X, n_outputs, scaler):
+def predict_raw(net, X, n_outputs, encoder):
     """Return the raw output of a predictor for rows in original units.
 
     On a CPU the library's own layers compute in float64: in float32, the last digits of
@@ -240,4 +254,4 @@ def predict_raw(net, X, n_outputs, scaler):
         missing = not module.missing and has_missing(X)
         return module.head(module.encode(X, missing))
 
-    return infer(net, function, X, n_outputs, scaler=scaler, dtype=np.float64)
+    return infer(net, function, X, n_outputs, encoder=encoder, dtype=np.float64)

@@ -5,10 +5,9 @@ from numbers import Real
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._autoencoder.base import unchanged_on_error
-from sklearn_ae._autoencoder.parameters import check_weight
 from sklearn_ae._compat import Interval, StrOptions, _fit_context
 from sklearn_ae._supervised.base import PretrainedPredictor
 from sklearn_ae._supervised.fine_tuning import ROWS_TO_CHOOSE
@@ -20,7 +19,8 @@ from sklearn_ae._supervised.targets import (
     encode_labels,
     weights_of_classes,
 )
-from sklearn_ae._tables.reading import as_array_like
+from sklearn_ae._tables.encoder import check_weight
+from sklearn_ae._tables.reading import as_table
 
 
 class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
@@ -279,9 +279,9 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
             was fitted before is left as it was.
         """
         with unchanged_on_error(self):
-            X = as_array_like(X)
-            classes, codes = encode_labels(y, _num_samples(X), self.unlabeled_label)
-            sample_weight = check_weight(sample_weight, X)
+            X = as_table(X)
+            classes, codes = encode_labels(y, len(X), self.unlabeled_label)
+            sample_weight = check_weight(sample_weight, len(X))
             weight = weights_of_classes(
                 self.class_weight, classes, codes, sample_weight
             )

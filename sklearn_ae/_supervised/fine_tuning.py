@@ -57,15 +57,15 @@ TEMPERATURES = np.geomspace(1, 100, 200).tolist()
 SAMPLE_ROWS = 20_000
 
 
-def make_labelled_rows(autoencoder, X, weight, targets, device):
+def make_labelled_rows(encoder, X, weight, targets, device):
     """Return the rows of a table, and those of them that have a target.
 
     Parameters
     ----------
-    autoencoder : AutoencoderTransformer
+    encoder : TableEncoder
         Fitted.
     X : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_rows, n_columns)
-        Validated by `autoencoder`.
+        Checked by `encoder`.
     weight : ndarray of shape (n_rows,) or None
     targets : ndarray of shape (n_rows, n_targets)
         `NaN` where one is missing.
@@ -76,7 +76,7 @@ def make_labelled_rows(autoencoder, X, weight, targets, device):
     rows, labelled : Rows, SparseRows or MappedRows
         The mean weight of the labelled rows is 1.
     """
-    rows = make_rows(X, autoencoder._scaler.encode, weight, device, targets)
+    rows = make_rows(X, encoder.transform, weight, device, targets)
     has_target = ~torch.isnan(rows.targets).all(dim=1)
     labelled = rows.subset(has_target.nonzero()[:, 0].int())
     rows.y[:, 0] /= rows.y[labelled.index, 0].mean()

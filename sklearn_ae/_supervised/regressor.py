@@ -3,16 +3,16 @@
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._autoencoder.base import unchanged_on_error
-from sklearn_ae._autoencoder.parameters import check_weight
 from sklearn_ae._compat import _fit_context
 from sklearn_ae._supervised.base import PretrainedPredictor
 from sklearn_ae._supervised.linear_probe import TargetProbe
 from sklearn_ae._supervised.predictor import TargetLoss
 from sklearn_ae._supervised.targets import check_observed, encode_targets
-from sklearn_ae._tables.reading import as_array_like
+from sklearn_ae._tables.encoder import check_weight
+from sklearn_ae._tables.reading import as_table
 
 
 class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
@@ -210,9 +210,9 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
             was fitted before is left as it was.
         """
         with unchanged_on_error(self):
-            X = as_array_like(X)
-            y = encode_targets(y, _num_samples(X))
-            sample_weight = check_weight(sample_weight, X)
+            X = as_table(X)
+            y = encode_targets(y, len(X))
+            sample_weight = check_weight(sample_weight, len(X))
             targets = y.reshape(len(y), -1)
             self._target_shape = y.shape[1:]
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -1,15 +1,14 @@
 """Labels and targets: which rows have one, and what it is as numbers."""
 
-import warnings
-
 import numpy as np
-import pandas as pd
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _num_samples, assert_all_finite
+from sklearn.utils.validation import assert_all_finite
 
-from sklearn_ae._tables.reading import numbers
+from sklearn_ae._compat import warn
+from sklearn_ae._tables.reading import as_values, infer_dtype
+from sklearn_ae._tables.table import is_missing, to_numbers
 
 
 def encode_labels(y, n_rows, unlabeled_label=None):
@@ -40,7 +39,7 @@ def encode_labels(y, n_rows, unlabeled_label=None):
         has one.
     """
     y = _one_column(_as_array(y, n_rows))
-    missing = pd.isna(y)
+    missing = is_missing(y)
     if unlabeled_label is not None:
         missing[~missing] = _equal(y[~missing], unlabeled_label)
     if missing.all():
@@ -51,7 +50,7 @@ def encode_labels(y, n_rows, unlabeled_label=None):
         )
     labels = y[~missing]
     if labels.dtype.kind == "O":
-        labels = _plain(labels)
+        labels = infer_dtype(labels)
     if labels.dtype.kind == "f":
         assert_all_finite(labels, input_name="y")
     codes = np.full(n_rows, -1)
@@ -93,7 +92,7 @@ def encode_targets(y, n_rows):
     if y.dtype.kind == "c":
         raise ValueError("Complex data not supported: y must hold real numbers.")
     try:
-        targets = numbers(y.reshape(n_rows, -1)).astype(np.float64)
+        targets = to_numbers(y.reshape(n_rows, -1)).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"y must hold numbers. Got dtype {str(y.dtype)!r} with the values "
@@ -117,20 +116,8 @@ def _as_array(y, n_rows):
         raise ValueError(
             "This estimator requires y to be passed, but the target y is None."
         )
-    if isinstance(y, np.ma.MaskedArray):
-        y = y.astype(object).filled(None)
-    # NumPy would make the text "nan" of a missing label among text.
-    if isinstance(y, (list, tuple)):
-        y = _plain(np.array(y, dtype=object))
-    elif isinstance(y, (pd.Series, pd.DataFrame)):
-        # The nullable types would make floats of integers if some are missing.
-        y = np.asarray(y.astype(object) if pd.isna(y).any(axis=None) else y)
-    elif type(y).__module__.partition(".")[0] == "polars":
-        # NumPy would get floats, or text beside None, if some are missing.
-        cells = y.rows() if hasattr(y, "rows") else y.to_list()
-        y = _plain(np.array(cells, dtype=object))
-    y = np.asarray(y)
-    if y.ndim == 0 or _num_samples(y) != n_rows:
+    y = as_values(y)
+    if y.ndim == 0 or len(y) != n_rows:
         n_labels = "a single value" if y.ndim == 0 else f"{len(y)} labels"
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: X has "
@@ -140,25 +127,12 @@ def _as_array(y, n_rows):
     return y
 
 
-def _plain(values):
-    """Return objects in the dtype that holds them, unless that would change them."""
-    missing = pd.isna(values)
-    if missing.any() or values.ndim != 1 or not len(values):
-        return values
-    kinds = {type(value) for value in values.ravel().tolist()}
-    if len(kinds) == 1 or kinds <= {int, float, bool}:
-        plain = np.array(values.tolist())
-        return plain if plain.shape == values.shape else values
-    return values
-
-
 def _one_column(y):
     if y.ndim == 2 and y.shape[1] == 1:
-        warnings.warn(
+        warn(
             "A column-vector y was passed when a 1d array was expected. Please change "
             "the shape of y to (n_samples,), for example using ravel().",
             DataConversionWarning,
-            stacklevel=5,
         )
         return y[:, 0]
     if y.ndim != 1:

@@ -1,12 +1,13 @@
 """Categorical columns: which they are, and codes instead of their cells."""
 
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 import numpy as np
 from sklearn.preprocessing import OrdinalEncoder
 
 from sklearn_ae._tables.layout import Layout
-from sklearn_ae._tables.reading import column_as_levels, column_as_numbers
+from sklearn_ae._tables.table import BOOLEAN, CATEGORY, DATE, NUMBER, OTHER
 
 # Up to so many categories, that hardly any of them repeats may be chance.
 FEW_CATEGORIES = 20
@@ -44,12 +45,12 @@ class Categories:
         self.max_categories = max_categories
         self.names = range(len(is_categorical)) if names is None else list(names)
 
-    def fit(self, X, sample_weight=None):
+    def fit(self, table, sample_weight=None):
         """Learn the categories.
 
         Parameters
         ----------
-        X : {ndarray, dataframe} of shape (n_rows, n_columns)
+        table : Table
         sample_weight : ndarray of shape (n_rows,), default=None
 
         Raises
@@ -59,14 +60,14 @@ class Categories:
         ValueError
             If they hardly repeat.
         """
-        self.encoders_, self.levels_, shares = {}, {}, [None] * X.shape[1]
+        self.encoders_, self.levels_, shares = {}, {}, [None] * table.shape[1]
         rows = slice(None) if sample_weight is None else np.flatnonzero(sample_weight)
         weight = None if sample_weight is None else sample_weight[rows]
         for column in np.flatnonzero(self.is_categorical).tolist():
             with self._naming(column):
-                levels, places = column_as_levels(X, column, rows)
+                levels, indices = table.levels(column, rows)
                 if len(levels):
-                    shares[column] = self._fit_column(column, levels, places, weight)
+                    shares[column] = self._fit_column(column, levels, indices, weight)
         self.layout_ = Layout(tuple(shares)) if self.levels_ else None
         return self
 
@@ -82,12 +83,12 @@ class Categories:
                 "them one type that can be sorted, for example with astype(str)."
             ) from error
 
-    def _fit_column(self, column, levels, places, weight):
+    def _fit_column(self, column, levels, indices, weight):
         """Learn the categories of a column; return the share of each."""
-        observed = places >= 0
-        places = places[observed]
-        self._check_repetition(column, len(levels), len(places))
-        weights = np.bincount(places, None if weight is None else weight[observed])
+        observed = indices >= 0
+        indices = indices[observed]
+        self._check_repetition(column, len(levels), len(indices))
+        weights = np.bincount(indices, None if weight is None else weight[observed])
         # Of equally frequent ones the order of the values decides, not that of rows.
         by_value = np.argsort(levels)
         levels, weights = levels[by_value], weights[by_value]
@@ -120,12 +121,12 @@ class Categories:
                 "the column, or make numbers or fewer categories of it."
             )
 
-    def code(self, X, rows, unknown=np.nan):
+    def code(self, table, rows, unknown=np.nan):
         """Return some rows of a table as numbers, codes for categories.
 
         Parameters
         ----------
-        X : {ndarray, dataframe} of shape (n_rows, n_columns)
+        table : Table
         rows : slice or ndarray of int
         unknown : float, default=NaN
             Code of categories that were not there in `fit`, unless there are infrequent
@@ -137,16 +138,16 @@ class Categories:
             `NaN` where a cell is missing, and `unknown` where it is.
         """
         columns = [
-            self._code_column(X, column, rows, unknown)
+            self._code_column(table, column, rows, unknown)
             if self.is_categorical[column]
-            else column_as_numbers(X, column, rows, self.names[column])
-            for column in range(X.shape[1])
+            else table.numbers(column, rows)
+            for column in range(table.shape[1])
         ]
         return np.column_stack(columns)
 
-    def _code_column(self, X, column, rows, unknown):
+    def _code_column(self, table, column, rows, unknown):
         with self._naming(column):
-            levels, places = column_as_levels(X, column, rows)
+            levels, indices = table.levels(column, rows)
         codes = np.full(len(levels) + 1, np.nan)
         if column in self.encoders_ and len(levels):
             encoder, n_codes = self.encoders_[column], len(self.levels_[column])
@@ -154,7 +155,7 @@ class Categories:
             if n_codes < len(encoder.categories_[0]):
                 unknown = n_codes - 1
             codes[:-1][codes[:-1] < 0] = unknown
-        return codes[places]
+        return codes[indices]
 
 
 class CodedTable:
@@ -164,22 +165,143 @@ class CodedTable:
 
     Parameters
     ----------
-    X : {ndarray, dataframe} of shape (n_rows, n_columns)
-        Kept as `coded_from`.
+    table : Table
     categories : Categories
-        Fitted.
+        Fitted before the first rows are taken.
     unknown : float, default=NaN
         As in :meth:`Categories.code`.
     """
 
     dtype = np.dtype(np.float64)
 
-    def __init__(self, X, categories, unknown=np.nan):
-        self.coded_from = X
+    def __init__(self, table, categories, unknown=np.nan):
+        self.table = table
         self.categories = categories
         self.unknown = unknown
-        self.shape = X.shape
-        self.size = X.shape[0] * X.shape[1]
+
+    @property
+    def coded_from(self):
+        """The user's own array or frame."""
+        return self.table.X
+
+    @property
+    def shape(self):
+        """Number of rows and of columns."""
+        return self.table.shape
+
+    @property
+    def size(self):
+        """Number of cells."""
+        return self.shape[0] * self.shape[1]
 
     def __getitem__(self, rows):
-        return self.categories.code(self.coded_from, rows, self.unknown)
+        return self.categories.code(self.table, rows, self.unknown)
+
+
+def find_categorical(table, wanted, owner):
+    """Return a mask of the categorical columns; refuse those that cannot be used.
+
+    Parameters
+    ----------
+    table : Table
+    wanted : "from_dtype", array-like of bool, int or str, or None
+        The parameter `categorical_features`.
+    owner : str
+        Name of the estimator in use, for the message.
+
+    Raises
+    ------
+    ValueError
+        If a column can be used neither as numbers nor as categories.
+    """
+    kinds = np.array(table.kinds())
+    if isinstance(wanted, str):
+        is_categorical = (kinds == CATEGORY) | (kinds == BOOLEAN)
+    else:
+        is_categorical = _chosen_columns([] if wanted is None else wanted, table)
+    unusable = {
+        "dates or times. Make numbers of them, for example the days since a date": (
+            kinds == DATE
+        ),
+        "text or categories that categorical_features leaves out. Name them there": (
+            (kinds == CATEGORY) & ~is_categorical
+        ),
+        "neither real numbers nor categories. Make numbers or text of them": (
+            kinds == OTHER
+        ),
+    }
+    reasons = [
+        f"Columns {table.describe(chosen)} hold {reason}, or drop them."
+        for reason, chosen in unusable.items()
+        if chosen.any()
+    ]
+    if reasons:
+        raise ValueError(
+            f"{owner} takes columns of numbers and of categories. " + " ".join(reasons)
+        )
+    return is_categorical
+
+
+def check_numeric_columns(table, columns):
+    """Refuse a frame in which columns of numbers have become something else.
+
+    Parameters
+    ----------
+    table : Table
+    columns : list of int
+        Those that held numbers in `fit`.
+    """
+    for column, kind in zip(columns, table.kinds(columns), strict=True):
+        if kind not in (NUMBER, BOOLEAN):
+            raise ValueError(
+                f"Column {table.names[column]!r} held numbers in fit. Got a column of "
+                f"dtype {table.dtypes[column]}."
+            )
+
+
+def _chosen_columns(wanted, table):
+    """Return a mask of the columns that `categorical_features` names."""
+    wanted, n_columns = np.asarray(wanted), table.shape[1]
+    if wanted.size == 0:
+        return np.zeros(n_columns, dtype=bool)
+    if wanted.ndim != 1 or wanted.dtype.kind not in "biuOU":
+        raise ValueError(
+            "categorical_features must be 'from_dtype', None, or an array-like of "
+            f"bool, int or str. Got {wanted.tolist()!r}."
+        )
+    if wanted.dtype.kind == "b":
+        if len(wanted) != n_columns:
+            raise ValueError(
+                "categorical_features as a boolean mask must have one entry for each "
+                f"of the {n_columns} columns of X. Got {len(wanted)}."
+            )
+        return wanted
+    mask = np.zeros(n_columns, dtype=bool)
+    mask[_positions(wanted, table)] = True
+    return mask
+
+
+def _positions(wanted, table):
+    """Return the positions of columns that are given as indices or names."""
+    if wanted.dtype.kind in "iu":
+        if wanted.min() < 0 or wanted.max() >= table.shape[1]:
+            raise ValueError(
+                "categorical_features as indices must be in [0, n_features - 1]. Got "
+                f"{wanted.tolist()} with {table.shape[1]} columns."
+            )
+        return wanted
+    if not table.is_frame:
+        raise ValueError(
+            "categorical_features can only be names where X is a frame. Give "
+            f"indices or a mask. Got {wanted.tolist()!r}."
+        )
+    names = table.names
+    for name in wanted.tolist():
+        if name not in names:
+            nearest = get_close_matches(str(name), [str(n) for n in names], n=1)
+            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+            raise ValueError(
+                f"categorical_features names the column {name!r}, which X does not "
+                f"have.{hint}"
+            )
+    return [names.index(name) for name in wanted.tolist()]

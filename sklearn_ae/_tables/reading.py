@@ -1,304 +1,147 @@
-"""What arrays and frames hold: their columns, cells, and blocks of rows."""
+"""What a user passes, as a table; and its rows, a block at a time."""
 
-import importlib
 import mmap
 
 import numpy as np
 import pandas as pd
-from pandas.api.extensions import ExtensionDtype
 from scipy import sparse
+from sklearn.utils import gen_batches
 
-# What `kinds_of_columns` says of a column.
-NUMBER, BOOLEAN, CATEGORY, DATE, OTHER = (
-    "number",
-    "boolean",
-    "category",
-    "date",
-    "other",
-)
-
-# What pandas infers from the cells of an object column.
-_KINDS_OF_OBJECTS = {
-    "string": CATEGORY,
-    "boolean": BOOLEAN,
-    "categorical": CATEGORY,
-    "datetime": DATE,
-    "datetime64": DATE,
-    "date": DATE,
-    "time": DATE,
-    "timedelta": DATE,
-    "timedelta64": DATE,
-    "period": DATE,
-    "complex": OTHER,
-    "bytes": OTHER,
-    "interval": OTHER,
-}
-
-# By the kind of a NumPy dtype; a whole array of booleans is one of numbers.
-_KINDS_OF_ARRAYS = {
-    "U": CATEGORY,
-    "M": DATE,
-    "m": DATE,
-    "c": OTHER,
-    "S": OTHER,
-    "V": OTHER,
-}
+from sklearn_ae._compat import is_pandas_df, is_polars_df
+from sklearn_ae._tables.array_table import ArrayTable
+from sklearn_ae._tables.pandas_table import PandasTable
+from sklearn_ae._tables.table import Table, is_missing, name_columns
 
 # Cells of a block: 8 MB as float64, small enough to stay out of the memory bill.
 BLOCK_CELLS = 2**20
 
 
-def kinds_of_columns(X, columns=None):
-    """Return what each column of a table holds.
+def as_table(X):
+    """Return X as a table; the one place that asks which library it is from.
 
     Parameters
     ----------
-    X : {ndarray, sparse matrix, dataframe} of shape (n_rows, n_columns)
-    columns : sequence of int, default=None
-        Positions of the columns to look at. `None`: all.
+    X : {array-like, sparse matrix, dataframe, Table} of shape (n_rows, n_columns)
 
     Returns
     -------
-    kinds : list of {"number", "boolean", "category", "date", "other"}
-        Text and the categorical dtypes of pandas and polars are categories. Objects are
-        looked at cell by cell; those that are nothing else may be numbers.
-    """
-    columns = range(X.shape[1]) if columns is None else columns
-    if frame_library(X) is not None:
-        dtypes = list(X.dtypes)
-    elif X.dtype.kind == "O":
-        dtypes = [X.dtype] * X.shape[1]
-    else:
-        return [_KINDS_OF_ARRAYS.get(X.dtype.kind, NUMBER)] * len(columns)
-    return [_kind(X, column, dtypes[column]) for column in columns]
-
-
-def _kind(X, column, dtype):
-    """Return what a column of a frame or of an array of objects holds."""
-    if isinstance(dtype, np.dtype) and dtype.kind != "O":
-        # The common case; the checks of pandas below take longer.
-        return (
-            BOOLEAN if dtype.kind == "b" else _KINDS_OF_ARRAYS.get(dtype.kind, NUMBER)
-        )
-    if str(dtype) in ("object", "Object"):
-        inferred = pd.api.types.infer_dtype(_as_array(_cells(X, column)), skipna=True)
-        return _KINDS_OF_OBJECTS.get(inferred, NUMBER)
-    return (
-        _kind_in_pandas(dtype)
-        if frame_library(X) == "pandas"
-        else _kind_in_polars(dtype)
-    )
-
-
-def _kind_in_pandas(dtype):
-    types, name = pd.api.types, str(dtype)
-    if isinstance(dtype, pd.CategoricalDtype):
-        return CATEGORY
-    if types.is_bool_dtype(dtype):
-        return BOOLEAN
-    if types.is_numeric_dtype(dtype):
-        return OTHER if types.is_complex_dtype(dtype) else NUMBER
-    if isinstance(dtype, pd.StringDtype):
-        return CATEGORY
-    # What is left are dates, and the types of Arrow.
-    if name.startswith(("string", "large_string", "dictionary")):
-        return CATEGORY
-    if name.startswith("null"):
-        return NUMBER
-    dates = ("date", "time", "duration", "period")
-    return DATE if name.startswith(dates) else OTHER
-
-
-def _kind_in_polars(dtype):
-    name = str(dtype.base_type())
-    if dtype.is_numeric() or name == "Null":
-        return NUMBER
-    if name == "Boolean":
-        return BOOLEAN
-    if name in ("String", "Categorical", "Enum"):
-        return CATEGORY
-    return DATE if dtype.is_temporal() else OTHER
-
-
-def _cells(X, column, rows=slice(None)):
-    """Return some cells of a column: a pandas or polars series, or an ndarray."""
-    library = frame_library(X)
-    if library is None:
-        return X[rows, column]
-    return X.iloc[:, column].iloc[rows] if library == "pandas" else X[:, column][rows]
-
-
-def _as_array(cells):
-    return cells if isinstance(cells, np.ndarray) else cells.to_numpy()
-
-
-def column_as_numbers(X, column, rows, name):
-    """Return some cells of a column of numbers as a float64 ndarray, missing as `NaN`.
-
-    Parameters
-    ----------
-    X : {ndarray, dataframe} of shape (n_rows, n_columns)
-    column : int
-    rows : slice or ndarray of int
-    name : str or int
-        Name of the column, for the error message.
-
-    Raises
-    ------
-    ValueError
-        If objects among the cells are no numbers.
-    """
-    cells = _cells(X, column, rows)
-    if cells.dtype in ("float64", "float32"):
-        return np.asarray(cells, dtype=np.float64)
-    dtype = str(cells.dtype)
-    if frame_library(X) is None:
-        return numbers(cells[:, None], [name])[:, 0].astype(np.float64)
-    if dtype in ("object", "Object"):
-        return numbers(_as_array(cells)[:, None], [name])[:, 0].astype(np.float64)
-    if isinstance(cells, pd.Series):
-        return cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    return cells.cast(importlib.import_module("polars").Float64).to_numpy()
-
-
-def column_as_levels(X, column, rows=slice(None)):
-    """Return the distinct values of some cells of a column, and which one each is.
-
-    Parameters
-    ----------
-    X : {ndarray, dataframe} of shape (n_rows, n_columns)
-    column : int
-    rows : slice or ndarray of int, default=slice(None)
-
-    Returns
-    -------
-    levels : object ndarray of shape (n_levels,)
-    codes : int64 ndarray of shape (n_rows,)
-        Position among the levels, -1 where the cell is missing.
-    """
-    cells = _cells(X, column, rows)
-    if not isinstance(cells, pd.Series):
-        cells = _as_array(cells)
-        cells = cells.astype(object) if cells.dtype.kind == "U" else cells
-    codes, levels = pd.factorize(cells)
-    return np.asarray(levels, dtype=object), codes
-
-
-def name_columns(chosen, names):
-    """Return the names of the columns that a mask chooses, else their positions."""
-    columns = np.flatnonzero(chosen).tolist()
-    return columns if names is None else [str(names[i]) for i in columns]
-
-
-def missing_cells(X):
-    """Return a mask of the missing cells of an array or a frame."""
-    if frame_library(X) == "polars":
-        return np.column_stack([_missing_in_polars(cells) for cells in X.get_columns()])
-    missing = np.array(pd.isna(X))
-    if frame_library(X) == "pandas":
-        for i, dtype in enumerate(X.dtypes):
-            # To pandas, NaN is a number in columns that know another missing cell.
-            if isinstance(dtype, ExtensionDtype) and dtype.kind == "f":
-                cells = X.iloc[:, i].to_numpy(np.float64, na_value=np.nan)
-                missing[:, i] = np.isnan(cells)
-    return missing
-
-
-def _missing_in_polars(cells):
-    missing = cells.is_null()
-    if cells.dtype.is_float():
-        missing |= cells.is_nan().fill_null(True)
-    elif str(cells.dtype) == "Object":
-        missing = pd.isna(cells.to_numpy())
-    return np.asarray(missing)
-
-
-def take_rows(X, rows):
-    """Return the rows of an array or a frame that a mask chooses."""
-    library = frame_library(X)
-    if library == "polars":
-        return X.filter(rows)
-    return X.loc[rows] if library == "pandas" else X[rows]
-
-
-def take_columns(X, kept):
-    """Return a copy of an array or a frame with the columns that a mask keeps."""
-    library = frame_library(X)
-    if library == "polars":
-        return X[:, np.flatnonzero(kept).tolist()]
-    if library == "pandas":
-        return X.loc[:, kept].copy()
-    return X.copy() if kept.all() else X[:, kept]
-
-
-def frame_library(X):
-    """Return "pandas" or "polars" if X is a frame of that library, else None."""
-    library = type(X).__module__.partition(".")[0]
-    # A polars LazyFrame has columns, but no cells.
-    is_frame = hasattr(type(X), "columns") and hasattr(type(X), "to_numpy")
-    return library if is_frame and library in ("pandas", "polars") else None
-
-
-def as_array_like(X):
-    """Return X as something that `numpy.asarray` reads as the user means it.
+    table : ArrayTable, PandasTable or PolarsTable
 
     Raises
     ------
     TypeError
         If X is a polars LazyFrame.
     """
-    if isinstance(X, np.ma.MaskedArray):
-        # numpy.asarray would show what is under the mask.
-        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
+    if isinstance(X, Table):
+        return X
+    if is_pandas_df(X):
+        return PandasTable(X)
+    if is_polars_df(X):
+        from sklearn_ae._tables.polars_table import PolarsTable
+
+        return PolarsTable(X)
     if type(X).__name__ == "LazyFrame":
         raise TypeError(
             "X must hold rows. Got a polars LazyFrame, which only says how to get "
             "them; pass X.collect()."
         )
-    if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind == "U":
+    return ArrayTable(as_array(X))
+
+
+def as_array(X):
+    """Return X as something that `numpy.asarray` reads as the user means it."""
+    if isinstance(X, np.ma.MaskedArray):
+        # numpy.asarray would show what is under the mask.
+        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
+    if isinstance(X, (list, tuple)):
+        array = np.asarray(X)
         # NumPy would make text of the numbers beside text.
-        return np.array(X, dtype=object)
+        return np.array(X, dtype=object) if array.dtype.kind == "U" else array
     if isinstance(X, np.ndarray) and X.dtype.kind == "T":
         # NumPy's strings of any length, which scikit-learn does not know yet.
         return X.astype(object)
+    if hasattr(X, "__array__") and not hasattr(X, "shape"):
+        return np.asarray(X)
     return X
 
 
-def numbers(X, names=None):
-    """Return an array or sparse matrix of cells of any kind as one of numbers.
+def as_values(y):
+    """Return labels or targets as an ndarray, whichever library they are from.
+
+    Where some are missing among others that are no floats, it is one of objects: NumPy
+    would make floats of integers, and the text "nan" of a missing label among text.
 
     Parameters
     ----------
-    X : {ndarray, sparse matrix} of shape (n_rows, n_columns)
-        Objects may be numbers, and `None` or `pandas.NA`, which become `NaN`.
-    names : sequence of str, default=None
-        Names of the columns for messages.
+    y : array-like, series or dataframe
+
+    Returns
+    -------
+    values : ndarray of the shape of `y`
     """
-    if X.dtype.kind in "fiub":
-        return X
-    if X.dtype.kind != "O":
+    if isinstance(y, np.ma.MaskedArray):
+        return y.astype(object).filled(None)
+    if isinstance(y, (list, tuple)):
+        return infer_dtype(np.array(y, dtype=object))
+    if isinstance(y, (pd.Series, pd.DataFrame)):
+        return np.asarray(y.astype(object) if is_missing(y).any() else y)
+    if is_polars_df(y) or _is_series(y):
+        from sklearn_ae._tables.polars_table import values_of_series
+
+        return infer_dtype(values_of_series(y))
+    return np.asarray(y)
+
+
+def infer_dtype(values):
+    """Return objects in the dtype that holds them, unless that would change them."""
+    if is_missing(values).any() or values.ndim != 1 or not len(values):
+        return values
+    kinds = {type(value) for value in values.ravel().tolist()}
+    if len(kinds) == 1 or kinds <= {int, float, bool}:
+        inferred = np.array(values.tolist())
+        return inferred if inferred.shape == values.shape else values
+    return values
+
+
+def as_column(y):
+    """Return labels or targets as a table of one column, and their name.
+
+    Parameters
+    ----------
+    y : array-like, series or dataframe
+
+    Returns
+    -------
+    column : ArrayTable, PandasTable or PolarsTable
+    name : str
+        That of the series or of the only column, else "".
+
+    Raises
+    ------
+    ValueError
+        If y has more than one column.
+    """
+    name = None
+    if _is_series(y):
+        name, y = y.name, y.to_frame()
+    elif not (is_pandas_df(y) or is_polars_df(y)):
+        y = as_values(y)
+        y = y[:, None] if y.ndim == 1 else y
+    elif y.shape[1] == 1:
+        name = y.columns[0]
+    table = as_table(y)
+    if len(table.shape) != 2 or table.shape[1] != 1:
         raise ValueError(
-            f"X must hold numbers. Got an array of dtype {str(X.dtype)!r}."
+            f"Labels must be one column. Got an array of shape {table.shape}."
         )
-    X = np.where(pd.isna(X), np.nan, X)
-    try:
-        return X.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        text = name_columns([_holds_text(column) for column in X.T], names)
-        raise type(error)(
-            f"X must hold numbers: {str(error).rstrip('.')}. It stands in columns "
-            f"{text}. Let their cells all be numbers, or all be text, which makes "
-            "categories of them, or drop them."
-        ) from error
+    return table, "" if name is None else str(name)
 
 
-def _holds_text(column):
-    """Whether some object of a column is no number."""
-    try:
-        column.astype(np.float64)
-    except (TypeError, ValueError):
+def _is_series(y):
+    """Whether labels are a series of pandas or polars."""
+    if isinstance(y, pd.Series):
         return True
-    return False
+    return hasattr(y, "to_frame") and is_polars_df(y.to_frame())
 
 
 def is_mapped(X):
@@ -334,21 +177,24 @@ def blocks_of_rows(X, cells=BLOCK_CELLS):
     block : ndarray of shape (n_block, n_columns)
     """
     n_rows, n_columns = X.shape
-    step = max(1, cells // max(1, n_columns))
-    for start in range(0, n_rows, step):
-        rows = slice(start, min(start + step, n_rows))
+    for rows in gen_batches(n_rows, max(1, cells // max(1, n_columns))):
         yield rows, dense(X[rows])
         release_pages(X)
 
 
-def has_missing(block, names=None):
-    """Return whether a block has missing cells; infinite cells are an error.
+def check_cells(block, names=None):
+    """Refuse infinite cells, and return whether any cell is missing.
 
     Parameters
     ----------
     block : ndarray of shape (n_rows, n_columns)
     names : sequence of str, default=None
         Names of the columns for the message.
+
+    Raises
+    ------
+    ValueError
+        If a cell is infinite.
     """
     if block.dtype.kind != "f":
         return False

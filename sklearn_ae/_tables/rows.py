@@ -61,22 +61,22 @@ class Rows(Dataset):
     def __len__(self):
         return self.X.shape[0] if self.index is None else len(self.index)
 
-    def __getitem__(self, places):
+    def __getitem__(self, indices):
         if self.index is not None:
-            places = self.index[places]
-        return self._take(places), None if self.y is None else self.y[places]
+            indices = self.index[indices]
+        return self._take(indices), None if self.y is None else self.y[indices]
 
-    def _take(self, places):
-        if isinstance(places, slice):
-            return self.X[places]
-        # Four times faster than X[places], which handles every kind of index.
-        return self.X.index_select(0, places)
+    def _take(self, indices):
+        if isinstance(indices, slice):
+            return self.X[indices]
+        # Four times faster than X[indices], which handles every kind of index.
+        return self.X.index_select(0, indices)
 
-    def subset(self, places):
+    def subset(self, indices):
         """Return some of the rows, without copying them."""
-        places = places.to(self.device)
+        indices = indices.to(self.device)
         chosen = copy(self)
-        chosen.index = places if self.index is None else self.index[places]
+        chosen.index = indices if self.index is None else self.index[indices]
         return chosen
 
     def split(self, n_valid):
@@ -105,15 +105,15 @@ class Rows(Dataset):
             spare = spare[values[1:] == values[:-1]]
         n_valid = min(len(spare), max(1, round(fraction * len(self))))
         # Neighbours have the same or similar values: every so many of them is taken.
-        places = torch.arange(n_valid, dtype=torch.float64) + torch.rand(())
-        places = (places * (len(spare) / max(1, n_valid))).clamp_max(len(spare) - 1)
-        return self._split(shuffled[spare[places.long()]])
+        indices = torch.arange(n_valid, dtype=torch.float64) + torch.rand(())
+        indices = (indices * (len(spare) / max(1, n_valid))).clamp_max(len(spare) - 1)
+        return self._split(shuffled[spare[indices.long()]])
 
-    def _split(self, places):
-        """Return the rows that are not at some places, and those that are."""
+    def _split(self, indices):
+        """Return the rows that are not at some indices, and those that are."""
         # A mask and 32 bits: sorted 64-bit positions of many rows fill hundreds of MB.
         drawn = torch.zeros(len(self), dtype=torch.bool)
-        drawn[places.long()] = True
+        drawn[indices.long()] = True
         parts = (part.nonzero()[:, 0].int() for part in (~drawn, drawn))
         return tuple(self.subset(part) for part in parts)
 
@@ -129,41 +129,45 @@ class Rows(Dataset):
         yield self, order
 
 
-class SparseRows(Rows):
-    """Rows of a sparse matrix, made dense one batch at a time.
+class LazyRows(Rows):
+    """Rows that are scaled when they are taken.
 
     Parameters
     ----------
-    X : CSR matrix or array of shape (n_stored, n_columns)
-    encode : callable
+    X : CSR matrix or memmap of shape (n_stored, n_columns)
+    transform : callable
         Turns some rows of X into a float32 ndarray.
     y, index : Tensor, default=None
         As in :class:`Rows`.
     """
 
-    def __init__(self, X, encode, y=None, index=None):
+    def __init__(self, X, transform, y=None, index=None):
         super().__init__(X, y, index)
-        self.encode = encode
+        self.transform = transform
 
     @property
     def device(self):
-        """Device of the rows: a sparse matrix stays on the CPU."""
+        """Device of the rows: they stay on the CPU."""
         return torch.device("cpu")
 
-    def _take(self, places):
-        places = places.numpy() if isinstance(places, torch.Tensor) else places
-        return torch.from_numpy(self.encode(self.X[places]))
+    def _take(self, indices):
+        indices = indices.numpy() if isinstance(indices, torch.Tensor) else indices
+        return torch.from_numpy(self.transform(self.X[indices]))
+
+
+class SparseRows(LazyRows):
+    """Rows of a sparse matrix, made dense one batch at a time."""
 
     def pieces(self, batch_size, shuffle):
         """Yield one batch of dense rows at a time."""
         n_rows = len(self)
         shuffle = shuffle and n_rows > batch_size
         order = torch.randperm(n_rows) if shuffle else torch.arange(n_rows)
-        for places in even_slices(n_rows, batch_size):
-            yield Rows(*self[order[places]]), None
+        for indices in even_slices(n_rows, batch_size):
+            yield Rows(*self[order[indices]]), None
 
 
-class MappedRows(SparseRows):
+class MappedRows(LazyRows):
     """Rows of a memory-mapped file, read in blocks that are shuffled in groups.
 
     Reading single rows from all over a file is slow, and reading it in order keeps
@@ -178,10 +182,10 @@ class MappedRows(SparseRows):
 
     def sample(self, n_rows):
         """Return at most `n_rows` evenly spaced rows, and what comes with them."""
-        places = torch.arange(0, len(self), ceil(len(self) / n_rows))
+        indices = torch.arange(0, len(self), ceil(len(self) / n_rows))
         parts = []
         # Reading one row makes many of its neighbours resident.
-        for part in places.split(256):
+        for part in indices.split(256):
             parts.append(self[part])
             release_pages(self.X)
         X, y = zip(*parts, strict=True)
@@ -197,8 +201,8 @@ class MappedRows(SparseRows):
         # Rows far apart fill the same memory with fewer of them.
         n_joined = max(1, BLOCKS_IN_MEMORY * n_rows // self.X.shape[0])
         for group in order.tensor_split(ceil(n_blocks / n_joined)):
-            places = [torch.arange(bounds[i], bounds[i + 1]) for i in group]
-            piece = Rows(*self[torch.cat(places)])
+            indices = [torch.arange(bounds[i], bounds[i + 1]) for i in group]
+            piece = Rows(*self[torch.cat(indices)])
             release_pages(self.X)
             yield piece, torch.randperm(len(piece)) if shuffle else None
 
@@ -225,8 +229,8 @@ class BatchIterator:
 
     def __iter__(self):
         for piece, order in self.rows.pieces(self.batch_size, self.shuffle):
-            for places in even_slices(len(piece), self.batch_size):
-                yield piece[places if order is None else order[places]]
+            for indices in even_slices(len(piece), self.batch_size):
+                yield piece[indices if order is None else order[indices]]
 
 
 def apply_in_parts(function, X, device):
@@ -242,13 +246,13 @@ def even_slices(n_rows, batch_size):
     return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
-def make_rows(X, encode, sample_weight, device, targets=None):
+def make_rows(X, transform, sample_weight, device, targets=None):
     """Return the rows of a validated table in the form that trains fastest.
 
     Parameters
     ----------
     X : {ndarray, memmap, CSR matrix} of shape (n_rows, n_columns)
-    encode : callable
+    transform : callable
         Turns some rows into a float32 ndarray.
     sample_weight : ndarray of shape (n_rows,) or None
         Rows of weight zero are left out; the others are scaled to a mean of 1.
@@ -270,11 +274,11 @@ def make_rows(X, encode, sample_weight, device, targets=None):
         ones = torch.ones(len(targets)) if weight is None else weight
         y = torch.cat([ones[:, None], targets], dim=1)
     if sparse.issparse(X):
-        rows = SparseRows(X, encode, y)
+        rows = SparseRows(X, transform, y)
     elif is_mapped(X) and X.size > MAPPED_CELLS:
-        rows = MappedRows(X, encode, y)
+        rows = MappedRows(X, transform, y)
     else:
-        rows = Rows(torch.from_numpy(encode(X)), y)
+        rows = Rows(torch.from_numpy(transform(X)), y)
     if weight is not None:
         rows = rows.subset(weight.nonzero()[:, 0].int())
         # In full precision: rounded, k times a weight is not that of k rows.

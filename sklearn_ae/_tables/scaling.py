@@ -1,4 +1,4 @@
-"""From rows in original units to scaled float32 columns, and back.
+"""Scaler: from rows in original units to scaled float32 columns, and back.
 
 Everything here works on blocks of rows, so that a table that does not fit in memory
 never has to.
@@ -13,27 +13,31 @@ from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from sklearn_ae._tables.reading import (
     blocks_of_rows,
+    check_cells,
     dense,
-    has_missing,
-    name_columns,
     release_pages,
 )
+from sklearn_ae._tables.table import name_columns
 from sklearn_ae._tables.writing import clip_to_dtype
 
-# Rows from which the quantiles are estimated: scikit-learn's own default, fewer where
-# there are many columns.
+# Most rows from which quantiles are estimated: scikit-learn's own default.
 QUANTILE_ROWS = 10_000
+# Most cells from which quantiles are estimated, where there are many columns.
 QUANTILE_CELLS = 2**23
-# Beyond this a float32 network overflows: squared, summed over 10,000 columns.
+# Largest scaled value: beyond it a float32 network overflows, when it is squared and
+# summed over 10,000 columns.
 LARGEST_SCALED = 1e15
-# Distance of the quartiles of a normal distribution, in deviations.
+# Distance of the quartiles of a normal distribution, in standard deviations.
 QUARTILES_OF_NORMAL = 1.349
-# What "robust" scaling draws outliers in to, as Holzmueller et al. (2024) do, and up to
-# which share of it they are pushed out again.
-MOST_DEVIATIONS = 3.0
-FARTHEST = 1 - 1e-6
-# Scales that a float32 number holds in full, and so does one divided by them.
-FLOAT32_SCALES = 1e-37, 1e37
+# Limit of the soft clipping of "robust" scaling, in deviations, as in Holzmueller et
+# al. (2024).
+SOFT_CLIP_LIMIT = 3.0
+# Largest share of that limit that is undone: at the limit itself it would be infinite.
+LARGEST_CLIPPED = 1 - 1e-6
+# Smallest scale that a float32 number, and its inverse, have in full precision.
+SMALLEST_FLOAT32_SCALE = 1e-37
+# Largest such scale.
+LARGEST_FLOAT32_SCALE = 1e37
 
 
 def _round_to_bits(values, bits):
@@ -51,20 +55,20 @@ class Scaler:
     ----------
     scaling : {"standard", "minmax", "quantile", "robust", None}
         Zero mean and unit variance; the range [0, 1]; a normal distribution by rank;
-        median and interquartile range, with outliers drawn in; or as it is.
+        median and interquartile range, with outliers clipped softly; or as it is.
     is_categorical : bool ndarray of shape (n_columns,), default=None
         Columns of codes, which stay as they are. `None`: there are none.
 
     Attributes
     ----------
-    missing_ : bool ndarray of shape (n_columns,)
+    has_missing_ : bool ndarray of shape (n_columns,)
         Columns with missing cells.
-    observed_ : bool ndarray of shape (n_columns,)
-        Columns with other cells.
-    indicated_ : bool ndarray of shape (n_columns,)
-        Those of them that had some in `fit`: the network has an input for each.
+    has_observed_ : bool ndarray of shape (n_columns,)
+        Columns with observed cells.
+    has_indicator_ : bool ndarray of shape (n_columns,)
+        Columns with missing cells in `fit`: the network has an input for each.
     dtype_ : {float32, float64}
-        Type of the values that `decode` returns: float32 if all rows were.
+        Type that `inverse_transform` returns: float32 if all rows had it.
     """
 
     def __init__(self, scaling, is_categorical=None):
@@ -84,15 +88,15 @@ class Scaler:
             Names of the columns for messages.
         """
         self.names = names
-        self.missing_ = np.zeros(X.shape[1], dtype=bool)
-        self.observed_ = np.zeros(X.shape[1], dtype=bool)
+        self.has_missing_ = np.zeros(X.shape[1], dtype=bool)
+        self.has_observed_ = np.zeros(X.shape[1], dtype=bool)
         self.dtype_ = np.dtype(np.float32)
         self._moments = StandardScaler()
         self._center_and_scale = None
         self._least = np.full(X.shape[1], np.inf)
         self._largest = np.full(X.shape[1], -np.inf)
         self.partial_fit(X, sample_weight)
-        self.indicated_ = self.missing_.copy()
+        self.has_indicator_ = self.has_missing_.copy()
         if self.scaling == "quantile":
             self._fit_quantiles(sample_rows(X, sample_weight))
         elif self.scaling == "robust":
@@ -100,11 +104,12 @@ class Scaler:
         return self
 
     def _fit_quartiles(self, rows):
-        here = self.observed_
         # A column that is observed in none of these rows has its mean and deviation.
-        here = here & ~np.isnan(rows).all(axis=0)
+        observed = self.has_observed_ & ~np.isnan(rows).all(axis=0)
         quartiles = np.tile(self._moments.mean_, (3, 1))
-        quartiles[:, here] = np.nanquantile(rows[:, here], [0.25, 0.5, 0.75], axis=0)
+        quartiles[:, observed] = np.nanquantile(
+            rows[:, observed], [0.25, 0.5, 0.75], axis=0
+        )
         with np.errstate(over="ignore", invalid="ignore"):
             scale = (quartiles[2] - quartiles[0]) / QUARTILES_OF_NORMAL
             # Most cells of such a column are equal.
@@ -118,8 +123,8 @@ class Scaler:
         # scikit-learn takes values within 1e-7 of one another for equal, so all columns
         # get a span of 1 first. Half of it is a float64, whatever the column holds.
         least, largest = self._least / 2, self._largest / 2
-        span = np.where(self.observed_, largest - least, 1.0)
-        self._half_least = np.where(self.observed_, least, 0.0)
+        span = np.where(self.has_observed_, largest - least, 1.0)
+        self._half_least = np.where(self.has_observed_, least, 0.0)
         self._half_span = np.where(span > 0, span, 1.0)
         quantiles = QuantileTransformer(
             n_quantiles=min(1000, len(rows)),
@@ -146,7 +151,7 @@ class Scaler:
                 weight = sample_weight[rows]
                 block, weight = block[weight > 0], weight[weight > 0]
             if len(block):
-                self._see(block, weight)
+                self._update(block, weight)
         self._set_center_and_scale()
         return self
 
@@ -155,39 +160,44 @@ class Scaler:
         if X.dtype != np.float32:
             self.dtype_ = np.dtype(np.float64)
         for _, block in blocks_of_rows(X):
-            if has_missing(block, self.names):
-                self.missing_ |= np.isnan(block).any(axis=0)
+            if check_cells(block, self.names):
+                self.has_missing_ |= np.isnan(block).any(axis=0)
         return self
 
-    def _see(self, block, weight):
+    def _update(self, block, weight):
         """Update what is known about each column with a block of rows."""
-        if has_missing(block, self.names):
+        if check_cells(block, self.names):
             missing = np.isnan(block)
-            self.missing_ |= missing.any(axis=0)
-            here = ~missing.all(axis=0)
+            self.has_missing_ |= missing.any(axis=0)
+            observed = ~missing.all(axis=0)
         else:
-            here = np.ones(block.shape[1], dtype=bool)
-        self.observed_ |= here
+            observed = np.ones(block.shape[1], dtype=bool)
+        self.has_observed_ |= observed
         with np.errstate(over="ignore", invalid="ignore"):
             if self.scaling in ("standard", "robust"):
-                self._update_moments(block, weight, here)
+                self._update_moments(block, weight, observed)
             if self.scaling in ("minmax", "quantile", "robust"):
                 np.fmin(self._least, np.fmin.reduce(block), out=self._least)
                 np.fmax(self._largest, np.fmax.reduce(block), out=self._largest)
 
-    def _update_moments(self, block, weight, here):
-        """Update mean and variance of the columns that have a value here."""
+    def _update_moments(self, block, weight, observed):
+        """Update mean and variance of the columns that are observed in a block."""
         moments = self._moments
         # scikit-learn lets the mean of a column become NaN with the first block that
         # has no value of it, and stay NaN whatever comes before or after.
-        absent, names = np.flatnonzero(~here), ("mean_", "var_", "scale_")
-        before = [getattr(moments, name, np.zeros(len(here)))[absent] for name in names]
+        absent, names = np.flatnonzero(~observed), ("mean_", "var_", "scale_")
+        before = [
+            getattr(moments, name, np.zeros(len(observed)))[absent] for name in names
+        ]
         moments.partial_fit(block, sample_weight=weight)
         for name, values in zip(names, before, strict=True):
             getattr(moments, name)[absent] = values
 
     def _set_center_and_scale(self):
-        center, scale = np.zeros(len(self.observed_)), np.ones(len(self.observed_))
+        center, scale = (
+            np.zeros(len(self.has_observed_)),
+            np.ones(len(self.has_observed_)),
+        )
         with np.errstate(over="ignore", invalid="ignore"):
             if self.scaling == "standard":
                 center, scale = self._moments.mean_, self._moments.scale_
@@ -202,7 +212,7 @@ class Scaler:
 
     def _set_rounded(self, center, scale):
         """Set center and scale of the columns to numbers of fewer bits."""
-        unusable = self.observed_ & ~(np.isfinite(center) & np.isfinite(scale))
+        unusable = self.has_observed_ & ~(np.isfinite(center) & np.isfinite(scale))
         if unusable.any():
             raise ValueError(
                 f"The values of columns {name_columns(unusable, self.names)} of X are "
@@ -211,7 +221,7 @@ class Scaler:
             )
         # Rounded, the two do not depend on the order in which rows were added up: an
         # array, its blocks, its sparse form and repeated rows scale to the same bits.
-        scale = np.where(self.observed_ & (scale > 0), scale, 1.0)
+        scale = np.where(self.has_observed_ & (scale > 0), scale, 1.0)
         scale = _round_to_bits(scale, 24)
         on_grid = np.round(center / scale * 2.0**20) / 2.0**20 * scale
         self._center = np.where(
@@ -220,17 +230,16 @@ class Scaler:
         if self.dtype_ == np.float32:
             self._center = self._center.astype(np.float32).astype(np.float64)
         # A column of which nothing is known stays missing, there and back.
-        self._center[~self.observed_] = np.nan
+        self._center[~self.has_observed_] = np.nan
         self._scale = scale
-        least, largest = FLOAT32_SCALES
         self._float32_center = torch.from_numpy(self._center.astype(np.float32))
         self._float32_factor = torch.from_numpy((1 / scale).astype(np.float32))
         self._fits_float32 = self.dtype_ == np.float32 and bool(
-            np.all((scale > least) & (scale < largest))
-            and not np.any(np.abs(self._center) > largest)
+            np.all((scale > SMALLEST_FLOAT32_SCALE) & (scale < LARGEST_FLOAT32_SCALE))
+            and not np.any(np.abs(self._center) > LARGEST_FLOAT32_SCALE)
         )
 
-    def encode(self, X, out=None):
+    def transform(self, X, out=None):
         """Return rows as a dense float32 ndarray of scaled columns.
 
         Parameters
@@ -242,12 +251,12 @@ class Scaler:
         if out is None:
             out = np.empty(X.shape, dtype=np.float32)
         for rows, block in blocks_of_rows(X):
-            self._encode_block(block, out[rows])
+            self._transform_block(block, out[rows])
         return out
 
-    def _encode_block(self, X, out):
+    def _transform_block(self, X, out):
         if self.scaling == "quantile":
-            has_missing(X, self.names)
+            check_cells(X, self.names)
             scaled = self._quantiles.transform(self._to_unit_span(X.astype(np.float64)))
             out[:] = self._keep_codes(X, scaled)
             return
@@ -261,44 +270,45 @@ class Scaler:
             scaled = torch.from_numpy(np.subtract(X, self._center, dtype=np.float64))
             scaled.div_(torch.from_numpy(self._scale))
         if not isfinite(scaled.sum()):
-            has_missing(X, self.names)
+            check_cells(X, self.names)
         scaled.clamp_(-LARGEST_SCALED, LARGEST_SCALED)
         if self.scaling == "robust":
-            self._draw_in(scaled)
+            self._soft_clip(scaled)
         if scaled.dtype == torch.float64:
             out[:] = scaled.numpy()
 
-    def _draw_in(self, scaled):
-        """Draw values in smoothly, so that none is beyond three deviations."""
-        drawn_in = scaled / torch.sqrt(1 + (scaled / MOST_DEVIATIONS) ** 2)
+    def _soft_clip(self, scaled):
+        """Clip values smoothly in place, so that none is beyond three deviations."""
+        clipped = scaled / torch.sqrt(1 + (scaled / SOFT_CLIP_LIMIT) ** 2)
         if self.is_categorical is not None:
-            drawn_in[:, self.is_categorical] = scaled[:, self.is_categorical]
-        scaled.copy_(drawn_in)
+            clipped[:, self.is_categorical] = scaled[:, self.is_categorical]
+        scaled.copy_(clipped)
 
-    def _push_out(self, values):
-        """Return what was drawn in, within the range of the rows of `fit`."""
-        inside = np.clip(
-            values.astype(np.float64) / MOST_DEVIATIONS, -FARTHEST, FARTHEST
-        )
-        X = inside * MOST_DEVIATIONS / np.sqrt(1 - inside**2) * self._scale
+    def _undo_soft_clip(self, values):
+        """Return values in original units, within the range of the rows of `fit`."""
+        share = values.astype(np.float64) / SOFT_CLIP_LIMIT
+        share = np.clip(share, -LARGEST_CLIPPED, LARGEST_CLIPPED)
+        X = share * SOFT_CLIP_LIMIT / np.sqrt(1 - share**2) * self._scale
         return np.clip(X + self._center, self._least, self._largest)
 
-    def decode(self, values):
+    def inverse_transform(self, values):
         """Return scaled rows in their original units, as an ndarray of `dtype_`."""
         out = np.empty(values.shape, dtype=self.dtype_)
         for rows, block in blocks_of_rows(values):
             # A reconstruction may overshoot the largest number there is.
             with np.errstate(over="ignore", invalid="ignore"):
-                out[rows] = clip_to_dtype(self._decode_block(block), self.dtype_)
+                out[rows] = clip_to_dtype(
+                    self._inverse_transform_block(block), self.dtype_
+                )
         return out
 
-    def _decode_block(self, values):
+    def _inverse_transform_block(self, values):
         if self.scaling == "quantile":
             X = self._quantiles.inverse_transform(values.astype(np.float64))
             X = (X * self._half_span + self._half_least) * 2
             return self._keep_codes(values, X)
         if self.scaling == "robust":
-            return self._keep_codes(values, self._push_out(values))
+            return self._keep_codes(values, self._undo_soft_clip(values))
         return values * self._scale + self._center
 
     def _keep_codes(self, codes, values):
@@ -314,13 +324,13 @@ def sample_rows(X, sample_weight):
     weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
     total = np.cumsum(weight)
     if total[-1] <= n_rows and (weight == np.rint(weight)).all():
-        places = np.repeat(np.arange(X.shape[0]), weight.astype(int))
+        indices = np.repeat(np.arange(X.shape[0]), weight.astype(int))
     else:
         n_rows = min(n_rows, X.shape[0])
-        places = np.searchsorted(total, (np.arange(n_rows) + 0.5) / n_rows * total[-1])
+        indices = np.searchsorted(total, (np.arange(n_rows) + 0.5) / n_rows * total[-1])
     parts = []
     # Reading one row of a mapped file makes many of its neighbours resident.
-    for part in np.array_split(places, ceil(len(places) / 256)):
+    for part in np.array_split(indices, ceil(len(indices) / 256)):
         parts.append(dense(X[part]).astype(np.float64))
         release_pages(X)
     return np.concatenate(parts)

@@ -11,15 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._tables.reading import (
-    NUMBER,
-    as_array_like,
-    column_as_numbers,
-    frame_library,
-    kinds_of_columns,
-    missing_cells,
-    numbers,
-)
+from sklearn_ae._tables import reading
+from sklearn_ae._tables.table import NUMBER, to_numbers
 from sklearn_ae.displays._drawing import short_number, shortened
 
 # More rows than these say nothing new about how wide a column is.
@@ -37,8 +30,9 @@ def as_table(X, name="X"):
     ValueError
         If X has no rows or only one dimension.
     """
-    X = as_array_like(X)
-    if frame_library(X) is None and not sparse.issparse(X):
+    table = reading.as_table(X)
+    X = table.X
+    if not table.is_frame and not sparse.issparse(X):
         X = np.asarray(X)
         if X.ndim < 2:
             raise ValueError(
@@ -64,11 +58,7 @@ def shape_of_images(X, estimator=None):
 
 def take(X, rows):
     """Return the rows at some positions of what `as_table` returned."""
-    if frame_library(X) == "pandas":
-        return X.iloc[rows]
-    if frame_library(X) == "polars":
-        return X[np.asarray(rows).tolist()]
-    return X[rows]
+    return reading.as_table(X).take(rows)
 
 
 def check_same_rows(**tables):
@@ -104,14 +94,14 @@ def check_count(name, value):
 
 def feature_names(X):
     """Return the names of the columns of a frame, else their numbers."""
-    names = X.columns if frame_library(X) is not None else range(X.shape[1])
-    return [str(name) for name in names]
+    return [str(name) for name in reading.as_table(X).names]
 
 
 def row_names(X, rows):
     """Return the labels of some rows of a pandas frame, else their positions."""
-    if frame_library(X) == "pandas" and not isinstance(X.index, pd.RangeIndex):
-        return [shortened(X.index[row], 16) for row in rows]
+    labels = reading.as_table(X).row_labels()
+    if labels is not None:
+        return [shortened(labels[row], 16) for row in rows]
     return [f"row {row}" for row in rows]
 
 
@@ -122,19 +112,7 @@ def cells_of(X):
     -------
     cells : object ndarray of shape (n_rows, n_columns)
     """
-    if sparse.issparse(X):
-        X = X.toarray()
-    missing = missing_cells(X)
-    cells = np.empty(X.shape, dtype=object)
-    if frame_library(X) is None:
-        cells[:] = X
-    else:
-        columns = X.get_columns() if hasattr(X, "get_columns") else X.items()
-        for i, column in enumerate(columns):
-            column = column[1] if isinstance(column, tuple) else column
-            cells[:, i] = np.array([*column.to_list(), None], dtype=object)[:-1]
-    cells[missing] = None
-    return cells
+    return reading.as_table(X).cells()
 
 
 def cell_text(cell, length=14):
@@ -168,13 +146,14 @@ def spreads_of(X, is_categorical=None):
         mean, variance = mean_variance_axis(X.astype(np.float64), axis=0)
         spreads = np.sqrt(variance)
         return np.where(spreads > 0, spreads, np.where(mean == 0, 1, abs(mean)))
-    kinds = kinds_of_columns(X)
+    table = reading.as_table(X)
+    kinds = table.kinds()
     spreads = np.full(X.shape[1], np.nan)
     rows = slice(None, None, max(1, X.shape[0] // SPREAD_ROWS))
     for i, kind in enumerate(kinds):
         if kind != NUMBER or (is_categorical is not None and is_categorical[i]):
             continue
-        cells = column_as_numbers(X, i, rows, i)
+        cells = table.numbers(i, rows)
         cells = cells[np.isfinite(cells)]
         spread = cells.std() if len(cells) else 0.0
         size = abs(cells[0]) if len(cells) else 0.0
@@ -265,9 +244,9 @@ def as_images(X, image_shape):
 
 def as_numbers(X):
     """Return a table of numbers as float64, missing cells as `NaN`."""
-    X = cells_of(X) if frame_library(X) is not None else X
+    X = cells_of(X) if reading.as_table(X).is_frame else X
     X = X.toarray() if sparse.issparse(X) else X
-    return numbers(X).astype(np.float64)
+    return to_numbers(X).astype(np.float64)
 
 
 def parts_of(estimator):
@@ -377,10 +356,11 @@ def as_labels(y, *, all_classes=False):
         If y has more than one column.
     """
     name = getattr(y, "name", None)
-    if frame_library(y) is not None and y.shape[1] == 1:
+    if hasattr(y, "columns") and y.shape[1] == 1:
         name = next(iter(y.columns))
         y = y[name]
-    y = as_array_like(y)
+    if not hasattr(y, "to_list"):
+        y = reading.as_array(y)
     if not isinstance(y, pd.Series):
         cells = y.to_list() if hasattr(y, "to_list") else np.asarray(y)
         if not isinstance(cells, list):

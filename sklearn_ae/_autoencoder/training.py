@@ -1,0 +1,200 @@
+"""From checked rows to a fitted autoencoder: the stages that all estimators share."""
+
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_ae._autoencoder.base import set_net_attributes
+from sklearn_ae._autoencoder.parameters import check_params
+from sklearn_ae._autoencoder.row_sampler import RowSampler
+from sklearn_ae._compat import warn
+from sklearn_ae._modules.latent_penalties import GaussianLatent
+from sklearn_ae._net.build import build_net
+from sklearn_ae._net.net import continue_from, expect_missing, train, train_one_epoch
+from sklearn_ae._net.params import resolve_device
+from sklearn_ae._seeding import draw_seed, seeded
+from sklearn_ae._tables.encoder import TableEncoder
+from sklearn_ae._tables.rows import make_rows
+
+
+def read_table(autoencoder, X, owner, *, unknown=np.nan):
+    """Check X and the parameters of an autoencoder, before any work is done.
+
+    Parameters
+    ----------
+    autoencoder : AutoencoderTransformer
+        Not fitted.
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+    owner : BaseEstimator
+        The estimator in use, which messages name.
+    unknown : float, default=NaN
+        As in :meth:`TableEncoder.check`.
+
+    Returns
+    -------
+    encoder : TableEncoder
+        Knows the columns of X; not fitted.
+    rows : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_samples, n_features)
+        Checked.
+    """
+    check_params(autoencoder)
+    resolve_device(autoencoder.device)
+    encoder = TableEncoder(
+        scaling=autoencoder.scaling,
+        categorical_features=autoencoder.categorical_features,
+        max_categories=autoencoder.max_categories,
+        find_image_shape=getattr(autoencoder.architecture, "find_image_shape", None),
+        owner=type(owner).__name__,
+    )
+    return encoder, encoder.check(X, reset=True, unknown=unknown)
+
+
+def fit_autoencoder(
+    autoencoder, rows, encoder, sample_weight=None, *, hidden=None, warm=False
+):
+    """Train an autoencoder, and set its fitted attributes.
+
+    Parameters
+    ----------
+    autoencoder : AutoencoderTransformer
+    rows : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_samples, n_features)
+        Checked.
+    encoder : TableEncoder
+        Fitted.
+    sample_weight : ndarray of shape (n_samples,), default=None
+    hidden : bool ndarray of shape (n_samples, n_features), default=None
+        Cells to train without, as if they were missing.
+    warm : bool, default=False
+        Whether to go on with the weights that the autoencoder has.
+
+    Returns
+    -------
+    autoencoder : AutoencoderTransformer
+    """
+    device = resolve_device(autoencoder.device)
+    with _seeded(autoencoder, device, autoencoder.n_iter_ if warm else 0):
+        transform = encoder.transform if hidden is None else _hide(encoder, hidden)
+        data = make_rows(rows, transform, sample_weight, device)
+        data, valid = _split(autoencoder, data)
+        _describe_table(autoencoder, encoder)
+        net, start = build_net(autoencoder, encoder, data, device, encoder.layout_)
+        expect_missing(net, hidden is not None)
+        if warm:
+            continue_from(net, autoencoder.net_)
+        with _reconstructing(net, encoder, autoencoder):
+            train(net, data, valid)
+        # The optimizer's running means belong to the weights before this.
+        net.optimizer_.state.clear()
+        if start is not None:
+            start.align_latent(net.module_)
+        _set_attributes(autoencoder, net, encoder, data)
+    _warn_if_collapsed(autoencoder)
+    return autoencoder
+
+
+def fit_one_epoch(autoencoder, rows, encoder, sample_weight=None):
+    """Train an autoencoder for one epoch more, or for its first one.
+
+    Parameters
+    ----------
+    autoencoder, rows, encoder, sample_weight
+        As for `fit_autoencoder`.
+    """
+    is_first = not hasattr(autoencoder, "net_")
+    device = autoencoder.device if is_first else autoencoder.net_.device
+    device = resolve_device(device)
+    with _seeded(autoencoder, device, 0 if is_first else autoencoder.n_iter_):
+        data = make_rows(rows, encoder.transform, sample_weight, device)
+        _describe_table(autoencoder, encoder)
+        if is_first:
+            net, _ = build_net(autoencoder, encoder, data, device, encoder.layout_)
+        else:
+            net = autoencoder.net_
+            expect_missing(net, encoder.has_missing_.any())
+        with _reconstructing(net, encoder, autoencoder):
+            train_one_epoch(net, data)
+        _set_attributes(autoencoder, net, encoder, data)
+    return autoencoder
+
+
+def _seeded(autoencoder, device, n_epochs):
+    """Seed training that goes on after so many epochs."""
+    # Another epoch of a stream draws other noise than the one before.
+    seed = (draw_seed(autoencoder.random_state) + 7919 * n_epochs) % 2**32
+    one_thread = autoencoder.random_state is not None and device.type == "cpu"
+    return seeded(seed, device, one_thread=one_thread)
+
+
+def _hide(encoder, hidden):
+    """Return a function that scales a table without its hidden cells."""
+
+    def transform(X):
+        X = encoder.transform(X)
+        X[hidden] = np.nan
+        return X
+
+    return transform
+
+
+def _split(autoencoder, rows):
+    """Return rows to train on and, for early stopping, rows to validate on."""
+    if not autoencoder.early_stopping:
+        return rows, None
+    n_rows = len(rows)
+    if n_rows < 2:
+        raise ValueError(
+            "early_stopping=True holds rows out for validation and needs at least 2 "
+            f"different rows. Got n_samples = {n_rows}."
+        )
+    n_valid = max(1, round(autoencoder.validation_fraction * n_rows))
+    return rows.split(min(n_rows - 1, n_valid))
+
+
+@contextmanager
+def _reconstructing(net, encoder, autoencoder):
+    autoencoder.net_ = net
+    autoencoder.table_encoder_ = encoder
+    autoencoder.n_features_in_ = encoder.n_features_in_
+
+    def reconstruct(X):
+        net.module_.eval()
+        return autoencoder.reconstruct(X)
+
+    net.reconstruct_rows = reconstruct
+    try:
+        yield
+    finally:
+        del net.reconstruct_rows
+
+
+def _describe_table(autoencoder, encoder):
+    """Set the attributes that tell the columns."""
+    encoder.describe_to(autoencoder)
+    autoencoder.is_categorical_ = encoder.is_categorical_
+    vars(autoencoder).pop("image_shape_", None)
+    if encoder.find_image_shape is not None:
+        autoencoder.image_shape_ = encoder.image_shape_
+
+
+def _set_attributes(autoencoder, net, encoder, rows):
+    """Set the fitted attributes of an autoencoder."""
+    module = net.module_
+    is_variational = isinstance(module.latent, GaussianLatent)
+    autoencoder.row_sampler_ = RowSampler(net, rows) if is_variational else None
+    autoencoder.table_encoder_ = encoder.owned_by(type(autoencoder).__name__)
+    _describe_table(autoencoder, encoder)
+    n_components = module.n_components
+    autoencoder.n_components_ = n_components
+    autoencoder.latent_shape_ = getattr(module.network, "latent_shape", (n_components,))
+    set_net_attributes(autoencoder, net)
+
+
+def _warn_if_collapsed(autoencoder):
+    sampler = autoencoder.row_sampler_
+    if sampler is not None and sampler.collapsed_:
+        warn(
+            "The variational latent has collapsed: it is the same for all rows. Lower "
+            f"beta={autoencoder.latent.beta}, or train longer.",
+            ConvergenceWarning,
+        )

@@ -1,0 +1,421 @@
+"""TableEncoder: the one owner of what is known of the user's table."""
+
+from copy import copy, deepcopy
+from functools import cache
+from math import prod
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, validate_data
+
+from sklearn_ae._compat import _check_sample_weight
+from sklearn_ae._tables.array_table import ArrayTable
+from sklearn_ae._tables.categories import (
+    Categories,
+    CodedTable,
+    check_numeric_columns,
+    find_categorical,
+)
+from sklearn_ae._tables.reading import as_table, is_mapped
+from sklearn_ae._tables.scaling import Scaler
+from sklearn_ae._tables.table import to_numbers
+
+
+class TableEncoder:
+    """From the user's table to float32 rows, and back.
+
+    Rows of the user are checked first, which gives *checked rows*: an array, a
+    memory-mapped array, a CSR matrix, or, where there are categories, a
+    :class:`~sklearn_ae._tables.categories.CodedTable`. From these, blocks of rows are
+    taken, and scaled by `transform`.
+
+    Parameters
+    ----------
+    scaling : {"standard", "minmax", "quantile", "robust", None}, default="standard"
+        How numeric columns are scaled, see :class:`~sklearn_ae.AutoencoderTransformer`.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Which columns are categorical.
+    max_categories : int or None, default=100
+        Most categories of a column.
+    find_image_shape : callable, default=None
+        Takes the number of columns, and the shape of the images of an array of more
+        than two dimensions or `None`, and returns (channels, height, width). `None`:
+        rows are no images.
+    owner : str, default="AutoencoderTransformer"
+        Name of the estimator in use, which errors and warnings show.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X is a frame whose column names are all strings.
+    is_categorical_ : bool ndarray of shape (n_features_in_,)
+        Which columns are categorical.
+    image_shape_ : (int, int, int)
+        Channels, height and width of the images, if rows are images.
+    form_ : ArrayForm, PandasForm or PolarsForm
+        Makes tables of the user's kind.
+    scaling_ : str or None
+        How numeric columns are scaled.
+    """
+
+    def __init__(
+        self,
+        *,
+        scaling="standard",
+        categorical_features="from_dtype",
+        max_categories=100,
+        find_image_shape=None,
+        owner="AutoencoderTransformer",
+    ):
+        self.scaling = scaling
+        self.categorical_features = categorical_features
+        self.max_categories = max_categories
+        self.find_image_shape = find_image_shape
+        self.owner = owner
+
+    def check(self, X, *, reset=False, unknown=np.nan):
+        """Return checked rows.
+
+        Infinite cells are found where blocks of rows are read, not here: a pass over a
+        large file takes minutes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe, Table} of shape (n_rows, n_columns)
+        reset : bool, default=False
+            Whether to learn the columns from X, instead of comparing them with those
+            that are known.
+        unknown : float, default=NaN
+            Code of categories that were not seen in `fit`, unless these count as
+            infrequent ones.
+
+        Returns
+        -------
+        rows : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_rows, n_columns)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X cannot be used, in scikit-learn's wording.
+        """
+        if not reset and self._is_plain(X):
+            return X
+        given = as_table(X)
+        table = self._check_columns(given, reset)
+        if reset:
+            self._learn_columns(table, given)
+        elif table.is_frame:
+            check_numeric_columns(table, np.flatnonzero(~self.is_categorical_).tolist())
+        if not self.is_categorical_.any():
+            return self._as_numbers(table)
+        if sparse.issparse(table.X):
+            raise TypeError(
+                "Sparse data was passed, but categorical columns need a dense table. "
+                "Use '.toarray()' to convert to a dense numpy array."
+            )
+        if len(table) == 0:
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape={table.shape}) while a minimum "
+                f"of 1 is required by {self.owner}."
+            )
+        return CodedTable(table, self._categories, unknown)
+
+    def _is_plain(self, X):
+        """Whether X is an array of numbers that needs no further look.
+
+        For one row, scikit-learn's validation takes longer than the network.
+        """
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype.char in "fd"
+            and X.shape[0] > 0
+            and X.shape[1] == self.n_features_in_
+            and self.names is None
+            and self._categories is None
+        )
+
+    def _check_columns(self, table, reset):
+        """Return a table whose shape and names scikit-learn has checked."""
+        X = table.X
+        if self.find_image_shape is not None:
+            X = self._flatten(X, reset)
+        owner = _owner_class(self.owner)()
+        if not reset:
+            self.describe_to(owner)
+        if table.is_frame:
+            validate_data(owner, X, reset=reset, skip_check_array=True)
+        else:
+            checked = validate_data(
+                owner,
+                X,
+                accept_sparse="csr",
+                dtype=None,
+                ensure_all_finite=False,
+                reset=reset,
+            )
+            table = ArrayTable(X if is_mapped(X) else checked)
+        if reset:
+            self.n_features_in_ = owner.n_features_in_
+            vars(self).pop("feature_names_in_", None)
+            if hasattr(owner, "feature_names_in_"):
+                self.feature_names_in_ = owner.feature_names_in_
+        return table
+
+    def _learn_columns(self, table, given):
+        """Learn which columns are categorical, and the form of the table as given."""
+        self.is_categorical_ = find_categorical(
+            table, self.categorical_features, self.owner
+        )
+        self._categories = None
+        if self.is_categorical_.any():
+            self._categories = Categories(
+                self.is_categorical_, self.max_categories, self.names
+            )
+        self.form_ = given.form()
+        if self.find_image_shape is not None:
+            self._learn_image_shape(getattr(given.X, "shape", ()))
+
+    def _as_numbers(self, table):
+        X = table.X
+        if table.is_frame:
+            X = check_array(
+                X, dtype=None, ensure_all_finite=False, estimator=self.owner
+            )
+        return to_numbers(X, self.names)
+
+    def _flatten(self, X, reset):
+        """Return images as rows of pixels."""
+        if getattr(X, "ndim", 2) < 3:
+            return X
+        if X.ndim > 4:
+            raise ValueError(
+                f"Found array with dim {X.ndim}, of shape {tuple(X.shape)}, while "
+                "Convolutional takes X of shape (n_samples, n_pixels), (n_samples, "
+                "height, width) or (n_samples, channels, height, width)."
+            )
+        if not reset and _image_shape(X.shape) != self.image_shape_:
+            raise ValueError(
+                f"X has images of shape {_image_shape(X.shape)}, but those seen in fit "
+                f"had {self.image_shape_} (channels, height, width)."
+            )
+        return X.reshape(len(X), prod(X.shape[1:]))
+
+    def _learn_image_shape(self, shape):
+        """Learn the shape of the images that the rows are."""
+        if self.is_categorical_.any():
+            raise ValueError(
+                "Convolutional takes the pixels of images, and X has columns of "
+                "categories or booleans, the first of them column "
+                f"{self.is_categorical_.argmax()}. With categorical_features=None, "
+                "booleans are numbers."
+            )
+        given = _image_shape(shape) if len(shape) > 2 else None
+        self.image_shape_ = self.find_image_shape(self.n_features_in_, given)
+
+    def fit(self, rows, sample_weight=None):
+        """Learn categories and scale.
+
+        Parameters
+        ----------
+        rows : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_rows, n_columns)
+            As `check` returns them with ``reset=True``.
+        sample_weight : ndarray of shape (n_rows,), default=None
+
+        Returns
+        -------
+        self : TableEncoder
+
+        Raises
+        ------
+        ValueError
+            If values of categories hardly repeat, a cell is infinite, or all are
+            missing.
+        """
+        if self._categories is not None:
+            self._categories.fit(rows.table, sample_weight)
+        self.scaling_ = self.scaling
+        self._scaler = Scaler(self.scaling_, self.is_categorical_)
+        self._scaler.fit(rows, sample_weight, self.names)
+        if not self._scaler.has_observed_.any():
+            raise ValueError("X has no observed cell: all of them are missing.")
+        return self
+
+    def updated(self, rows, sample_weight=None):
+        """Return an encoder whose scale has learnt further rows; this one stays."""
+        return self._with_scaler(
+            deepcopy(self._scaler).partial_fit(rows, sample_weight)
+        )
+
+    def extended(self, rows):
+        """Return an encoder that knows of missing cells in further rows, too.
+
+        The scale stays, and so does this encoder.
+        """
+        return self._with_scaler(deepcopy(self._scaler).note_missing(rows))
+
+    def _with_scaler(self, scaler):
+        encoder = copy(self)
+        encoder._scaler = scaler
+        return encoder
+
+    def owned_by(self, owner):
+        """Return the same encoder for another estimator, whose name messages show."""
+        encoder = copy(self)
+        encoder.owner = owner
+        return encoder
+
+    def describe_to(self, estimator):
+        """Set the attributes of an estimator that tell the columns it was fitted on."""
+        estimator.n_features_in_ = self.n_features_in_
+        vars(estimator).pop("feature_names_in_", None)
+        if self.names is not None:
+            estimator.feature_names_in_ = self.feature_names_in_
+
+    @property
+    def names(self):
+        """Names of the columns, `None` if they have none."""
+        return getattr(self, "feature_names_in_", None)
+
+    @property
+    def layout_(self):
+        """Where columns stand in a network, `None` if all are numeric."""
+        return None if self._categories is None else self._categories.layout_
+
+    @property
+    def has_missing_(self):
+        """Which columns have had missing cells."""
+        return self._scaler.has_missing_
+
+    @property
+    def has_observed_(self):
+        """Which columns have had observed cells."""
+        return self._scaler.has_observed_
+
+    @property
+    def has_indicator_(self):
+        """Which columns had missing cells in `fit`: a network has an input for each."""
+        return self._scaler.has_indicator_
+
+    def transform(self, block, out=None):
+        """Return rows as a float32 ndarray of scaled numbers and codes.
+
+        Parameters
+        ----------
+        block : {ndarray, sparse matrix} of shape (n_rows, n_columns)
+            Some of the rows that `check` returned.
+        out : float32 ndarray of shape (n_rows, n_columns), default=None
+            Written to instead of a new array.
+
+        Returns
+        -------
+        scaled : float32 ndarray of shape (n_rows, n_columns)
+            Missing cells are `NaN`.
+        """
+        return self._scaler.transform(block, out)
+
+    def inverse_transform(self, values, like=None):
+        """Return scaled rows in original units, in the form of the table of `fit`.
+
+        Parameters
+        ----------
+        values : float32 ndarray of shape (n_rows, n_columns)
+        like : object, default=None
+            A frame of pandas lends its index.
+
+        Returns
+        -------
+        X : {ndarray, dataframe} of shape (n_rows, n_columns)
+        """
+        values = self._scaler.inverse_transform(values)
+        return self.form_.wrap(values, like, self._levels)
+
+    @property
+    def _levels(self):
+        """What the codes in each categorical column stand for."""
+        return {} if self._categories is None else self._categories.levels_
+
+    def fill(self, table, missing, values, kept):
+        """Return a copy of a table with values in place of missing cells.
+
+        Parameters
+        ----------
+        table : Table
+            As the user has it.
+        missing : bool ndarray of shape (n_rows, n_columns)
+        values : float32 ndarray of shape (n_chosen, n_columns)
+            Scaled rows without missing cells, of those rows that have some.
+        kept : bool ndarray of shape (n_columns,)
+            The columns to return.
+
+        Returns
+        -------
+        X : {ndarray, dataframe} of shape (n_rows, n_kept)
+        """
+        X, missing = table.select(kept), missing[:, kept]
+        rows = missing.any(axis=1)
+        if not rows.any():
+            return X
+        values = self._scaler.inverse_transform(values)[:, kept]
+        columns = np.flatnonzero(kept).tolist()
+        levels = {
+            i: self._levels[column]
+            for i, column in enumerate(columns)
+            if column in self._levels
+        }
+        dtypes = None
+        if type(self.form_) is type(table.form()) and table.is_frame:
+            dtypes = [self.form_.dtypes[column] for column in columns]
+        return as_table(X).fill(missing, rows, values, levels, dtypes)
+
+
+def check_weight(sample_weight, n_rows):
+    """Return sample weights as an ndarray, `None` as it is.
+
+    Raises
+    ------
+    ValueError
+        If there is not one for each row, one is negative, or all are 0.
+    """
+    if sample_weight is None:
+        return None
+    sample_weight = _check_sample_weight(
+        sample_weight,
+        np.broadcast_to(0.0, (n_rows, 1)),
+        dtype=np.float64,
+        ensure_non_negative=True,
+    )
+    if sample_weight.max() > 1e300 / len(sample_weight):
+        # Their sum would overflow.
+        sample_weight = sample_weight / sample_weight.max()
+    if not sample_weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return sample_weight
+
+
+def take_rows(rows, indices):
+    """Return some of the rows that `TableEncoder.check` returned, to be read in blocks.
+
+    Parameters
+    ----------
+    rows : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_rows, n_columns)
+    indices : ndarray of int, or bool ndarray of shape (n_rows,)
+    """
+    if not isinstance(rows, CodedTable):
+        return rows[indices]
+    part = as_table(rows.table.take(indices))
+    return CodedTable(part, rows.categories, rows.unknown)
+
+
+@cache
+def _owner_class(name):
+    """Return a class with a name, which scikit-learn's checks take from the class."""
+    return type(name, (BaseEstimator,), {})
+
+
+def _image_shape(shape):
+    """Return (channels, height, width) of an array of images of some shape."""
+    return (1, *shape[1:])[-3:]

@@ -1,0 +1,187 @@
+"""Frames of pandas as tables; the one file that reads and writes them."""
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+from pandas.api.extensions import ExtensionDtype
+
+from sklearn_ae._tables.table import (
+    BOOLEAN,
+    CATEGORY,
+    DATE,
+    NUMBER,
+    OTHER,
+    Table,
+    is_missing,
+    kind_of_dtype,
+    kind_of_objects,
+    to_numbers,
+)
+from sklearn_ae._tables.writing import decode_columns
+
+
+class PandasTable(Table):
+    """A :class:`pandas.DataFrame`."""
+
+    def _kind(self, column, dtype):
+        if isinstance(dtype, np.dtype):
+            # The common case; the checks of pandas below take longer.
+            if dtype.kind == "O":
+                return kind_of_objects(self._column(column).to_numpy())
+            return kind_of_dtype(dtype)
+        return _kind_of_extension(dtype)
+
+    def _column(self, column, rows=slice(None)):
+        return self.X.iloc[:, column].iloc[rows]
+
+    def _as_float64(self, cells, column):
+        if cells.dtype == object:
+            names = [self.X.columns[column]]
+            return to_numbers(cells.to_numpy()[:, None], names)[:, 0].astype(np.float64)
+        return cells.to_numpy(dtype=np.float64, na_value=np.nan)
+
+    def categories(self, column):
+        """Return the categories that the dtype of a column lists, in order, or None."""
+        dtype = self.X.dtypes.iloc[column]
+        is_categorical = isinstance(dtype, pd.CategoricalDtype)
+        return list(dtype.categories) if is_categorical else None
+
+    def missing(self):
+        """Return a mask of the missing cells, of the shape of the table."""
+        missing = np.array(is_missing(self.X))
+        for i, dtype in enumerate(self.X.dtypes):
+            # To pandas, NaN is a number in columns that know another missing cell.
+            if isinstance(dtype, ExtensionDtype) and dtype.kind == "f":
+                missing[:, i] = np.isnan(self.numbers(i))
+        return missing
+
+    def row_labels(self):
+        """Return the labels that rows have besides their positions, or None."""
+        index = self.X.index
+        return None if isinstance(index, pd.RangeIndex) else index
+
+    def take(self, rows):
+        """Return rows, given as positions or a mask."""
+        return self.X.iloc[rows]
+
+    def select(self, chosen):
+        """Return a copy with the columns that a mask chooses."""
+        return self.X.loc[:, chosen].copy()
+
+    def fill(self, missing, rows, values, levels, dtypes=None):
+        """Return a copy with values in place of missing cells; see `Table.fill`."""
+        columns = np.flatnonzero(missing.any(axis=0)).tolist()
+        X = self.X.copy(deep=False)
+        _add_categories(X, {i: levels[i] for i in columns if i in levels}, dtypes)
+        # Without any cell, a column of text was read as one of numbers.
+        empty = [
+            i
+            for i in columns
+            if i in levels
+            and missing[:, i].all()
+            and _reads_as_numeric(X.dtypes.iloc[i])
+        ]
+        wanted = list(X.dtypes)
+        if dtypes is not None:
+            wanted = [dtypes[i] if i in empty else d for i, d in enumerate(wanted)]
+        filled = PandasForm(X.columns, wanted).wrap(values, levels=levels)
+        for i in columns:
+            if i in empty:
+                X.isetitem(i, filled.iloc[:, i].set_axis(X.index))
+                continue
+            cells = X.iloc[:, i].copy()
+            if isinstance(cells.dtype, pd.SparseDtype):
+                cells = cells.sparse.to_dense()
+            cells.iloc[missing[:, i]] = filled.iloc[:, i].array[missing[rows, i]]
+            X.isetitem(i, cells)
+        return X
+
+    def _append(self, names, columns):
+        further = pd.DataFrame(columns, columns=names, index=self.X.index)
+        return pd.concat([self.X, further], axis=1)
+
+    def with_values(self, values):
+        """Return other numbers in a frame with the columns and the index of X."""
+        return pd.DataFrame(values, index=self.X.index, columns=self.X.columns)
+
+    def form(self):
+        """Return what makes frames with these columns and dtypes from numbers."""
+        return PandasForm(self.X.columns, self.dtypes)
+
+
+class PandasForm:
+    """Makes frames with the columns and dtypes of another one.
+
+    Parameters
+    ----------
+    columns : pandas.Index
+    dtypes : list of dtype
+    """
+
+    def __init__(self, columns, dtypes):
+        self.columns = columns
+        self.dtypes = dtypes
+
+    def wrap(self, values, like=None, levels=None):
+        """Return numbers as a frame.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_columns)
+        like : object, default=None
+            A frame of pandas lends its index.
+        levels : dict of int to object ndarray, default=None
+            What the codes in each categorical column stand for.
+        """
+        columns = decode_columns(values, levels or {}, self.dtypes)
+        index = like.index if isinstance(like, pd.DataFrame) else None
+        frame = pd.DataFrame(dict(enumerate(columns)), index=index)
+        frame = frame.astype(dict(enumerate(self.dtypes)))
+        frame.columns = self.columns
+        return frame
+
+
+def _kind_of_extension(dtype):
+    """Return what a column holds that has a dtype of pandas or Arrow."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        return CATEGORY
+    if types.is_bool_dtype(dtype):
+        return BOOLEAN
+    if types.is_numeric_dtype(dtype):
+        return OTHER if types.is_complex_dtype(dtype) else NUMBER
+    if isinstance(dtype, pd.StringDtype):
+        return CATEGORY
+    # What is left are dates, and the types of Arrow.
+    name = str(dtype)
+    if name.startswith(("string", "large_string", "dictionary")):
+        return CATEGORY
+    if name.startswith("null"):
+        return NUMBER
+    dates = ("date", "time", "duration", "period")
+    return DATE if name.startswith(dates) else OTHER
+
+
+def _reads_as_numeric(dtype):
+    """Whether a column has the dtype that one without any cell is read as."""
+    if str(dtype).lower().startswith("null"):
+        return True
+    return types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype)
+
+
+def _add_categories(X, levels, dtypes):
+    """Let the categorical dtypes of a frame have these levels, too, in place.
+
+    A frame of a few rows may lack categories of the rows that a model was trained on.
+    """
+    for i, cells in levels.items():
+        dtype = X.dtypes.iloc[i]
+        if not isinstance(dtype, pd.CategoricalDtype):
+            continue
+        further = [cell for cell in cells if cell not in dtype.categories]
+        in_fit = None if dtypes is None else getattr(dtypes[i], "categories", None)
+        if not further:
+            continue
+        if in_fit is not None and set(dtype.categories) <= set(in_fit):
+            X.isetitem(i, X.iloc[:, i].astype(dtypes[i]))
+        else:
+            X.isetitem(i, X.iloc[:, i].cat.add_categories(further))

@@ -1,0 +1,302 @@
+"""Table: what can be asked of a user's table, whichever library it comes from."""
+
+import numpy as np
+import pandas as pd
+
+# What a column may hold, as `Table.kinds` says.
+NUMBER = "number"
+BOOLEAN = "boolean"
+CATEGORY = "category"
+DATE = "date"
+OTHER = "other"
+
+# Kinds by what pandas infers from the cells of an object column.
+_KINDS_OF_OBJECTS = {
+    "string": CATEGORY,
+    "boolean": BOOLEAN,
+    "categorical": CATEGORY,
+    "datetime": DATE,
+    "datetime64": DATE,
+    "date": DATE,
+    "time": DATE,
+    "timedelta": DATE,
+    "timedelta64": DATE,
+    "period": DATE,
+    "complex": OTHER,
+    "bytes": OTHER,
+    "interval": OTHER,
+}
+
+# Kinds by the kind of a NumPy dtype.
+_KINDS_OF_DTYPES = {
+    "b": BOOLEAN,
+    "U": CATEGORY,
+    "M": DATE,
+    "m": DATE,
+    "c": OTHER,
+    "S": OTHER,
+    "V": OTHER,
+}
+
+
+class Table:
+    """Base of the tables; `as_table` makes one of whatever holds rows.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix, dataframe} of shape (n_rows, n_columns)
+        The user's own object, which is never changed.
+    """
+
+    is_frame = True
+    """Whether the columns have names and dtypes of their own."""
+
+    def __init__(self, X):
+        self.X = X
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    @property
+    def shape(self):
+        """Number of rows and of columns."""
+        return self.X.shape
+
+    @property
+    def names(self):
+        """Names of the columns; their positions where they have none."""
+        return list(self.X.columns)
+
+    @property
+    def dtypes(self):
+        """The dtype of each column, `None` for arrays."""
+        return list(self.X.dtypes)
+
+    def kinds(self, columns=None):
+        """Return what columns hold.
+
+        Parameters
+        ----------
+        columns : sequence of int, default=None
+            Positions of the columns to look at. `None`: all.
+
+        Returns
+        -------
+        kinds : list of {"number", "boolean", "category", "date", "other"}
+            Text and the categorical dtypes of pandas and polars are categories. Objects
+            are looked at cell by cell; those that are nothing else may be numbers.
+        """
+        columns = range(self.shape[1]) if columns is None else columns
+        dtypes = self.dtypes
+        return [self._kind(column, dtypes[column]) for column in columns]
+
+    def _kind(self, column, dtype):
+        raise NotImplementedError
+
+    def _column(self, column, rows=slice(None)):
+        """Return some cells of a column, as a series of the library or an ndarray."""
+        raise NotImplementedError
+
+    def numbers(self, column, rows=slice(None)):
+        """Return cells of a column of numbers as float64, `NaN` where one is missing.
+
+        Parameters
+        ----------
+        column : int
+        rows : slice or ndarray of int, default=slice(None)
+
+        Raises
+        ------
+        ValueError
+            If objects among the cells are no numbers.
+        """
+        cells = self._column(column, rows)
+        if cells.dtype in ("float64", "float32"):
+            return np.asarray(cells, dtype=np.float64)
+        return self._as_float64(cells, column)
+
+    def _as_float64(self, cells, column):
+        raise NotImplementedError
+
+    def levels(self, column, rows=slice(None)):
+        """Return the distinct values of some cells of a column, and which each is.
+
+        Parameters
+        ----------
+        column : int
+        rows : slice or ndarray of int, default=slice(None)
+
+        Returns
+        -------
+        levels : object ndarray of shape (n_levels,)
+            In the order in which they appear.
+        indices : int64 ndarray of shape (n_rows,)
+            Position among the levels, -1 where the cell is missing.
+        """
+        indices, levels = pd.factorize(self._hashable(self._column(column, rows)))
+        return np.asarray(levels, dtype=object), indices
+
+    def _hashable(self, cells):
+        """Return the cells of a column as something that pandas looks values up in."""
+        return cells
+
+    def categories(self, column):
+        """Return the categories that the dtype of a column lists, in order, or None."""
+        return None
+
+    def missing(self):
+        """Return a mask of the missing cells, of the shape of the table."""
+        raise NotImplementedError
+
+    def cells(self):
+        """Return the cells as an object ndarray, `None` where one is missing."""
+        cells = np.empty(self.shape, dtype=object)
+        self._write_cells(cells)
+        cells[self.missing()] = None
+        return cells
+
+    def _write_cells(self, out):
+        for i in range(self.shape[1]):
+            # A cell may be a list: the last object keeps NumPy from looking inside.
+            column = [*self._column(i).to_list(), None]
+            out[:, i] = np.array(column, dtype=object)[:-1]
+
+    def row_labels(self):
+        """Return the labels that rows have besides their positions, or None."""
+        return None
+
+    def take(self, rows):
+        """Return rows, given as positions or a mask, as the user's kind of table."""
+        raise NotImplementedError
+
+    def select(self, chosen):
+        """Return a copy with the columns that a mask chooses."""
+        raise NotImplementedError
+
+    def fill(self, missing, rows, values, levels, dtypes=None):
+        """Return a copy with values in place of missing cells.
+
+        Parameters
+        ----------
+        missing : bool ndarray of shape (n_rows, n_columns)
+        rows : bool ndarray of shape (n_rows,)
+            The rows that have missing cells.
+        values : ndarray of shape (n_chosen, n_columns)
+            Those rows without missing cells, as numbers.
+        levels : dict of int to object ndarray
+            What the codes in each categorical column stand for.
+        dtypes : list of dtype, default=None
+            Those of the columns in `fit`, if they are of the same library. A file of
+            few rows may hold no cell of a column of text, and then reads as one of
+            numbers.
+        """
+        raise NotImplementedError
+
+    def append(self, names, columns):
+        """Return a copy with further columns.
+
+        Parameters
+        ----------
+        names : list of str
+        columns : bool ndarray of shape (n_rows, len(names))
+
+        Raises
+        ------
+        ValueError
+            If the table has columns of these names.
+        """
+        taken = [name for name in names if name in self.names]
+        if taken:
+            raise ValueError(
+                f"Cannot add the indicators {taken}: X has columns of these names. "
+                "Rename them, or set add_indicator=False."
+            )
+        return self._append(names, columns) if names else self.X
+
+    def _append(self, names, columns):
+        raise NotImplementedError
+
+    def with_values(self, values):
+        """Return other numbers in a table with the columns and row labels of this one.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_columns)
+        """
+        raise NotImplementedError
+
+    def form(self):
+        """Return what makes tables of this kind from numbers, without any rows."""
+        raise NotImplementedError
+
+    def describe(self, chosen):
+        """Return the names and dtypes of the columns that a mask chooses, for messages.
+
+        Columns of arrays have their positions instead.
+        """
+        return ", ".join(
+            f"{name!r} ({dtype})"
+            for name, dtype, is_chosen in zip(
+                self.names, self.dtypes, chosen, strict=True
+            )
+            if is_chosen
+        )
+
+
+def kind_of_dtype(dtype):
+    """Return what a column of a NumPy dtype other than object holds."""
+    return _KINDS_OF_DTYPES.get(dtype.kind, NUMBER)
+
+
+def kind_of_objects(cells):
+    """Return what an ndarray of objects holds."""
+    inferred = pd.api.types.infer_dtype(cells, skipna=True)
+    return _KINDS_OF_OBJECTS.get(inferred, NUMBER)
+
+
+def is_missing(values):
+    """Return where values are `NaN`, `None`, `NaT` or `pandas.NA`, as a mask."""
+    return np.asarray(pd.isna(values))
+
+
+def name_columns(chosen, names):
+    """Return the names of the columns that a mask chooses, else their positions."""
+    columns = np.flatnonzero(chosen).tolist()
+    return columns if names is None else [str(names[i]) for i in columns]
+
+
+def to_numbers(X, names=None):
+    """Return an array or sparse matrix of cells of any kind as one of numbers.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n_rows, n_columns)
+        Objects may be numbers, and `None` or `pandas.NA`, which become `NaN`.
+    names : sequence of str, default=None
+        Names of the columns for messages.
+    """
+    if X.dtype.kind in "fiub":
+        return X
+    if X.dtype.kind != "O":
+        raise ValueError(
+            f"X must hold numbers. Got an array of dtype {str(X.dtype)!r}."
+        )
+    X = np.where(is_missing(X), np.nan, X)
+    try:
+        return X.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        text = name_columns([_holds_text(column) for column in X.T], names)
+        raise type(error)(
+            f"X must hold numbers: {str(error).rstrip('.')}. It stands in columns "
+            f"{text}. Let their cells all be numbers, or all be text, which makes "
+            "categories of them, or drop them."
+        ) from error
+
+
+def _holds_text(column):
+    """Whether some object of a column is no number."""
+    try:
+        column.astype(np.float64)
+    except (TypeError, ValueError):
+        return True
+    return False
