@@ -1,466 +1,276 @@
-"""Convolutions for images, and dense layers with tied weights."""
+"""A user's own torch model, written without this library."""
 
-import copy
 import pickle
-from math import ceil, prod
+from functools import partial
 
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import sparse
 from sklearn.base import clone
-from sklearn.cluster import KMeans
-from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, train_test_split
-from sklearn.pipeline import make_pipeline
+from sklearn.datasets import load_digits, load_wine
+from sklearn.model_selection import GridSearchCV
+from torch import nn
 
-from sklearn_ae import (
-    AutoencoderAnomalyDetector,
-    AutoencoderImputer,
-    AutoencoderPretrainedClassifier,
-    AutoencoderTransformer,
-)
-from sklearn_ae._modules.convolutional import ConvolutionalNetwork
-from sklearn_ae.architectures import Convolutional
-from sklearn_ae.latents import Variational
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._modules.losses import NumericHead
+from sklearn_ae.architectures import TorchModule
 
-DIGITS = load_digits()
-X_DIGITS = (DIGITS.data / 16).astype(np.float32)
-IMAGES = X_DIGITS.reshape(-1, 1, 8, 8)
+X_WINE = load_wine().data
 
 
-def make(n_components=6, architecture=None, **params):
-    """Return an autoencoder for images whose training takes no time."""
-    params = {"scaling": None, "max_epochs": 2, "random_state": 0, **params}
-    architecture = architecture or Convolutional((1, 8, 8), channels=(6, 4))
+X_DIGITS = load_digits().data[:200] / 16
+
+
+class Submodules(nn.Module):
+    def __init__(self, n_features, n_components, width=8, activation=nn.Tanh):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Linear(n_features, width), activation(), nn.Linear(width, n_components)
+        )
+        self.decoder = nn.Linear(n_components, n_features)
+
+
+class Methods(nn.Module):
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(n_features, n_components) / 4)
+
+    def encode(self, X):
+        return X @ self.weight
+
+    def decode(self, Z):
+        return Z @ self.weight.T
+
+
+class FixedLatent(nn.Module):
+    """Takes the number of columns only, and decides on three components."""
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.encoder = nn.Linear(n_features, 3)
+        self.decoder = nn.Linear(3, n_features)
+
+
+class FixedWidths(nn.Module):
+    """Takes nothing at all."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Linear(13, 2)
+        self.decoder = nn.Linear(2, 13)
+
+
+class Random(nn.Module):
+    """Behaves otherwise in training, and learns statistics of the batches."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.BatchNorm1d(n_features),
+            nn.Dropout(0.5),
+            nn.Linear(n_features, n_components),
+        )
+        self.decoder = nn.Linear(n_components, n_features)
+
+
+class UnitInterval(Submodules):
+    def decode(self, Z):
+        return torch.sigmoid(self.decoder(Z))
+
+
+def make(cls, n_components=2, *, kwargs=None, **params):
+    defaults = {"max_epochs": 3, "random_state": 0}
+    architecture = TorchModule(cls, **(kwargs or {}))
+    params = {**defaults, **params}
     return AutoencoderTransformer(n_components, architecture=architecture, **params)
 
 
-def sizes(least, most, n):
-    return st.lists(st.integers(least, most), min_size=n, max_size=n)
+@pytest.mark.parametrize("cls", [Submodules, Methods, Random])
+def test__fit__module_that_takes_the_latent__has_that_many_components(cls):
+    ae = make(cls, 3).fit(X_WINE)
+    assert type(ae.module_.network) is cls
+    assert ae.transform(X_WINE).shape == (178, 3)
+    assert ae.inverse_transform(ae.transform(X_WINE)).shape == X_WINE.shape
 
 
-@st.composite
-def networks(draw):
-    """Draw the arguments of a network for images from 5 x 5 to 65 x 33."""
-    n_stages = draw(st.integers(1, 3))
-    per_stage = [draw(sizes(1, most, n_stages)) for most in (5, 5, 3, 4, 4)]
-    return {
-        "image_shape": (
-            draw(st.sampled_from([1, 3])),
-            draw(st.integers(5, 65)),
-            draw(st.integers(5, 33)),
-        ),
-        **dict(
-            zip(
-                ("channels", "kernel_size", "stride", "pooling", "pooling_stride"),
-                per_stage,
-                strict=True,
-            )
-        ),
-        "upsampling": draw(st.booleans()),
-        "n_components": draw(st.sampled_from([None, 7])),
-        "hidden_layer_sizes": (),
-        "activation": "relu",
-    }
+@pytest.mark.parametrize(("cls", "n_components"), [(FixedLatent, 3), (FixedWidths, 2)])
+@pytest.mark.parametrize("asked", ["None", "the same"])
+def test__fit__module_that_decides_itself__names_its_components(
+    cls, n_components, asked
+):
+    ae = make(cls, None if asked == "None" else n_components).fit(X_WINE)
+    assert ae.n_components_ == n_components
+    assert len(ae.get_feature_names_out()) == n_components
 
 
-class TestShapes:
-    @settings(deadline=None, max_examples=150)
-    @given(networks())
-    def test__network__any_sizes__comes_back_to_exactly_the_image(self, arguments):
-        network = ConvolutionalNetwork(**arguments)
-        X = torch.randn(2, prod(arguments["image_shape"]))
-        Z = network.encoder(X)
-        assert Z.shape == (2, network.n_components)
-        assert network.decoder(Z).shape == X.shape
-        assert prod(network.latent_shape) == network.n_components
+@pytest.mark.parametrize("cls", [Submodules, Methods])
+def test__score__after_training__is_better(cls):
+    scores = [make(cls, 4, max_epochs=n).fit(X_WINE).score(X_WINE) for n in (1, 300)]
+    assert scores[1] > scores[0] + 0.1
 
-    @settings(deadline=None, max_examples=150)
-    @given(networks())
-    def test__network__stages__divide_sides_and_round_up(self, arguments):
-        """Pixels at the edge of an odd image would be dropped if they rounded down."""
-        network = ConvolutionalNetwork(**arguments)
-        _, height, width = arguments["image_shape"]
-        for i, (n_maps, *sides) in enumerate(network.map_shapes[1:]):
-            step = arguments["stride"][i]
-            if arguments["pooling"][i] > 1:
-                step *= arguments["pooling_stride"][i]
-            height, width = ceil(height / step), ceil(width / step)
-            assert (n_maps, *sides) == (arguments["channels"][i], height, width)
 
-    @pytest.mark.parametrize("shape", [(1, 5, 5), (1, 28, 28), (3, 65, 33), (3, 6, 9)])
-    @pytest.mark.parametrize("decoder", ["transposed", "upsampling"])
-    @pytest.mark.parametrize("n_components", [None, 4])
-    def test__fit__image_shape__is_kept(self, shape, decoder, n_components):
-        X = np.random.default_rng(0).random((12, *shape), dtype=np.float32)
-        architecture = Convolutional(shape, (4, 3), decoder=decoder)
-        ae = make(n_components, architecture).fit(X)
-        assert ae.reconstruct(X).shape == X.shape
-        assert ae.image_shape_ == shape
-        Z = ae.transform(X)
-        assert Z.shape == (12, ae.n_components_)
-        assert Z.reshape(-1, *ae.latent_shape_).shape[0] == 12
-        if n_components is None:
-            expected = (3, ceil(shape[1] / 4), ceil(shape[2] / 4))
-            assert ae.latent_shape_ == expected
+def test__kwargs__are_given_to_the_class_and_win_over_what_is_offered():
+    kwargs = {"width": 5, "n_components": 3}
+    ae = make(Submodules, None, kwargs=kwargs).fit(X_WINE)
+    assert ae.module_.network.encoder[0].out_features == 5
+    assert ae.n_components_ == 3
 
-    def test__fit__28_by_28__passes_through_14_7_4(self):
-        """The fourth lesson's code of 4 x 4 x 8 numbers, and its three enlargements."""
-        architecture = Convolutional(
-            channels=(16, 8, 8),
-            stride=(1, 1, 2),
-            pooling=(2, 2, 1),
-            decoder="upsampling",
-        )
-        ae = make(None, architecture, max_epochs=1).fit(np.eye(8, 784))
-        sides = [shape[1:] for shape in ae.module_.network.map_shapes]
-        assert sides == [(28, 28), (14, 14), (7, 7), (4, 4)]
-        assert (ae.latent_shape_, ae.n_components_) == ((8, 4, 4), 128)
-        enlarged = [
-            layer.size
-            for layer in ae.module_.network.decoder
-            if isinstance(layer, torch.nn.Upsample)
-        ]
-        assert enlarged == [(7, 7), (14, 14), (28, 28)]
 
-    @pytest.mark.parametrize(
-        ("n_columns", "shape"),
-        [(784, (1, 28, 28)), (3072, (3, 32, 32)), (50, (1, 1, 50)), (64, (1, 8, 8))],
+def test__architecture__nested_parameters__can_be_set_cloned_and_printed():
+    ae = make(Submodules, kwargs={"width": 5})
+    assert ae.get_params()["architecture__width"] == 5
+    copied = clone(ae).set_params(architecture__width=7)
+    assert copied.fit(X_WINE).module_.network.encoder[0].out_features == 7
+    assert ae.architecture.kwargs == {"width": 5}
+    assert "width=5" in repr(ae)
+
+
+def test__grid_search__over_a_keyword_of_the_module__tries_each():
+    search = GridSearchCV(make(Submodules), {"architecture__width": [2, 16]}, cv=2)
+    search.fit(X_WINE)
+    best = search.best_params_["architecture__width"]
+    assert search.best_estimator_.module_.network.encoder[0].out_features == best
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test__pickle__module_of_the_user__transforms_alike():
+    ae = make(Submodules).fit(X_WINE)
+    copied = pickle.loads(pickle.dumps(ae))
+    assert_array_equal(copied.transform(X_WINE), ae.transform(X_WINE))
+    assert_array_equal(copied.partial_fit(X_WINE).transform(X_WINE).shape, (178, 2))
+
+
+@pytest.mark.parametrize(
+    "activation", [partial(nn.LeakyReLU, 0.2), lambda: nn.ELU(alpha=0.5), nn.PReLU]
+)
+def test__kwargs__callables__reach_the_class(activation):
+    ae = clone(make(Submodules, kwargs={"activation": activation})).fit(X_WINE)
+    assert np.isfinite(ae.score(X_WINE))
+
+
+def test__transform__batch_norm_and_dropout__is_repeatable_and_row_by_row():
+    """A network left in training mode would mix the rows of a batch."""
+    ae = make(Random).fit(X_WINE)
+    assert_array_equal(ae.transform(X_WINE), ae.transform(X_WINE))
+    assert_allclose(ae.transform(X_WINE[:3]), ae.transform(X_WINE)[:3], atol=1e-5)
+
+
+def test__build__batch_norm__has_not_seen_the_rows_of_the_check():
+    network, _ = TorchModule(Random).build(13, AutoencoderTransformer(2))
+    assert network.encoder[0].num_batches_tracked == 0
+    assert network.training
+
+
+@pytest.mark.parametrize("cls", [Submodules, Methods, Random])
+def test__fit__missing_cells__are_finite_and_left_out_of_the_loss(cls, horses):
+    X = horses.to_numpy()
+    ae = make(cls).fit(X)
+    assert np.isfinite(ae.transform(X)).all()
+    cells = np.square((ae.reconstruct(X) - X) / np.nanstd(X, axis=0))
+    assert_allclose(ae.score_samples(X), -np.nanmean(cells, axis=1), rtol=1e-3)
+
+
+@pytest.mark.parametrize("X", [X_WINE, X_DIGITS], ids=["wine", "digits"])
+def test__fit__bce_and_sigmoid_output__takes_columns_scaled_to_the_interval(X):
+    """Rounding takes scaled cells a hair above 1, where torch's own loss refuses."""
+    ae = make(UnitInterval, loss="bce", scaling="minmax").fit(X)
+    assert np.isfinite(ae.score_samples(2 * X)).all()
+
+
+def test__fit__bce_and_output_outside_the_interval__is_refused():
+    with pytest.raises(ValueError, match=r"reconstruction in \[0, 1\].* in Sigmoid"):
+        make(Submodules, loss="bce", scaling="minmax").fit(X_WINE)
+
+
+class NoDecoder(nn.Module):
+    def __init__(self, n_features):
+        super().__init__()
+        self.encoder = nn.Linear(n_features, 2)
+
+
+class NoEncoder(nn.Module):
+    def __init__(self, n_features):
+        super().__init__()
+        self.decoder = nn.Linear(2, n_features)
+
+
+class WrongOutput(FixedLatent):
+    def __init__(self, n_features):
+        super().__init__(n_features)
+        self.decoder = nn.Linear(3, n_features + 1)
+
+
+class Pair(FixedLatent):
+    def encode(self, X):
+        return self.encoder(X), 0
+
+
+class Flat(FixedLatent):
+    def encode(self, X):
+        return self.encoder(X).mean(1)
+
+
+class HalvesThatDoNotFit(FixedLatent):
+    def __init__(self, n_features):
+        super().__init__(n_features)
+        self.decoder = nn.Linear(4, n_features)
+
+
+@pytest.mark.parametrize(
+    ("cls", "params", "error", "message"),
+    [
+        (int, {}, TypeError, "derives from torch.nn.Module. Got <class 'int'>"),
+        (nn.Linear(2, 2), {}, TypeError, "needs a class that derives"),
+        ("Submodules", {}, TypeError, "needs a class .* Got 'Submodules'"),
+        (NoDecoder, {}, TypeError, "NoDecoder needs a method 'decode' or a submodule"),
+        (NoEncoder, {}, TypeError, "NoEncoder needs a method 'encode' or a submodule"),
+        (WrongOutput, {}, ValueError, r"shape \(2, 13\) .* Got shape \(2, 14\)"),
+        (Pair, {}, ValueError, "Got an object of type tuple for 2 rows"),
+        (Flat, {}, ValueError, r"\(n_rows, n_components\). Got shape \(2,\)"),
+        (FixedLatent, {"n_components": 5}, ValueError, "returns 3 components, but n_c"),
+        (HalvesThatDoNotFit, {}, ValueError, "cannot decode 2 rows of 3 float32 colu"),
+        (Submodules, {"kwargs": {"widht": 3}}, TypeError, "argument 'widht'"),
+        (Submodules, {"activation": "tanh"}, ValueError, "activation shapes the dense"),
+        (Submodules, {"hidden_layer_sizes": (4,)}, ValueError, "brings its own. Got h"),
+    ],
+)
+def test__fit__unusable_module__says_what_it_needs(cls, params, error, message):
+    with pytest.raises(error, match=message):
+        make(cls, **{"n_components": None, **params}).fit(X_WINE)
+
+
+def test__fit__module_of_fixed_widths_for_another_table__says_so():
+    with pytest.raises(ValueError, match=r"cannot encode 2 rows of 5 .*n_features"):
+        make(FixedWidths).fit(X_WINE[:, :5])
+
+
+class Given(nn.Module):
+    """Takes its layers as they are, as many models do."""
+
+    def __init__(self, encoder, decoder):
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+
+def test__fit__modules_among_the_arguments__are_left_as_they_were():
+    """Trained in place, the second fit would start where the first one ended."""
+    layers = {"encoder": nn.Linear(13, 2), "decoder": nn.Linear(2, 13)}
+    before = layers["encoder"].weight.detach().clone()
+    ae = AutoencoderTransformer(
+        architecture=TorchModule(Given, **layers), max_epochs=2, random_state=0
     )
-    def test__image_shape__none__takes_a_square(self, n_columns, shape):
-        X = np.random.default_rng(0).random((6, n_columns))
-        architecture = Convolutional(channels=2)
-        assert make(2, architecture, max_epochs=1).fit(X).image_shape_ == shape
-
-    def test__image_shape__none__takes_that_of_images(self):
-        X = np.random.default_rng(0).random((6, 1, 2, 32))
-        architecture = Convolutional(channels=2)
-        assert make(2, architecture, max_epochs=1).fit(X).image_shape_ == (1, 2, 32)
-
-    def test__latent_shape__given__sets_the_size_of_a_dense_latent(self):
-        architecture = Convolutional(channels=4, latent_shape=(5, 4))
-        ae = make(None, architecture).fit(IMAGES[:50])
-        assert (ae.n_components_, ae.latent_shape_) == (20, (5, 4))
-
-    def test__latent_shape__dense_layers__is_their_number(self):
-        ae = AutoencoderTransformer(3, max_epochs=1).fit(X_DIGITS[:50])
-        assert ae.latent_shape_ == (3,)
-        assert not hasattr(ae, "image_shape_")
+    first = ae.fit(X_WINE).transform(X_WINE)
+    assert torch.equal(layers["encoder"].weight, before)
+    assert_array_equal(ae.fit(X_WINE).transform(X_WINE), first)
 
 
-class TestPixels:
-    @settings(deadline=None, max_examples=100)
-    @given(networks())
-    def test__decoder__each_latent__has_a_say(self, arguments):
-        """What is cut off an image that was enlarged too much would be lost."""
-        network = ConvolutionalNetwork(**{**arguments, "activation": "identity"})
-        with torch.no_grad():
-            for weight in network.parameters():
-                weight.fill_(1.0)
-        Z = torch.ones(1, network.n_components, requires_grad=True)
-        restored = network.decoder(Z)
-        assert torch.isfinite(restored).all()
-        restored.sum().backward()
-        assert (Z.grad > 0).all()
-
-    def test__map__image_moved_by_a_pixel__moves_by_a_pixel(self):
-        """Pixels read in another order would not be neighbours in the image."""
-        network = ConvolutionalNetwork(
-            (1, 9, 12), [3], [3], [1], [1], [1], False, None, (), "relu"
-        )
-        image = torch.zeros(1, 9, 12)
-        image[0, 3:5, 4:7] = torch.rand(2, 3)
-        moved = image.roll((1, 2), dims=(1, 2))
-        maps, maps_moved = (
-            network.encoder(X.reshape(1, -1)).reshape(network.map_shapes[-1])
-            for X in (image, moved)
-        )
-        assert_allclose(
-            maps.detach()[:, 1:7, 2:9],
-            maps_moved.detach()[:, 2:8, 4:11],
-            atol=1e-6,
-        )
-        assert not torch.allclose(maps, maps_moved)
-
-    def test__pooling__dark_image__is_not_brightened_by_the_edge(self):
-        """Zeros beyond the edge would win against values below zero."""
-        network = ConvolutionalNetwork(
-            (1, 5, 5), [1], [1], [1], [2], [2], False, None, (), "identity"
-        )
-        with torch.no_grad():
-            network.encoder[1].weight.fill_(1.0)
-            network.encoder[1].bias.zero_()
-        assert_array_equal(network.encoder(torch.full((1, 25), -3.0)).detach(), -3.0)
-
-    def test__colour__columns__are_one_channel_after_the_other(self):
-        """The same numbers, given as images and as rows, train the same network."""
-        X = np.random.default_rng(0).random((40, 3, 6, 5), dtype=np.float32)
-        architecture = Convolutional((3, 6, 5), channels=4)
-        images = make(3, architecture).fit(X)
-        rows = make(3, architecture).fit(X.reshape(40, -1))
-        assert_array_equal(images.transform(X), rows.transform(X.reshape(40, -1)))
-        assert_array_equal(
-            images.reconstruct(X), rows.reconstruct(X.reshape(40, -1)).reshape(X.shape)
-        )
-
-    @pytest.mark.parametrize("n_components", [None, 16])
-    def test__fit__digits__restores_them_better_than_few_components_could(
-        self, n_components
-    ):
-        """Five principal components are a bound that a broken decoder misses."""
-        ae = make(
-            n_components,
-            Convolutional(channels=(32, 16)),
-            loss="bce",
-            max_epochs=20,
-            lr=5e-3,
-            batch_size=64,
-        ).fit(X_DIGITS)
-        pca = PCA(5).fit(X_DIGITS)
-        error = np.square(ae.reconstruct(X_DIGITS) - X_DIGITS).mean()
-        restored = pca.inverse_transform(pca.transform(X_DIGITS))
-        assert error < np.square(restored - X_DIGITS).mean()
-
-
-class TestContainers:
-    @pytest.mark.parametrize(
-        "convert",
-        [
-            lambda X: X.reshape(-1, 1, 8, 8),
-            lambda X: X.reshape(-1, 8, 8),
-            lambda X: X.reshape(-1, 1, 8, 8).tolist(),
-            lambda X: X.astype(np.float64),
-            sparse.csr_array,
-            pd.DataFrame,
-            lambda X: pl.DataFrame(X, schema=[f"pixel {i}" for i in range(64)]),
-            lambda X: X.tolist(),
-            lambda X: np.asfortranarray(X),
-        ],
-        ids=[
-            "images",
-            "grey",
-            "nested",
-            "float64",
-            "sparse",
-            "pandas",
-            "polars",
-            "list",
-            "fortran",
-        ],
-    )
-    def test__fit__container__gives_the_same_codes(self, convert):
-        X = convert(X_DIGITS[:200])
-        expected = make().fit(X_DIGITS[:200]).transform(X_DIGITS[:200])
-        assert_allclose(make().fit(X).transform(X), expected, atol=1e-4)
-
-    @pytest.mark.parametrize("shape", [(200, 64), (200, 1, 8, 8)])
-    def test__fit__memory_mapped__gives_the_same_codes(self, shape, tmp_path):
-        np.save(tmp_path / "X.npy", X_DIGITS[:200].reshape(shape))
-        X = np.load(tmp_path / "X.npy", mmap_mode="r")
-        expected = make().fit(X_DIGITS[:200]).transform(X_DIGITS[:200])
-        assert_allclose(make().fit(X).transform(X), expected, atol=1e-5)
-
-    def test__reconstruct__after_rows_and_images__has_the_form_of_fit(self):
-        assert make().fit(IMAGES).reconstruct(X_DIGITS[:3]).shape == (3, 1, 8, 8)
-        assert make().fit(X_DIGITS).reconstruct(IMAGES[:3]).shape == (3, 64)
-
-    def test__reconstruct__grey_images_of_three_dimensions__has_these(self):
-        assert make().fit(IMAGES[:, 0]).reconstruct(IMAGES[:3, 0]).shape == (3, 8, 8)
-
-    def test__inverse_transform__maps__are_taken(self):
-        ae = make(None).fit(X_DIGITS)
-        Z = ae.transform(X_DIGITS[:3])
-        maps = Z.reshape(-1, *ae.latent_shape_)
-        assert_array_equal(ae.inverse_transform(maps), ae.inverse_transform(Z))
-
-    def test__inverse_transform__fitted_on_images__gives_images(self):
-        ae = make().fit(IMAGES)
-        restored = ae.inverse_transform(ae.transform(IMAGES[:3]))
-        assert_allclose(restored, ae.reconstruct(IMAGES[:3]), atol=1e-6)
-
-    def test__fit__missing_pixels__are_restored(self):
-        X = X_DIGITS.copy()
-        X[::3, 20] = np.nan
-        ae = make(max_epochs=10).fit(X)
-        assert np.isfinite(ae.reconstruct(X)).all()
-        assert np.isfinite(ae.loss_curve_[-1])
-
-
-class TestErrors:
-    @pytest.mark.parametrize(
-        ("X", "message"),
-        [
-            (IMAGES.reshape(-1, 8, 8, 1), r"Got images of shape \(8, 8, 1\)"),
-            (IMAGES[..., None], r"dim 5, of shape \(1797, 1, 8, 8, 1\), while Conv"),
-            (IMAGES[:0], r"0 sample\(s\) .*minimum of 1 is required"),
-            (X_DIGITS[:, :60], "one column for each pixel, 64 in all. Got X with 60"),
-        ],
-    )
-    def test__fit__other_shape__says_what_is_taken(self, X, message):
-        with pytest.raises(ValueError, match=message):
-            make().fit(X)
-
-    def test__transform__images_of_another_shape__names_both(self):
-        with pytest.raises(ValueError, match=r"\(1, 4, 16\).* had \(1, 8, 8\)"):
-            make().fit(IMAGES).transform(IMAGES.reshape(-1, 1, 4, 16))
-
-    def test__fit__categories__are_refused(self):
-        X = pd.DataFrame({"a": [0.0, 1.0] * 9, "b": ["x", "y"] * 9})
-        with pytest.raises(ValueError, match=r"first of them column 1\. With categ"):
-            make(2, Convolutional()).fit(X)
-
-    def test__fit__channels_last__is_seen(self):
-        """Taken for eight channels, such images would train without a word."""
-        X = np.zeros((5, 8, 8, 3))
-        with pytest.raises(ValueError, match=r"channels came last; pass numpy.movea"):
-            make(2, Convolutional()).fit(X)
-        fitted = make(2, Convolutional((8, 8, 3), channels=2)).fit(X)
-        assert fitted.image_shape_ == (8, 8, 3)
-
-    def test__transform__architecture_set_after_fit__says_so(self):
-        ae = AutoencoderTransformer(2, max_epochs=1).fit(X_DIGITS)
-        ae.set_params(architecture=Convolutional())
-        with pytest.raises(ValueError, match="those seen in fit had None"):
-            ae.transform(IMAGES)
-
-    def test__fit__images_without_convolutions__are_refused(self):
-        with pytest.raises(ValueError, match="dim 4"):
-            AutoencoderTransformer(2).fit(IMAGES)
-
-    def test__fit__hidden_layers_and_no_size__are_refused(self):
-        with pytest.raises(ValueError, match=r"Got hidden_layer_sizes=\(9,\); set n_c"):
-            make(None, hidden_layer_sizes=(9,)).fit(X_DIGITS)
-
-    def test__fit__tied_weights__are_refused(self):
-        with pytest.raises(ValueError, match=r"Convolutional\(...\) brings its own"):
-            make(tied_weights=True).fit(X_DIGITS)
-
-    def test__fit__fails__leaves_the_shape_as_it_was(self):
-        ae = make().fit(IMAGES)
-        with pytest.raises(ValueError, match="Got X with 60"):
-            ae.fit(X_DIGITS[:, :60])
-        assert ae.image_shape_ == (1, 8, 8)
-        assert ae.transform(IMAGES[:2]).shape == (2, 6)
-
-    def test__fit__another_architecture__forgets_the_shape(self):
-        ae = make().fit(IMAGES).set_params(architecture=None).fit(X_DIGITS)
-        assert not hasattr(ae, "image_shape_")
-
-
-class TestEstimators:
-    def test__grid_search__channels_and_sizes__are_tried(self):
-        pipeline = make_pipeline(make(), LogisticRegression(max_iter=500))
-        search = GridSearchCV(
-            pipeline,
-            {
-                "autoencodertransformer__architecture__channels": [(4,), (6, 4)],
-                "autoencodertransformer__architecture": [Convolutional((1, 8, 8))],
-                "autoencodertransformer__n_components": [None, 8],
-            },
-            cv=2,
-            error_score="raise",
-        ).fit(X_DIGITS[:300], DIGITS.target[:300])
-        assert search.best_score_ > 0.4
-
-    def test__pipeline__images_then_kmeans__finds_clusters(self):
-        pipeline = make_pipeline(make(), KMeans(10, n_init=1, random_state=0))
-        assert len(set(pipeline.fit_predict(IMAGES[:300]))) == 10
-
-    @pytest.mark.parametrize("copied", [copy.deepcopy, lambda ae: roundtrip(ae)])
-    def test__copy__fitted__gives_the_same_codes(self, copied):
-        ae = make().fit(IMAGES[:100])
-        assert_array_equal(copied(ae).transform(IMAGES), ae.transform(IMAGES))
-
-    def test__clone__nested_parameters__are_kept(self):
-        ae = make(architecture=Convolutional(kernel_size=5, pooling=(3, 1)))
-        assert clone(ae).get_params()["architecture__pooling"] == (3, 1)
-        assert "pooling=(3, 1)" in repr(ae)
-
-    def test__holders__images__are_taken(self):
-        ae = make(None, Convolutional(channels=16))
-        X, X_test, y, y_test = train_test_split(IMAGES, DIGITS.target, random_state=0)
-        classifier = AutoencoderPretrainedClassifier(
-            ae, semi_supervised=False, max_epochs=10, random_state=0
-        ).fit(X, y)
-        assert classifier.score(X_test, y_test) > 0.8
-        detector = AutoencoderAnomalyDetector(ae, random_state=0).fit(X)
-        noise = np.random.default_rng(0).random((50, 1, 8, 8), dtype=np.float32)
-        assert (
-            detector.score_samples(X_test).mean() > detector.score_samples(noise).mean()
-        )
-
-    def test__imputer__convolutional__fills_pixels(self):
-        X = X_DIGITS[:200].copy()
-        X[::2, 20] = np.nan
-        filled = AutoencoderImputer(make(), random_state=0).fit_transform(X)
-        assert np.isfinite(filled).all()
-
-    def test__partial_fit__images__goes_on(self):
-        ae = make()
-        for part in np.array_split(IMAGES, 4):
-            ae.partial_fit(part)
-        assert (ae.n_iter_, ae.image_shape_) == (4, (1, 8, 8))
-
-    def test__sample__images__have_their_shape(self):
-        ae = make(latent=Variational(), max_epochs=20).fit(IMAGES)
-        assert ae.sample(3, random_state=0).shape == (3, 1, 8, 8)
-
-
-def roundtrip(ae):
-    return pickle.loads(pickle.dumps(ae))
-
-
-def tied(**params):
-    params = {"max_epochs": 3, "scaling": None, "random_state": 0, **params}
-    return AutoencoderTransformer(8, tied_weights=True, **params)
-
-
-class TestTiedWeights:
-    @pytest.mark.parametrize("copied", [lambda ae: ae, copy.deepcopy, roundtrip])
-    def test__decoder__after_training__has_the_weights_transposed(self, copied):
-        ae = copied(tied(activation="tanh", hidden_layer_sizes=(20,)).fit(X_DIGITS))
-        network = ae.module_.network
-        first, last = (m for m in network.encoder if isinstance(m, torch.nn.Linear))
-        Z = torch.from_numpy(ae.transform(X_DIGITS))
-        inner, outer = (network.decoder[i].bias for i in (0, 2))
-        hidden = torch.tanh(Z @ last.weight + inner)
-        expected = hidden @ first.weight + outer
-        assert_allclose(
-            ae.reconstruct(X_DIGITS), expected.detach(), rtol=1e-4, atol=1e-5
-        )
-
-    def test__state__weights__stand_there_once(self):
-        """Saved twice, they could come back as two that differ."""
-        names = tied().fit(X_DIGITS).module_.network.state_dict()
-        weights = [name for name in names if name.endswith("weight")]
-        assert weights
-        assert all(name.startswith("encoder") for name in weights)
-
-    def test__training__hardly_any__is_pca(self):
-        ae = tied(lr=1e-8, max_epochs=1).fit(X_DIGITS)
-        pca = PCA(8).fit(X_DIGITS)
-        restored = pca.inverse_transform(pca.transform(X_DIGITS))
-        assert_allclose(ae.reconstruct(X_DIGITS), restored, atol=1e-3)
-
-    def test__training__goes_on__beats_pca(self):
-        pca = PCA(8).fit(X_DIGITS)
-        restored = pca.inverse_transform(pca.transform(X_DIGITS))
-        error = np.square(restored - X_DIGITS).mean()
-        ae = tied(max_epochs=None).fit(X_DIGITS)
-        assert np.square(ae.reconstruct(X_DIGITS) - X_DIGITS).mean() < error
-
-    def test__missing_cells_and_categories__train(self):
-        X = pd.DataFrame(X_DIGITS[:200, :20]).rename(columns=str)
-        X = X.assign(dark=np.where(X["10"] > 0.5, "yes", "no"))
-        X.iloc[::3, 4] = np.nan
-        ae = tied(max_epochs=5).fit(X)
-        assert ae.reconstruct(X).shape == X.shape
-        assert ae.score(X) > -1
+def test__bce__output_of_exactly_0_or_1__has_finite_gradients():
+    """Where a sigmoid saturates, the gradient of the logarithm is not a number."""
+    head = NumericHead("bce", nn.Identity())
+    values = torch.tensor([[0.0, 1.0, 0.0, 1.0, 0.5]], requires_grad=True)
+    loss = head(values, torch.tensor([[0.0, 1.0, 1.0, 0.0, 0.5]]))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(values.grad).all()

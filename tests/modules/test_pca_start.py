@@ -17,6 +17,8 @@ from sklearn_ae._modules.dense import Dense
 from sklearn_ae._modules.pca_start import PCAStart
 
 X_WINE = load_wine().data
+
+
 X_DIGITS = load_digits().data
 
 

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import mixed_cells
 
 from sklearn_ae._cli.main import main
+from tests.helpers import mixed_cells
 
 
 @pytest.fixture
@@ -153,9 +153,3 @@ def test__anomalies__help__fits_the_terminal(capsys):
     text = capsys.readouterr().out
     assert "python -m sklearn_ae anomalies wine.csv --top 20" in text
     assert all(len(line) <= 88 for line in text.splitlines())
-
-
-def test__help__names_the_command(capsys):
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    assert "python -m sklearn_ae anomalies" in capsys.readouterr().out

@@ -1,0 +1,213 @@
+"""Scores and explanations: which rows are outliers, and why."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from torch import nn
+
+from sklearn_ae import AutoencoderAnomalyDetector
+from sklearn_ae.architectures import TorchModule
+from tests.anomaly.helpers import (
+    X_CANCER,
+    Y_CANCER,
+    Linear,
+    X,
+    correlated,
+    detector,
+    small,
+)
+from tests.helpers import mixed_cells
+
+# Scores
+
+
+def test__score_samples__malignant_tumours_among_benign_ones__are_odd():
+    benign, malignant = X_CANCER[Y_CANCER == 1], X_CANCER[Y_CANCER == 0]
+    train, test = train_test_split(benign, random_state=0)
+    model = AutoencoderAnomalyDetector(random_state=0).fit(train)
+    scores = np.concatenate([model.score_samples(P) for P in (test, malignant)])
+    odd = np.repeat([0, 1], [len(test), len(malignant)])
+    assert roc_auc_score(odd, -scores) > 0.95
+
+
+def test__score_samples__odd_rows_in_fit__are_still_the_oddest():
+    rows, odd = correlated(500, 0), 6 + 0.1 * correlated(15, 1)
+    table = np.vstack([rows, odd])
+    scores = AutoencoderAnomalyDetector(random_state=0).fit(table).score_samples(table)
+    assert roc_auc_score(np.arange(515) >= 500, -scores) > 0.99
+
+
+def test__score_samples__odd_rows_that_lie_together__do_not_vouch_for_one_another():
+    table = correlated(1000, 0)
+    table[:50] = 8 + 0.05 * correlated(50, 1)
+    model = AutoencoderAnomalyDetector(random_state=0).fit(table)
+    assert roc_auc_score(np.arange(1000) < 50, -model.score_samples(table)) > 0.99
+
+
+def test__score_samples__rows_of_fit__score_as_new_ones_do():
+    """Each is among those that rows are compared with, but not with itself."""
+    model = AutoencoderAnomalyDetector(contamination=0.1, random_state=0)
+    model.fit(correlated(600, 0))
+    new = model.predict(correlated(2000, 1)) == -1
+    assert new.mean() == pytest.approx(0.1, abs=0.05)
+
+
+def test__score_samples__row_that_breaks_a_relation_between_columns__is_odd():
+    """Each cell for itself is ordinary."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 1000))
+    table = np.c_[a, a + 0.1 * rng.normal(size=1000), b, b**2]
+    model = AutoencoderAnomalyDetector(random_state=0).fit(table)
+    broken = [[1.0, -1.0, 0.5, 0.25], [1.0, 1.0, 0.2, 3.0]]
+    usual = [[1.0, 1.0, 0.5, 0.25], [-0.5, -0.5, 1.0, 1.0]]
+    assert model.score_samples(broken).max() < model.score_samples(usual).min()
+    assert_array_equal(model.predict(broken), -1)
+
+
+def test__score_samples__unit_of_a_column__does_not_matter():
+    unit = 4.0 ** np.arange(-4, 4)  # of two: others would round differently
+    model, other = detector().fit(X), detector().fit(X * unit)
+    assert_allclose(model.score_samples(X), other.score_samples(X * unit), rtol=1e-4)
+
+
+# Explanations
+
+
+@pytest.mark.parametrize("n_estimators", [1, 3])
+def test__explain__contributions__sum_to_minus_the_score(n_estimators):
+    model = detector(n_estimators=n_estimators).fit(X)
+    contributions = model.explain(X_CANCER[:, :8])
+    assert contributions.shape == (len(X_CANCER), 8)
+    assert (contributions >= 0).all()
+    assert_allclose(
+        contributions.sum(axis=1), -model.score_samples(X_CANCER[:, :8]), rtol=1e-5
+    )
+
+
+def test__explain__moved_cell__comes_first():
+    train, test = train_test_split(X_CANCER[Y_CANCER == 1], random_state=0)
+    model = AutoencoderAnomalyDetector(random_state=0).fit(train)
+    rng = np.random.default_rng(0)
+    columns = rng.integers(train.shape[1], size=len(test))
+    moved = test.copy()
+    moved[np.arange(len(test)), columns] = X_CANCER.max(axis=0)[columns]
+    odd = model.predict(moved) == -1
+    assert odd.mean() > 0.1
+    assert (model.explain(moved[odd]).argmax(axis=1) == columns[odd]).mean() > 0.8
+
+
+def test__explain__expected__follows_from_the_other_cells():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=2000)
+    table = np.c_[a, 2 * a + 5, -a, rng.normal(size=2000)]
+    model = AutoencoderAnomalyDetector(random_state=0).fit(table)
+    moved = table[:100].copy()
+    moved[:, 1] = 12.0
+    contributions, expected = model.explain(moved, return_expected=True)
+    assert (contributions.argmax(axis=1) == 1).mean() > 0.8
+    error = np.abs(expected[:, 1] - table[:100, 1])
+    assert np.median(error) < 0.5
+    assert expected.shape == moved.shape
+
+
+def test__explain__frame__gives_frames_with_its_names():
+    frame = pd.DataFrame(mixed_cells())
+    model = detector().fit(frame)
+    contributions, expected = model.explain(frame[3:9], return_expected=True)
+    for table in (contributions, expected):
+        assert list(table.columns) == list(frame.columns)
+        assert list(table.index) == list(frame.index[3:9])
+    assert set(expected["colour"]) <= set(frame["colour"])
+    assert contributions.dtypes.unique() == [np.float64]
+
+
+def test__explain__polars__gives_polars():
+    frame = pl.DataFrame(mixed_cells())
+    contributions, expected = detector().fit(frame).explain(frame, return_expected=True)
+    assert isinstance(contributions, pl.DataFrame)
+    assert isinstance(expected, pl.DataFrame)
+    assert contributions.columns == expected.columns == frame.columns
+
+
+def test__missing_cells__go_in(horses):
+    model = AutoencoderAnomalyDetector(random_state=0).fit(horses)
+    scores = model.score_samples(horses)
+    assert np.isfinite(scores).all()
+    assert_allclose(model.explain(horses).sum(axis=1), -scores, rtol=1e-5)
+    assert not model.explain(horses)[horses.isna()].gt(0).all(axis=None)
+
+
+def families():
+    """Return people of a table that resembles adult."""
+    rng = np.random.default_rng(0)
+    roles = np.array(["Husband", "Wife", "Own-child", "Unmarried"])
+    role = roles[rng.choice(4, size=3000, p=[0.4, 0.1, 0.2, 0.3])]
+    sex = np.where(rng.random(3000) < 0.5, "Male", "Female")
+    sex = np.where(role == "Husband", "Male", np.where(role == "Wife", "Female", sex))
+    age = rng.normal(45, 12, size=3000) - 22 * (role == "Own-child")
+    hours = rng.normal(40, 10, size=3000)
+    return pd.DataFrame(
+        {"age": age, "relationship": role, "sex": sex, "hours_per_week": hours}
+    )
+
+
+def test__categories__contradiction__is_odd_and_explained(census):
+    if "relationship" not in census:
+        census = families()
+    model = AutoencoderAnomalyDetector(random_state=0).fit(census)
+    rows = census[(census["relationship"] == "Husband") & (census["sex"] == "Male")]
+    swapped = rows.assign(sex="Female")
+    falls = model.score_samples(swapped) < model.score_samples(rows)
+    assert falls.mean() > 0.95
+    first = model.explain(swapped).idxmax(axis=1)
+    assert first.isin(["sex", "relationship"]).mean() > 0.8
+
+
+def test__categories__unseen__are_odd():
+    frame = pd.DataFrame(mixed_cells()).fillna({"colour": "grey"})
+    model = detector().fit(frame)
+    unseen = frame.assign(colour="violet")
+    falls = model.score_samples(unseen) < model.score_samples(frame)
+    assert falls.mean() > 0.95
+    assert (model.explain(unseen)["colour"] > model.explain(frame)["colour"]).all()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"scaling": "quantile"},
+        {"scaling": "minmax"},
+        {"scaling": None},
+        {"loss": nn.SmoothL1Loss(reduction="none")},
+        {"architecture": TorchModule(Linear), "n_components": 3},
+    ],
+    ids=["quantile", "minmax", "unscaled", "loss", "module"],
+)
+def test__autoencoder__of_other_kinds__finds_the_moved_row(params):
+    moved = X.copy()
+    moved[5, 2] = 10 * X[:, 2].max()
+    model = detector(small(**params)).fit(moved)
+    assert model.score_samples(moved).argsort().argsort()[5] < 15
+    assert model.explain(moved[5:6]).argmax() == 2
+
+
+def test__categories__rare_one__does_not_outweigh_all_columns():
+    """A thousand rows of the other one do not make it a thousand times as odd."""
+    frame = pd.DataFrame(correlated(3000, 0)).rename(columns=str)
+    frame["kind"] = "usual"
+    frame.loc[17, "kind"] = "rare"
+    model = detector().fit(frame)
+    assert -1000 < model.score_samples(frame)[17] < -1
+    unseen = frame[:50].assign(kind="unseen")
+    assert (model.score_samples(unseen) > -1000).all()
+
+
+def test__missing__row_without_any_cell__scores_0():
+    model = detector().fit(np.where(np.arange(8) == 2, np.nan, X))
+    row = np.full((1, 8), np.nan)
+    assert model.score_samples(row) == 0
+    assert_array_equal(model.explain(row), 0)

@@ -1,0 +1,180 @@
+"""The imputer fills missing cells and no others, in any container."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from sklearn_ae import AutoencoderImputer, AutoencoderTransformer
+from sklearn_ae._tables.reading import missing_cells
+from tests.helpers import (
+    KINDS,
+    assert_same_form,
+    columns_of,
+    frame_of_kinds,
+    mixed_cells,
+    to_array,
+)
+from tests.imputation.helpers import FRAME, NUMBERS, assert_only_filled, make
+
+
+def test__transform__any_container__fills_missing_cells_and_no_others(container):
+    X = container(mixed_cells())
+    got = make().fit_transform(X)
+    assert_only_filled(got, X)
+    for filled, cells in list(zip(columns_of(got), columns_of(X), strict=True))[2:]:
+        assert {*filled} <= {*cells}
+
+
+@pytest.mark.parametrize("add_indicator", [False, True])
+def test__fit_and_transform__any_container__leaves_the_table_as_it_was(
+    container, add_indicator
+):
+    X, before = (container(mixed_cells()) for _ in range(2))
+    imputer = make(add_indicator=add_indicator).fit(X)
+    imputer.transform(X)
+    imputer.draw(X)
+    assert columns_of(X) == columns_of(before)
+    assert_same_form(X, before)
+
+
+@pytest.mark.filterwarnings("ignore:X (does not have|has) .*feature names")
+def test__transform__any_container__fills_the_same_values(container):
+    X, X_array = container(mixed_cells()), to_array(mixed_cells())
+    expected = make().fit(X_array).transform(X_array)
+    got = make().fit(X).transform(X)
+    assert columns_of(got) == columns_of(expected)
+
+
+def test__transform__no_missing_cell__is_an_equal_copy(container):
+    imputer = make().fit(container(mixed_cells()))
+    whole = {
+        name: [cells[1] if cell is None else cell for cell in cells]
+        for name, cells in mixed_cells().items()
+    }
+    X = container(whole)
+    got = imputer.transform(X)
+    assert got is not X
+    assert_only_filled(got, X)
+    assert columns_of(got) == columns_of(X)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test__transform__array_of_floats__keeps_dtype_and_bits(dtype, order):
+    X = np.asarray(NUMBERS, dtype=dtype, order=order)
+    X[:, 1] /= 3
+    missing = np.isnan(X)
+    for fitted_on in (np.float32, np.float64):
+        got = make().fit(X.astype(fitted_on)).transform(X)
+        assert got.dtype == dtype
+        assert np.isfinite(got).all()
+        assert_array_equal(got[~missing], X[~missing])
+
+
+def test__transform__memory_mapped__fills_as_in_memory(tmp_path):
+    X = NUMBERS.to_numpy()
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    got = make().fit(mapped).transform(mapped)
+    assert_array_equal(got, make().fit(X).transform(X))
+    assert_array_equal(np.load(tmp_path / "X.npy"), X)
+
+
+INTEGERS = ["Int64", "Int8", "UInt16", "int64[pyarrow]", "uint8[pyarrow]"]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test__transform__integers_with_gaps__stay_integers(dtype):
+    count = pd.Series(FRAME["count"], dtype=dtype).mask(np.arange(90) % 3 == 0)
+    X = FRAME.assign(count=count)
+    assert_only_filled(make().fit_transform(X), X)
+
+
+POLARS_DTYPES = [pl.Int8, pl.UInt64, pl.Float32, pl.Decimal(9, 2), pl.Object]
+
+
+@pytest.mark.parametrize("dtype", POLARS_DTYPES)
+def test__transform__polars_column_of_any_dtype__keeps_it(dtype):
+    cells = [1, None, 0, 3] * 20
+    column = pl.Series("a", cells, dtype=pl.Object if dtype == pl.Object else None)
+    column = column if dtype == pl.Object else column.cast(dtype)
+    X = pl.DataFrame([column, pl.Series("b", np.arange(80.0))])
+    assert_only_filled(make().fit_transform(X), X)
+
+
+def test__transform__sorted_polars_column__is_not_taken_for_sorted_afterwards():
+    X = pl.DataFrame({"a": [1.0, None, 3.0, 2.0] * 9, "b": range(36)}).sort("a")
+    got = make().fit_transform(X)["a"]
+    assert got.max() == got.to_numpy().max()
+    assert_array_equal(got.sort(), np.sort(got.to_numpy()))
+
+
+def arrow_with_nan(cells):
+    pa = pytest.importorskip("pyarrow")
+    return pd.arrays.ArrowExtensionArray(pa.array(cells))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series([None, float("nan"), 2.0, 3.0] * 9),
+        arrow_with_nan([None, float("nan"), 2.0, 3.0] * 9),
+        pd.array([0.0, None, 2.0, 3.0] * 9, "Float64") / pd.array([0.0, 1, 1, 1] * 9),
+    ],
+    ids=["polars", "Arrow", "nullable"],
+)
+def test__transform__nan_beside_null__fills_both(column):
+    frame = pl.DataFrame if isinstance(column, pl.Series) else pd.DataFrame
+    X = frame({"a": column, "b": np.arange(36.0)})
+    got = make().fit_transform(X)
+    assert_same_form(got, X)
+    assert not missing_cells(got).any()
+    assert np.isfinite(np.asarray(got["a"], dtype=float)).all()
+
+
+@pytest.mark.parametrize("mark", [np.nan, pd.NA, None])
+def test__transform__any_mark_of_a_missing_cell__is_filled(mark):
+    X = to_array(mixed_cells())
+    expected = make().fit_transform(X)
+    X[X == None] = mark  # noqa: E711
+    assert_array_equal(make().fit_transform(X), expected)
+
+
+def test__transform__frame_with_unusual_labels__keeps_them():
+    index = pd.MultiIndex.from_product([["a", "b", "b"], range(30)])
+    X = FRAME.set_axis(index).set_axis([3, 1, 2, 0, 7], axis=1)
+    assert_only_filled(make().fit_transform(X), X)
+    X = FRAME.set_axis([0] * 90)
+    assert_only_filled(make().fit_transform(X), X)
+
+
+@st.composite
+def random_columns(draw):
+    """Return the name of a kind and cells, not all missing, for a few columns."""
+    n_rows = draw(st.integers(1, 12))
+    kinds = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=4))
+    columns = []
+    for kind in kinds:
+        cells = st.lists(KINDS[kind][0] | st.none(), min_size=n_rows, max_size=n_rows)
+        columns.append((kind, draw(cells.filter(lambda c: {*c} != {None}))))
+    return columns
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@settings(max_examples=25, deadline=None)
+@given(columns=random_columns())
+def test__transform__random_frame__fills_missing_cells_and_no_others(library, columns):
+    X = frame_of_kinds(library, columns)
+    autoencoder = AutoencoderTransformer(hidden_layer_sizes=(4,), max_epochs=1)
+    imputer = AutoencoderImputer(autoencoder, n_estimators=1).fit(X)
+    for got in (imputer.transform(X), *imputer.draw(X)[:1]):
+        assert_only_filled(got, X)
+        for (kind, given_cells), filled in zip(columns, columns_of(got), strict=True):
+            if kind not in ("int", "float"):
+                assert {*filled} <= {*given_cells}
+    assert (imputer.trust_ >= 0).all()
+    assert (imputer.trust_ <= 1).all()

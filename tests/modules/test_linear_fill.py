@@ -1,0 +1,92 @@
+"""The linear model of the columns fills missing cells with what it expects there."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_ae._modules.linear_fill import LinearFill
+from tests.helpers import delete
+
+
+def linear_data(n_rows=8000):
+    """Return centred rows that two scores explain, but for noise, and a covariance."""
+    rng = np.random.default_rng(0)
+    loadings, noise = rng.normal(size=(6, 2)), 0.3
+    scores = rng.normal(size=(n_rows, 2))
+    X = scores @ loadings.T + noise * rng.normal(size=(n_rows, 6))
+    covariance = loadings @ loadings.T + noise**2 * np.eye(6)
+    scale = np.sqrt(np.diag(covariance))
+    return X / scale, covariance / np.outer(scale, scale)
+
+
+def conditional_means(X, covariance):
+    """Return X, each missing cell the expectation given the others of its row."""
+    X = X.copy()
+    for row in X:
+        gone = np.isnan(row)
+        known = covariance[np.ix_(~gone, ~gone)]
+        row[gone] = covariance[np.ix_(gone, ~gone)] @ np.linalg.solve(known, row[~gone])
+    return X
+
+
+def test__linear_fill__normal_rows__fills_the_conditional_expectation():
+    X, covariance = linear_data()
+    with_gaps, gone = delete(X, 0.3)
+    fill = LinearFill(torch.from_numpy(with_gaps).float())
+    got = fill(torch.from_numpy(with_gaps).float()).numpy()
+    expected = conditional_means(with_gaps, covariance)
+    assert_array_equal(got[~gone], with_gaps.astype(np.float32)[~gone])
+    off = np.sqrt(np.mean((got - expected)[gone] ** 2))
+    best = np.sqrt(np.mean((expected - X)[gone] ** 2))
+    assert off < 0.2 * best
+
+
+def test__linear_fill__rows_of_weight_0__say_nothing():
+    X, _ = linear_data(2000)
+    X, _ = (torch.from_numpy(cells) for cells in delete(X, 0.2))
+    X = X.float()
+    nonsense = 5 * torch.randn(1000, 6, generator=torch.Generator().manual_seed(0))
+    weight = torch.cat([torch.ones(2000), torch.zeros(1000)])
+    expected = LinearFill(X)(X)
+    got = LinearFill(torch.cat([X, nonsense]), weight)(X)
+    spoilt = LinearFill(torch.cat([X, nonsense]))(X)
+    off = (got - expected).abs().max()
+    assert off < 0.05
+    assert off < 0.1 * (spoilt - expected).abs().max()
+
+
+def test__linear_fill__row_without_observed_cells__gets_the_means():
+    X, _ = linear_data(500)
+    fill = LinearFill(torch.from_numpy(X).float())
+    means = torch.from_numpy(X).float().mean(dim=0)
+    got = fill(torch.full((2, 6), torch.nan))
+    assert_allclose(got, means.expand(2, -1), atol=0.1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (2, 1), (3, 8), (50, 1)])
+def test__linear_fill__few_rows_or_columns__stays_finite(shape):
+    X = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    X[0, -1] = torch.nan
+    assert torch.isfinite(LinearFill(X)(X)).all()
+
+
+# Cells that are missing for a reason
+
+
+def _noisy_copies(n_rows=4000):
+    """Return a column and two noisy copies of it."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=n_rows)
+    return x[:, None] + rng.normal(size=(n_rows, 3)) * [0.0, 0.5, 0.5]
+
+
+def test__linear_fill__cells_missing_where_another_column_is_large__has_no_bias():
+    """The mean of the observed cells is far from that of all then."""
+    X = _noisy_copies()
+    gone = X[:, 0] > 0
+    holed = X.copy()
+    holed[gone, 1] = np.nan
+    rows = torch.from_numpy(holed).float()
+    filled = LinearFill(rows)(rows).numpy()[gone, 1]
+    assert abs(filled.mean() - X[gone, 1].mean()) < 0.1

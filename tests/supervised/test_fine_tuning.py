@@ -1,0 +1,237 @@
+"""The second phase: what is trained when, its histories and early stopping."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from skorch.callbacks import Callback
+from torch import nn
+
+from sklearn_ae._tables.rows import Rows
+from sklearn_ae.architectures import TorchModule
+from tests.supervised.helpers import (
+    X,
+    Y,
+    classifier,
+    differing,
+    small,
+    state,
+    thawed,
+    weights,
+)
+
+# The encoder, frozen and thawed
+
+
+def test__fit__frozen_encoder__stays_as_it_was_bit_for_bit(model_and_y):
+    model, y = model_and_y
+    model.set_params(freeze_encoder=True).fit(X, y)
+    assert thawed(model) == set()
+    assert_array_equal(model.transform(X), model.autoencoder_.transform(X))
+
+
+def test__fit__encoder_not_frozen__learns_in_every_layer(model_and_y):
+    model, y = model_and_y
+    model.fit(X, y)
+    before, after = (
+        [w for w in module.network.encoder.parameters() if w.ndim > 1]
+        for module in (model.autoencoder_.module_, model.module_.encoder)
+    )
+    assert before
+    for old, new in zip(before, after, strict=True):
+        assert not torch.equal(old, new)
+    assert (model.transform(X) != model.autoencoder_.transform(X)).any()
+
+
+@pytest.mark.parametrize("frozen", [True, False, 1])
+def test__fit__frozen_or_not__leaves_the_head_and_all_weights_trainable(frozen):
+    start = classifier(lr=1e-30).fit(X, Y)
+    model = classifier(freeze_encoder=frozen, lr=0.1).fit(X, Y)
+    heads = state(start.module_.head), state(model.module_.head)
+    assert differing(*heads) == {"0.weight", "0.bias"}
+    assert all(weight.requires_grad for weight in model.module_.parameters())
+
+
+class Watch(Callback):
+    """Note the encoder's weights after each epoch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.seen_ = [state(net.module_.encoder)]
+
+    def on_epoch_end(self, net, **kwargs):
+        self.seen_.append(state(net.module_.encoder))
+
+
+@pytest.mark.parametrize("semi_supervised", [False, True])
+@pytest.mark.parametrize("n_epochs", [1, 2])
+def test__fit__encoder_frozen_for_some_epochs__changes_only_then(
+    n_epochs, semi_supervised
+):
+    watch = Watch()
+    model = classifier(
+        callbacks=[watch],
+        freeze_encoder=n_epochs,
+        semi_supervised=semi_supervised,
+        max_epochs=4,
+    )
+    model.fit(X, Y)
+    start = watch.seen_[0]
+    changed = [bool(differing(start, seen)) for seen in watch.seen_[1:]]
+    assert changed == [False] * n_epochs + [True] * (4 - n_epochs)
+    assert thawed(model)
+
+
+@pytest.mark.parametrize("semi_supervised", [False, True])
+@pytest.mark.parametrize(("number", "equal"), [(0, False), (3, True), (9, True)])
+def test__fit__frozen_for_no_or_all_epochs__is_as_never_or_always(
+    number, equal, semi_supervised
+):
+    one, other = (
+        classifier(freeze_encoder=frozen, semi_supervised=semi_supervised).fit(X, Y)
+        for frozen in (number, equal)
+    )
+    assert_array_equal(weights(one), weights(other))
+
+
+class Normed(nn.Module):
+    """A user's model whose encoder has layers that change in training by themselves."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Linear(n_features, 8),
+            nn.BatchNorm1d(8),
+            nn.Dropout(0.5),
+            nn.Linear(8, n_components),
+        )
+        self.decoder = nn.Linear(n_components, n_features)
+
+
+@pytest.mark.parametrize("semi_supervised", [False, True])
+def test__fit__frozen_encoder_with_running_means__keeps_them(semi_supervised):
+    model = classifier(
+        small(architecture=TorchModule(Normed)), semi_supervised=semi_supervised
+    )
+    model.fit(X, Y)
+    changed = thawed(model)
+    assert any("running_mean" in name for name in changed)
+    model.set_params(freeze_encoder=True).fit(X, Y)
+    assert thawed(model) == set()
+    assert_array_equal(model.transform(X), model.autoencoder_.transform(X))
+
+
+def test__fit__tiny_encoder_lr_scale__moves_the_head_much_more():
+    model = classifier(encoder_lr_scale=1e-6, lr=0.1).fit(X, Y)
+    free = classifier(lr=0.1).fit(X, Y)
+    distances = [
+        np.abs(m.transform(X) - m.autoencoder_.transform(X)).max()
+        for m in (model, free)
+    ]
+    assert 0 < distances[0] < 1e-2 * distances[1]
+    start = classifier(lr=1e-30).fit(X, Y)
+    assert differing(state(start.module_.head), state(model.module_.head))
+
+
+# Histories and early stopping
+
+
+def test__fit__both_phases__leave_their_histories():
+    model = classifier(small(max_epochs=4), max_epochs=6).fit(X, Y)
+    assert model.pretraining_history_ is model.autoencoder_.history_
+    assert len(model.pretraining_history_) == model.autoencoder_.n_iter_ == 4
+    assert len(model.history_) == model.n_iter_ == 6
+    assert model.loss_curve_ == model.history_[:, "train_loss"]
+    assert model.validation_loss_curve_ is None
+    assert model.net_.history_ is model.history_
+
+
+def test__fit__callbacks_of_each_phase__see_that_phase_only():
+    """Nor the trials that say how far to go."""
+    seen = []
+
+    class Note(Callback):
+        def __init__(self, phase):
+            self.phase = phase
+
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(self.phase)
+
+    autoencoder = small(callbacks=[Note(1)], max_epochs=2)
+    classifier(autoencoder, callbacks=[Note(2)]).fit(X, Y)
+    assert seen == [1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("semi_supervised", [False, True])
+def test__fit__early_stopping__restores_the_weights_of_the_lowest_loss(semi_supervised):
+    watch = Watch()
+    model = classifier(
+        callbacks=[watch],
+        early_stopping=True,
+        lr=0.3,
+        max_epochs=40,
+        n_iter_no_change=3,
+        semi_supervised=semi_supervised,
+    )
+    model.fit(X, Y)
+    losses = model.validation_loss_curve_
+    assert model.n_iter_ == len(losses) < 40
+    best = watch.seen_[1 + int(np.argmin(losses))]
+    assert differing(state(model.module_.encoder), best) == set()
+    assert np.argmin(losses) < len(losses) - 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    codes=st.lists(st.integers(0, 5), min_size=1, max_size=60),
+    fraction=st.floats(0.01, 0.99),
+    seed=st.integers(0, 99),
+)
+def test__split_stratified__classes__each_keeps_a_row_and_gives_its_share(
+    codes, fraction, seed
+):
+    torch.manual_seed(seed)
+    y = torch.tensor([[1.0, code] for code in codes])
+    rows = Rows(torch.arange(len(y))[:, None].float(), y)
+    train, valid = rows.split_stratified(fraction, are_classes=True)
+    places = torch.cat([train.index, valid.index])
+    assert_array_equal(places.sort().values, np.arange(len(y)))
+    assert {*train[:][1][:, 1].tolist()} == {*codes}
+    spare = len(codes) - len({*codes})
+    assert len(valid) == min(spare, max(1, round(fraction * len(codes))))
+    if len(valid):
+        held = np.bincount(valid[:][1][:, 1].int(), minlength=6)
+        could = np.maximum(np.bincount(codes, minlength=6) - 1, 0)
+        assert (np.abs(held - len(valid) * could / spare) < 2).all()
+
+
+def test__fit__early_stopping_and_a_class_of_one_row__trains_on_that_row():
+    y = np.where(np.arange(len(Y)) == 17, 2, Y)
+    model = classifier(early_stopping=True, validation_fraction=0.4).fit(X, y)
+    assert model.classes_.tolist() == [0, 1, 2]
+    assert model.validation_loss_curve_
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test__fit__freeze_encoder_from_an_array__is_what_it_says():
+    models = [classifier(freeze_encoder=f).fit(X, Y) for f in np.array([False, True])]
+    assert [bool(thawed(model)) for model in models] == [True, False]
+
+
+class Following(Callback):
+    """Holds what cannot be copied."""
+
+    def __init__(self):
+        self.lock, self.n_epochs = threading.Lock(), 0
+
+    def on_epoch_end(self, net, **kwargs):
+        self.n_epochs += 1
+
+
+def test__fit__callback_of_the_user__follows_training_and_no_trial():
+    follower = Following()
+    model = classifier(callbacks=[follower], max_epochs=4).fit(X, Y)
+    assert follower.n_epochs == model.n_iter_ == 4

@@ -1,0 +1,262 @@
+"""Labels and targets in any form, missing ones among them."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from skorch.callbacks import Callback
+
+from tests.helpers import COLOURS
+from tests.supervised.helpers import (
+    TARGET,
+    X,
+    Y,
+    classifier,
+    hide,
+    regressor,
+    small,
+    weights,
+)
+
+# Missing labels
+
+
+def without(values, missing):
+    """Return a list of values, a third of them replaced by a mark."""
+    return [missing if i % 3 == 1 else value for i, value in enumerate(values)]
+
+
+NUMBERS = [int(label) + 4 for label in Y]
+
+
+TEXT = [["green", "red"][label] for label in Y]
+
+
+FLAGS = [bool(label) for label in Y]
+
+
+def objects(values):
+    return np.array(values, dtype=object)
+
+
+FORMS = {
+    "list, None": (NUMBERS, None, list),
+    "list, NaN": (NUMBERS, np.nan, list),
+    "list, NA": (NUMBERS, pd.NA, list),
+    "list of NumPy's, None": ([np.int64(n) for n in NUMBERS], None, list),
+    "floats, NaN": (NUMBERS, np.nan, np.array),
+    "objects, None": (NUMBERS, None, objects),
+    "objects, NaN": (NUMBERS, np.nan, objects),
+    "objects, NA": (NUMBERS, pd.NA, objects),
+    "pandas Int64": (NUMBERS, pd.NA, lambda y: pd.Series(y, dtype="Int64")),
+    "pandas Arrow": (NUMBERS, pd.NA, lambda y: pd.Series(y, dtype="int64[pyarrow]")),
+    "pandas category of numbers": (
+        NUMBERS,
+        np.nan,
+        lambda y: pd.Series(objects(y), dtype="category"),
+    ),
+    "pandas, unusual index": (
+        NUMBERS,
+        np.nan,
+        lambda y: pd.Series(y, index=range(len(y), 0, -1)),
+    ),
+    "polars": (NUMBERS, None, pl.Series),
+    "text list, None": (TEXT, None, list),
+    "text list, NaN": (TEXT, np.nan, list),
+    "text objects, None": (TEXT, None, objects),
+    "text objects, NA": (TEXT, pd.NA, objects),
+    "text pandas": (TEXT, None, pd.Series),
+    "text pandas string": (TEXT, pd.NA, lambda y: pd.Series(y, dtype="string")),
+    "text pandas category": (TEXT, None, lambda y: pd.Series(y, dtype="category")),
+    "text polars": (TEXT, None, pl.Series),
+    "text polars Categorical": (
+        TEXT,
+        None,
+        lambda y: pl.Series(y, dtype=pl.Categorical),
+    ),
+    "text polars Enum": (TEXT, None, lambda y: pl.Series(y, dtype=pl.Enum(COLOURS))),
+    "bool list, None": (FLAGS, None, list),
+    "bool objects, NaN": (FLAGS, np.nan, objects),
+    "bool pandas": (FLAGS, pd.NA, lambda y: pd.Series(y, dtype="boolean")),
+    "bool polars": (FLAGS, None, pl.Series),
+}
+
+
+@pytest.fixture(scope="module")
+def of_labelled_and_others():
+    """A model of two classes in which a third of the rows have no label."""
+    return classifier().fit(X, np.array(without(Y.tolist(), np.nan)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test__fit__missing_labels_in_any_form__give_the_same_model(
+    form, of_labelled_and_others
+):
+    """Of whole numbers and `NaN`, NumPy makes floats; all others keep their kind."""
+    values, missing, convert = FORMS[form]
+    model = classifier().fit(X, convert(without(values, missing)))
+    assert_array_equal(weights(model), weights(of_labelled_and_others))
+    predicted = model.predict(X)
+    assert model.classes_.tolist() == sorted({*values}) == sorted({*predicted.tolist()})
+    kinds = {id(TEXT): "UO", id(FLAGS): "b"}
+    is_float = form in ("floats, NaN", "pandas, unusual index")
+    assert predicted.dtype.kind in ("f" if is_float else kinds.get(id(values), "i"))
+
+
+def test__fit__mark_of_unlabelled_rows__is_as_if_their_labels_were_missing():
+    y = np.array(without(Y.tolist(), -1))
+    model = classifier(unlabeled_label=-1).fit(X, y)
+    assert model.classes_.tolist() == [0, 1]
+    assert model.classes_.dtype == y.dtype
+    expected = classifier().fit(X, np.array(without(Y.tolist(), np.nan)))
+    assert_array_equal(weights(model), weights(expected))
+
+
+def test__fit__minus_one_without_a_mark__is_a_class():
+    model = classifier().fit(X, np.array(without(Y.tolist(), -1)))
+    assert model.classes_.tolist() == [-1, 0, 1]
+    assert model.predict_proba(X).shape == (len(X), 3)
+
+
+@pytest.mark.parametrize("convert", [list, np.array, pd.Series, pl.Series])
+def test__fit__text_as_mark__is_no_class(convert):
+    y = convert(without(TEXT, "unknown"))
+    model = classifier(unlabeled_label="unknown").fit(X, y)
+    assert model.classes_.tolist() == sorted({*TEXT})
+    expected = classifier().fit(X, without(TEXT, None))
+    assert_array_equal(weights(model), weights(expected))
+
+
+def test__fit__mark_beside_missing_labels__both_are_unlabelled():
+    y = objects(without(Y.tolist(), None))
+    y[::5] = -1
+    model = classifier(unlabeled_label=-1).fit(X, y)
+    both = np.where(
+        (np.arange(len(Y)) % 3 == 1) | (np.arange(len(Y)) % 5 == 0), np.nan, Y
+    )
+    assert_array_equal(weights(model), weights(classifier().fit(X, both)))
+
+
+@pytest.mark.parametrize("y", [hide(Y, 40), hide(TARGET, 40)])
+def test__fit__unlabelled_rows__are_pretrained_on_like_the_others(y):
+    make = classifier if y[0] in (0, 1) else regressor
+    autoencoder = small(random_state=5)
+    model = make(autoencoder).fit(X, y)
+    expected = clone(autoencoder).fit(X)
+    assert_array_equal(weights(model.autoencoder_), weights(expected))
+    assert model.pretraining_history_[:, "train_loss"] == expected.loss_curve_
+
+
+def test__fit__column_that_varies_only_without_labels__reaches_the_latent():
+    """Labelled rows alone would say that this column is constant."""
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(300, 2))
+    y = hide(table[:, 0] > 0, 100)
+    table[:100, 1] = 0.0
+    model = classifier(small(2, max_epochs=30)).fit(table, y)
+    there, back = [[0.0, -2.0]], [[0.0, 2.0]]
+    assert np.abs(model.transform(there) - model.transform(back)).max() > 0.5
+
+
+def test__fit__rows_without_label__are_not_fine_tuned_on():
+    """What a frozen encoder's head learns depends on the labelled rows alone."""
+    frozen = FrozenEstimator(small(random_state=0).fit(X))
+    y = hide(Y, 60)
+    table = X.copy()
+    table[60:] = X[np.random.default_rng(0).permutation(np.arange(60, 120))]
+    one, other = (classifier(frozen).fit(t, y) for t in (X, table))
+    assert_array_equal(weights(one), weights(other))
+    y[60] = 1 - Y[60]
+    assert (weights(classifier(frozen).fit(X, y)) != weights(one)).any()
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda y: without(y, None),
+        lambda y: objects(without(y, pd.NA)),
+        lambda y: pd.Series(without(y, None), dtype="Float64"),
+        lambda y: pl.Series(without(y, None)),
+        lambda y: pd.DataFrame({"a": without(y, np.nan)}),
+        lambda y: pl.DataFrame({"a": without(y, None)}),
+    ],
+)
+def test__fit__missing_targets_in_any_form__give_the_same_model(convert):
+    expected = regressor().fit(X, np.array(without(TARGET.tolist(), np.nan)))
+    got = regressor().fit(X, convert(TARGET.tolist()))
+    assert_array_equal(weights(got), weights(expected))
+
+
+# What is refused, and what is left then
+
+
+LABEL_ERRORS = {
+    "no label": (np.full(120, np.nan), ValueError, "no labelled row"),
+    "no label among text": ([None] * 120, ValueError, "no labelled row"),
+    "None": (None, ValueError, "the target y is None"),
+    "too short": (Y[:100], ValueError, r"X has 120 rows, y has 100 labels"),
+    "too long": (np.tile(Y, 2), ValueError, r"X has 120 rows, y has 240 labels"),
+    "one value": (1, ValueError, "y has a single value"),
+    "two columns": (np.c_[Y, Y], ValueError, r"1d array, got an array of shape"),
+    "continuous": (TARGET, ValueError, "Unknown label type: .?continuous"),
+    "mixed": ([1, "a"] * 60, TypeError, "cannot be sorted"),
+    "infinite": (np.where(Y == 1, np.inf, 0.0), ValueError, "infinity"),
+}
+
+
+TARGET_ERRORS = {
+    "no target": (np.full(120, np.nan), ValueError, "no labelled row"),
+    "one column without": (
+        np.c_[TARGET, np.full(120, np.nan)],
+        ValueError,
+        "no labelled row in column 1",
+    ),
+    "None": (None, ValueError, "the target y is None"),
+    "too short": (TARGET[:100], ValueError, r"X has 120 rows, y has 100 labels"),
+    "text": (
+        TEXT,
+        ValueError,
+        "y must hold numbers.*PretrainedClassifier takes labels",
+    ),
+    "infinite": (np.where(Y == 1, np.inf, 0.0), ValueError, "infinity"),
+    "complex": (TARGET + 1j, ValueError, "Complex data not supported"),
+    "three dimensions": (np.ones((120, 2, 2)), ValueError, "1d or 2d array"),
+}
+
+
+@pytest.mark.parametrize("case", LABEL_ERRORS)
+def test__fit__unusable_labels__are_refused_before_training(case):
+    y, error, message = LABEL_ERRORS[case]
+    autoencoder = small(callbacks=[Refuse()])
+    with pytest.raises(error, match=message):
+        classifier(autoencoder).fit(X, y)
+
+
+@pytest.mark.parametrize("case", TARGET_ERRORS)
+def test__fit__unusable_targets__are_refused_before_training(case):
+    y, error, message = TARGET_ERRORS[case]
+    autoencoder = small(callbacks=[Refuse()])
+    with pytest.raises(error, match=message):
+        regressor(autoencoder).fit(X, y)
+
+
+class Refuse(Callback):
+    """Fail as soon as training begins."""
+
+    def on_train_begin(self, net, **kwargs):
+        raise AssertionError("training began")
+
+
+def test__fit__all_labels_marked__says_which_mark():
+    with pytest.raises(ValueError, match="all labels are missing or -1"):
+        classifier(unlabeled_label=-1).fit(X, np.full(len(X), -1))
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test__fit__all_labelled_rows_weigh_nothing__is_refused(make):
+    y = hide(Y, 50)
+    with pytest.raises(ValueError, match="all of them weigh 0"):
+        make().fit(X, y, sample_weight=1.0 * np.isnan(y))
