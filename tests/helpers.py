@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_wine
 from skorch.callbacks import Callback
 
-from sklearn_ae._tables.reading import missing_cells
+from sklearn_ae._tables.reading import as_table
 
 COLOURS = ["red", "green", "blue", "grey"]
 
@@ -157,5 +157,5 @@ def assert_known_values(got, X, is_categorical):
 def delete(X, rate, seed=0):
     """Return X with this share of its observed cells missing, and where they were."""
     gone = np.random.default_rng(seed).random(X.shape) < rate
-    gone &= ~missing_cells(X)
+    gone &= ~as_table(X).missing()
     return (X.mask(gone) if hasattr(X, "mask") else np.where(gone, np.nan, X)), gone

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from sklearn_ae import AutoencoderImputer, AutoencoderTransformer
-from sklearn_ae._tables.reading import missing_cells
+from sklearn_ae._tables.reading import as_table
 from tests.helpers import (
     KINDS,
     assert_same_form,
@@ -132,7 +132,7 @@ def test__transform__nan_beside_null__fills_both(column):
     X = frame({"a": column, "b": np.arange(36.0)})
     got = make().fit_transform(X)
     assert_same_form(got, X)
-    assert not missing_cells(got).any()
+    assert not as_table(got).missing().any()
     assert np.isfinite(np.asarray(got["a"], dtype=float)).all()
 
 

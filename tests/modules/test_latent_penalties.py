@@ -278,7 +278,7 @@ class TestVariational:
     def test__start__linear__is_probabilistic_pca(self):
         """Tipping and Bishop's solution is where a linear network ends."""
         ae = make(3, latent=Variational(), lr=1e-9, max_epochs=1).fit(X_WINE)
-        X = ae._scaler.encode(X_WINE)
+        X = ae.table_encoder_.transform(X_WINE)
         values, vectors = np.linalg.eigh(np.cov(X.T, bias=True))
         values, vectors = values[::-1], vectors[:, ::-1]
         noise = values[3:].mean()

@@ -40,10 +40,10 @@ tables = arrays(
 @given(X=tables)
 def test__scaler__rows_that_it_was_fitted_on__come_back(scaling, X):
     scaler = Scaler(scaling).fit(X)
-    there = scaler.encode(X)
+    there = scaler.transform(X)
     assert_array_equal(np.isnan(there), np.isnan(X))
     spread = max(1e-30, np.nanmax(np.abs(X), initial=0.0))
-    assert_allclose(scaler.decode(there), X, atol=1e-5 * spread)
+    assert_allclose(scaler.inverse_transform(there), X, atol=1e-5 * spread)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test__scaler__rows_that_it_was_fitted_on__come_back(scaling, X):
 def test__scaler__real_table__agrees_with_scikit_learn(scaling, peer, horses):
     X = horses.to_numpy()
     expected = peer.fit_transform(X)
-    assert_allclose(Scaler(scaling).fit(X).encode(X), expected, rtol=1e-5, atol=1e-5)
+    assert_allclose(Scaler(scaling).fit(X).transform(X), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("scaling", ["standard", "minmax", None])
@@ -65,8 +65,10 @@ def test__scaler__column_missing_in_one_part_only__has_the_scale_of_the_other(
     parts[column_is_missing_in == "second"][:, 3] = np.nan
     scaler = Scaler(scaling).fit(parts[0]).partial_fit(parts[1])
     whole = Scaler(scaling).fit(np.vstack(parts))
-    assert_allclose(scaler.encode(X_WINE), whole.encode(X_WINE), rtol=1e-5, atol=1e-5)
-    assert np.isfinite(scaler.encode(X_WINE)).all()
+    assert_allclose(
+        scaler.transform(X_WINE), whole.transform(X_WINE), rtol=1e-5, atol=1e-5
+    )
+    assert np.isfinite(scaler.transform(X_WINE)).all()
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
@@ -74,7 +76,10 @@ def test__scaler__column_without_values__stays_missing_both_ways(scaling):
     X = X_WINE.copy()
     X[:, 2] = np.nan
     scaler = Scaler(scaling).fit(X)
-    for values in (scaler.encode(X_WINE), scaler.decode(scaler.encode(X))):
+    for values in (
+        scaler.transform(X_WINE),
+        scaler.inverse_transform(scaler.transform(X)),
+    ):
         assert np.isnan(values[:, 2]).all()
         assert np.isfinite(np.delete(values, 2, axis=1)).all()
 
@@ -88,15 +93,19 @@ def test__scaler__float32_of_any_size__scales_as_ordinary_numbers(scaling, facto
     expected = Scaler(scaling).fit(X.astype(np.float64) / factor)
     tolerance = 1e-4 if factor > 1e-36 else 1e-2
     assert_allclose(
-        scaler.encode(X), expected.encode(X.astype(np.float64) / factor), atol=tolerance
+        scaler.transform(X),
+        expected.transform(X.astype(np.float64) / factor),
+        atol=tolerance,
     )
-    assert_allclose(scaler.decode(scaler.encode(X)), X, atol=tolerance * factor)
+    assert_allclose(
+        scaler.inverse_transform(scaler.transform(X)), X, atol=tolerance * factor
+    )
 
 
 def test__scaler__timestamps__keep_their_differences():
     """A float32 cannot tell two seconds of one minute apart at 1.7e9."""
     X = 1.7e9 + np.random.default_rng(0).normal(size=(200, 3))
-    there = Scaler("standard").fit(X).encode(X)
+    there = Scaler("standard").fit(X).transform(X)
     expected = StandardScaler().fit_transform(X)
     assert_allclose(np.diff(there, axis=0), np.diff(expected, axis=0), atol=1e-5)
 
@@ -107,7 +116,7 @@ def test__decode__codes_beyond_all_numbers__stay_finite(scaling, dtype):
     largest = np.finfo(dtype).max / (1e200 if dtype == np.float64 else 10)
     X = np.array([[-1.0], [0.5], [1.0]], dtype=dtype) * dtype(largest)
     scaler = Scaler(scaling).fit(X)
-    values = scaler.decode(np.float32([[1e30], [-1e30]]))
+    values = scaler.inverse_transform(np.float32([[1e30], [-1e30]]))
     assert values.dtype == dtype
     assert np.isfinite(values).all()
 
@@ -116,8 +125,10 @@ def test__decode__codes_beyond_all_numbers__stay_finite(scaling, dtype):
 @pytest.mark.parametrize("form", [sparse.csr_array, np.asfortranarray, np.float32])
 def test__scaler__same_rows_in_another_form__scale_alike(scaling, form):
     X = np.where(X_WINE > 2, np.floor(X_WINE), 0.0)
-    expected = Scaler(scaling).fit(X).encode(X)
-    assert_allclose(Scaler(scaling).fit(form(X)).encode(form(X)), expected, atol=1e-5)
+    expected = Scaler(scaling).fit(X).transform(X)
+    assert_allclose(
+        Scaler(scaling).fit(form(X)).transform(form(X)), expected, atol=1e-5
+    )
 
 
 FRAME = load_wine(as_frame=True).data
@@ -192,10 +203,12 @@ def test__robust_scaling__rows_of_fit__come_back():
     table = X_CANCER.copy()
     table[::7, 2] = np.nan
     scaler = Scaler("robust").fit(table)
-    there = scaler.encode(table)
+    there = scaler.transform(table)
     assert_array_equal(np.isnan(there), np.isnan(table))
     spread = np.nanmax(table, axis=0) - np.nanmin(table, axis=0)
-    assert_allclose((scaler.decode(there) - table) / spread, table * 0, atol=1e-3)
+    assert_allclose(
+        (scaler.inverse_transform(there) - table) / spread, table * 0, atol=1e-3
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -206,10 +219,10 @@ def test__robust_scaling__rows_of_fit__come_back():
 def test__robust_scaling__any_value__lies_within_three_deviations(values, far):
     column = np.array(values)[:, None]
     scaler = Scaler("robust").fit(column)
-    there = scaler.encode(np.append(column, [[far]], axis=0))
+    there = scaler.transform(np.append(column, [[far]], axis=0))
     assert (np.abs(there[~np.isnan(there)]) <= 3).all()
     if not np.isnan(column).all():
-        back = scaler.decode(np.float32([[-1e9], [-3], [0], [3], [1e9]]))
+        back = scaler.inverse_transform(np.float32([[-1e9], [-3], [0], [3], [1e9]]))
         assert (back >= np.nanmin(column)).all()
         assert (back <= np.nanmax(column)).all()
 
@@ -219,15 +232,15 @@ def test__robust_scaling__any_value__lies_within_three_deviations(values, far):
 def test__robust_scaling__larger_values__stay_larger(values):
     """Drawn in, but in their order."""
     column = np.sort(np.array(values, dtype=np.float64))[:, None]
-    there = Scaler("robust").fit(column).encode(column)
+    there = Scaler("robust").fit(column).transform(column)
     assert (np.diff(there[:, 0]) >= 0).all()
 
 
 def test__robust_scaling__one_outlier__hardly_moves_the_others():
     table = X_CANCER[:100, :1]
     outlier = np.vstack([table, [[1e9]]])
-    plain = Scaler("robust").fit(table).encode(table)
-    spoilt = Scaler("robust").fit(outlier).encode(table)
+    plain = Scaler("robust").fit(table).transform(table)
+    spoilt = Scaler("robust").fit(outlier).transform(table)
     assert_allclose(spoilt, plain, atol=0.1)
 
 
@@ -235,14 +248,18 @@ def test__robust_scaling__normal_column__is_in_deviations():
     column = np.random.default_rng(0).normal(50, 4, size=(20_000, 1))
     scaler = Scaler("robust").fit(column)
     # 0.2 deviations are so few that they are hardly drawn in.
-    assert_allclose(scaler.encode(np.array([[50.0], [50.8]])), [[0], [0.2]], atol=0.02)
+    assert_allclose(
+        scaler.transform(np.array([[50.0], [50.8]])), [[0], [0.2]], atol=0.02
+    )
 
 
 def test__robust_scaling__constant_column__comes_back():
     table = np.column_stack([X_CANCER[:, 0], np.full(len(X_CANCER), 7.0)])
     scaler = Scaler("robust").fit(table)
-    assert_array_equal(scaler.encode(table)[:, 1], np.zeros(len(table)))
-    assert_array_equal(scaler.decode(scaler.encode(table))[:, 1], table[:, 1])
+    assert_array_equal(scaler.transform(table)[:, 1], np.zeros(len(table)))
+    assert_array_equal(
+        scaler.inverse_transform(scaler.transform(table))[:, 1], table[:, 1]
+    )
 
 
 def test__robust_scaling__mostly_equal_cells__tells_the_others_apart():
@@ -250,26 +267,28 @@ def test__robust_scaling__mostly_equal_cells__tells_the_others_apart():
     column = np.zeros((100, 1))
     column[::10] = np.arange(1.0, 11.0)[:, None]
     scaler = Scaler("robust").fit(column)
-    there = scaler.encode(column)
+    there = scaler.transform(column)
     assert len(np.unique(there)) == 11
-    assert_allclose(scaler.decode(there), column, atol=1e-3)
+    assert_allclose(scaler.inverse_transform(there), column, atol=1e-3)
 
 
 @pytest.mark.parametrize("form", [sparse.csr_array, np.asfortranarray, np.float32])
 def test__robust_scaling__same_rows_in_another_form__scale_alike(form):
     table = np.where(X_DIGITS > 6, X_DIGITS, 0.0)
-    expected = Scaler("robust").fit(table).encode(table)
+    expected = Scaler("robust").fit(table).transform(table)
     assert_allclose(
-        Scaler("robust").fit(form(table)).encode(form(table)), expected, atol=1e-5
+        Scaler("robust").fit(form(table)).transform(form(table)), expected, atol=1e-5
     )
 
 
 def test__robust_scaling__float32__comes_back_as_float32():
     table = X_CANCER.astype(np.float32)
     scaler = Scaler("robust").fit(table)
-    assert scaler.decode(scaler.encode(table)).dtype == np.float32
+    assert scaler.inverse_transform(scaler.transform(table)).dtype == np.float32
     assert_allclose(
-        scaler.encode(table), Scaler("robust").fit(X_CANCER).encode(X_CANCER), atol=1e-4
+        scaler.transform(table),
+        Scaler("robust").fit(X_CANCER).transform(X_CANCER),
+        atol=1e-4,
     )
 
 
@@ -277,9 +296,9 @@ def test__robust_scaling__whole_weights__are_as_repeated_rows():
     times = np.random.default_rng(0).integers(4, size=len(X_CANCER))
     weighted = Scaler("robust").fit(X_CANCER, times.astype(float))
     repeated = Scaler("robust").fit(np.repeat(X_CANCER, times, axis=0))
-    assert_array_equal(weighted.encode(X_CANCER), repeated.encode(X_CANCER))
+    assert_array_equal(weighted.transform(X_CANCER), repeated.transform(X_CANCER))
     unweighted = Scaler("robust").fit(X_CANCER)
-    assert (weighted.encode(X_CANCER) != unweighted.encode(X_CANCER)).any()
+    assert (weighted.transform(X_CANCER) != unweighted.transform(X_CANCER)).any()
 
 
 def test__reconstruct__robust_scaling__is_in_the_units_of_the_table():

@@ -8,7 +8,7 @@ from pandas.testing import assert_index_equal
 from sklearn.datasets import load_digits, load_wine
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._tables.writing import Container
+from sklearn_ae._tables.reading import as_table
 
 
 @pytest.mark.parametrize(
@@ -24,10 +24,10 @@ from sklearn_ae._tables.writing import Container
         ("bool[pyarrow]", [0, 1, None, 0]),
     ],
 )
-def test__container__values_out_of_the_range_of_a_dtype__are_clipped(dtype, values):
+def test__form__values_out_of_the_range_of_a_dtype__are_clipped(dtype, values):
     """A cast that wraps around would turn the largest reconstruction into the least."""
     frame = pd.DataFrame({"a": pd.Series(values, dtype=dtype)})
-    wrapped = Container(frame).wrap(np.array([[-1e30], [1e30], [0.4], [0.6]]))
+    wrapped = as_table(frame).form().wrap(np.array([[-1e30], [1e30], [0.4], [0.6]]))
     assert wrapped.dtypes.equals(frame.dtypes)
     assert float(wrapped["a"][0]) == pytest.approx(float(frame["a"][0]))
     assert float(wrapped["a"][1]) == pytest.approx(float(frame["a"][1]))
@@ -38,9 +38,9 @@ def test__container__values_out_of_the_range_of_a_dtype__are_clipped(dtype, valu
     "dtype",
     [pl.Int8, pl.UInt64, pl.Int128, pl.Boolean, pl.Null, pl.Float32, pl.Decimal(9, 2)],
 )
-def test__container__polars_column_without_values__comes_back(dtype):
+def test__form__polars_column_without_values__comes_back(dtype):
     frame = pl.DataFrame({"a": pl.Series([None, None], dtype=dtype)})
-    wrapped = Container(frame).wrap(np.full((2, 1), np.nan))
+    wrapped = as_table(frame).form().wrap(np.full((2, 1), np.nan))
     assert wrapped.schema == frame.schema
     assert wrapped["a"].is_null().all() or dtype.is_float()
 
