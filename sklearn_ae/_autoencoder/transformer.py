@@ -1,4 +1,4 @@
-"""AutoencoderTransformer: reduce the columns of a table with an autoencoder."""
+"""AutoencoderTransformer: dimensionality reduction with an autoencoder."""
 
 from numbers import Integral, Real
 
@@ -53,11 +53,11 @@ class AutoencoderTransformer(
     TransformerMixin,
     BaseEstimator,
 ):
-    """Reduce the columns of a table with an autoencoder.
+    """Dimensionality reduction with an autoencoder.
 
-    An encoder network maps each row to a few numbers, the latent code; a decoder
-    network maps the code back. Both are trained, through skorch, to reconstruct the
-    rows [1]_. It is used like :class:`~sklearn.decomposition.PCA`, alone or in a
+    An encoder network maps each row through a bottleneck to a few numbers, its latents
+    or embedding; a decoder network maps the latents back. Both are trained, through
+    skorch, to reconstruct the rows [1]_. The transformer is used like :class:`~sklearn.decomposition.PCA`, alone or in a
     :class:`~sklearn.pipeline.Pipeline` before clustering or classification, and can
     follow curves where PCA follows planes.
 
@@ -66,8 +66,8 @@ class AutoencoderTransformer(
     Parameters
     ----------
     n_components : int, default=None
-        Size of the latent code. `None` takes half the number of columns, at most 32;
-        with a `Convolutional` architecture, the maps of its last stage.
+        Number of latents, the width of the bottleneck. `None` takes half the number of
+        columns, at most 32; with a `Convolutional` architecture, the maps of its last stage.
     hidden_layer_sizes : array-like of int, default=None
         Widths of the dense layers of the encoder, outermost first; the decoder mirrors
         them. ``()`` has no hidden layer. `None` takes two layers, of
@@ -90,7 +90,7 @@ class AutoencoderTransformer(
         see :class:`~sklearn_ae.architectures.TorchModule`. `None` is the dense network
         that the parameters above describe.
     latent : Variational, Sparse or Contractive, default=None
-        What is asked of the latent code beside restoring the rows, see
+        Penalty on the latents, added to the reconstruction loss, see
         :mod:`sklearn_ae.latents`.
     noise : GaussianNoise, HidingNoise, MaskingNoise or SwapNoise, default=None
         Corrupts the input while training, see :mod:`sklearn_ae.noise`; the target, the
@@ -105,8 +105,8 @@ class AutoencoderTransformer(
     scaling : {"standard", "minmax", "quantile", "robust"} or None, default="standard"
         How numeric columns are scaled inside, and scaled back by `inverse_transform`:
         to zero mean and unit variance; to the range [0, 1]; by rank to a normal
-        distribution; by median and interquartile range, with outliers smoothly drawn
-        in to at most three deviations; or not at all.
+        distribution; by median and interquartile range, with outliers softly clipped
+        to at most three deviations; or not at all.
     categorical_features : "from_dtype", array-like of bool, int or str, or None, \
             default="from_dtype"
         Columns whose cells are categories. "from_dtype" takes the columns of a frame
@@ -121,8 +121,8 @@ class AutoencoderTransformer(
     lr : float, default=2e-3
         Learning rate at the start.
     weight_decay : float, default=None
-        Weight decay of the optimizer. `None` draws the weights back to where training
-        started instead of to zero, the fewer the rows the more, see Notes.
+        Weight decay of the optimizer. `None` decays the weights towards where training
+        started instead of to zero, the more the fewer rows there are, see Notes.
     lr_schedule : {"cosine", "plateau", "constant"}, default="cosine"
         The learning rate falls to zero along half a cosine; or "plateau"
         divides it by 10 after 5 epochs without progress of the validation loss, or of
@@ -177,10 +177,10 @@ class AutoencoderTransformer(
     history_ : skorch.history.History
         Losses and durations of each epoch.
     n_components_ : int
-        Size of the latent code.
+        Number of latents.
     latent_shape_ : tuple of int
-        Shape in which a code can be looked at, ``(n_components_,)`` unless a
-        `Convolutional` architecture gives it another one.
+        Shape in which the latents of a row can be looked at, ``(n_components_,)``
+        unless a `Convolutional` architecture gives them another one.
     image_shape_ : (int, int, int)
         Channels, height and width of the images, if `architecture` is `Convolutional`.
     n_iter_ : int
@@ -208,7 +208,7 @@ class AutoencoderTransformer(
     -----
     *Start.* With the activations "relu", "gelu", "silu" and "identity", a linear latent
     and a linear output, training starts at PCA: pairs of hidden units carry the
-    principal components through the layers unchanged. `weight_decay=None` draws the
+    principal components through the layers unchanged. `weight_decay=None` decays the
     weights back there, weakly for many rows and strongly for few, so that small tables
     do not end up worse than PCA. After training, the latent is turned by the linear map
     that brings the codes closest to the principal components, and the decoder undoes
@@ -484,7 +484,7 @@ class AutoencoderTransformer(
         return self.table_encoder_.check(X)
 
     def transform(self, X):
-        """Return the latent codes of rows.
+        """Return the latents, or embedding, of rows.
 
         Parameters
         ----------
@@ -499,12 +499,12 @@ class AutoencoderTransformer(
         return infer(self.net_, encode, rows, self.n_components_, encoder=encoder)
 
     def inverse_transform(self, X):
-        """Return the rows that latent codes stand for, in original units.
+        """Return the rows that latents are decoded to, in original units.
 
         Parameters
         ----------
         X : array-like or dataframe of shape (n_samples, n_components)
-            Latent codes; an array may also have the shape
+            Latents; an array may also have the shape
             ``(n_samples, *latent_shape_)``.
 
         Returns
@@ -520,7 +520,7 @@ class AutoencoderTransformer(
         Z = check_array(X, dtype=np.float32, input_name="X")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
-                f"X has {Z.shape[1]} columns, but inverse_transform takes latent codes "
+                f"X has {Z.shape[1]} columns, but inverse_transform takes latents "
                 f"with n_components_={self.n_components_} columns."
             )
         values = infer(self.net_, decode, Z, self.n_features_in_)
@@ -550,9 +550,9 @@ class AutoencoderTransformer(
     def sample(self, n_samples=1, random_state=None):
         """Draw new rows, if `latent` is `Variational`.
 
-        Codes are drawn from a mixture of normal distributions, fitted to those of the
+        Latents are drawn from a mixture of normal distributions, fitted to those of the
         rows of `fit` or of the last `partial_fit`, up to 5,000 of them, and decoded.
-        Numbers are drawn around what the decoder says, and then get the distribution
+        Numbers are drawn around the decoder's output, and then get the distribution
         that they have in these rows: of each column, the median of the draws becomes
         the median, and so on, in a thousand steps. Categories are drawn by their
         probabilities.
