@@ -1,21 +1,27 @@
-"""What the package takes from private or optional places.
+"""What the package takes from private or optional places, and hints in messages.
 
-Every private import from scikit-learn stands here, so that a release that moves one is
-mended in one line.
+Every private name of scikit-learn, skorch and torch that is imported stands here, so
+that a release that moves one is mended in one line. Private methods of skorch that are
+overridden are listed in ``_net/net.py``.
 """
 
 import importlib
 import sys
 import warnings
+from collections.abc import Iterable
+from difflib import get_close_matches
+from types import ModuleType
 
+import torch
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_sample_weight,
     _num_samples,
 )
+from torch.nn.modules.dropout import _DropoutNd
 
 try:
     from sklearn.utils._dataframe import is_pandas_df, is_polars_df
@@ -24,13 +30,17 @@ except ImportError:  # scikit-learn < 1.7
     from sklearn.utils.validation import _is_polars_df as is_polars_df
 
 __all__ = [
+    "HasMethods",
     "Interval",
     "StrOptions",
+    "_DropoutNd",
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
+    "_foreach_lerp_",
     "_num_samples",
     "_wrap_data_with_container",
+    "did_you_mean",
     "import_optional",
     "is_pandas_df",
     "is_polars_df",
@@ -38,8 +48,11 @@ __all__ = [
     "warn",
 ]
 
+# Move many tensors towards others in one call.
+_foreach_lerp_ = torch._foreach_lerp_
 
-def import_optional(name, purpose, extra):
+
+def import_optional(name: str, purpose: str, extra: str) -> ModuleType:
     """Import an optional dependency, or say how to install it.
 
     Parameters
@@ -97,3 +110,31 @@ def warn(message, category):
     while frame and frame.f_globals.get("__name__", "").partition(".")[0] in own:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+def did_you_mean(
+    name: object, known: Iterable[object], n: int = 1, cutoff: float = 0.6
+) -> str:
+    """Return a hint at the names that are most like an unknown one, "" without any.
+
+    Parameters
+    ----------
+    name : object
+        The unknown name.
+    known : iterable of object
+        Names that are known.
+    n : int, default=1
+        Most names in the hint.
+    cutoff : float, default=0.6
+        Least similarity, in [0, 1].
+
+    Examples
+    --------
+    >>> from sklearn_ae._compat import did_you_mean
+    >>> did_you_mean("color", ["colour", "size"])
+    " Did you mean 'colour'?"
+    >>> did_you_mean("color", ["colour", "colours", "size"], n=2)
+    " Did you mean 'colour' or 'colours'?"
+    """
+    close = get_close_matches(str(name), [str(k) for k in known], n=n, cutoff=cutoff)
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

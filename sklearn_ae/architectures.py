@@ -1,19 +1,65 @@
-"""Architectures: parameter objects whose `build` returns a torch module."""
+"""Architectures: parameter objects whose method `build` returns a torch module.
+
+An architecture of your own is any object with a method `build`; derived from
+scikit-learn's :class:`~sklearn.base.BaseEstimator`, it can be cloned, and searched as
+``architecture__width``. `build` gets the number of columns of the network's input
+and output and, by name, the parameters of the autoencoder that are about layers, as
+the user gave them: `n_components`, `hidden_layer_sizes`, `activation` and
+`latent_activation`; and `image_shape`, the (channels, height, width) of images or
+`None`. It returns a new :class:`torch.nn.Module` with the submodules ``encoder`` and
+``decoder`` or the methods ``encode(X)`` and ``decode(Z)``, and the size of its latent.
+The decoder returns one value for each column, before `output_activation`. Missing cells
+are fed as 0.
+
+A method ``find_image_shape(n_features, given=None)`` is optional, for architectures of
+images: it returns the (channels, height, width) of rows with so many columns, where
+`given` is that of an X of more than two dimensions. A network may have an attribute
+`latent_shape`, the shape in which its latent can be looked at.
+
+Examples
+--------
+>>> from sklearn.base import BaseEstimator
+>>> from sklearn.datasets import load_wine
+>>> from sklearn_ae import AutoencoderTransformer
+>>> from torch import nn
+>>> class Bottleneck(BaseEstimator):
+...     def __init__(self, width=32):
+...         self.width = width
+...
+...     def build(self, n_features, *, n_components, **others):
+...         layers = {
+...             "encoder": nn.Sequential(
+...                 nn.Linear(n_features, self.width),
+...                 nn.SiLU(),
+...                 nn.Linear(self.width, n_components),
+...             ),
+...             "decoder": nn.Linear(n_components, n_features),
+...         }
+...         return nn.ModuleDict(layers), n_components
+>>> X, _ = load_wine(return_X_y=True)
+>>> ae = AutoencoderTransformer(2, architecture=Bottleneck(width=16), max_epochs=5)
+>>> ae.fit_transform(X).shape
+(178, 2)
+"""
 
 import inspect
+from collections.abc import Callable
 from copy import deepcopy
 from math import isqrt, prod
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from torch import nn
+from torch import Tensor, nn
 
 from sklearn_ae._compat import Interval, StrOptions
 from sklearn_ae._defaults import default_n_components
-from sklearn_ae._modules.autoencoder import half
+from sklearn_ae._modules.autoencoder import decoder_of, encoder_of
 from sklearn_ae._modules.convolutional import ConvolutionalNetwork
+from sklearn_ae._modules.dense import Activation
 
 __all__ = ["Convolutional", "TorchModule"]
 
@@ -52,7 +98,7 @@ class Convolutional(BaseEstimator):
         convolving, which leaves no checkerboard patterns [1]_.
     latent_shape : tuple of int, default=None
         Height and width, if a dense latent is to be looked at as a small picture:
-        ``n_components=None`` then takes as many numbers as it has pixels.
+        ``n_components=None`` then takes as many latents as it has pixels.
 
     See Also
     --------
@@ -112,16 +158,16 @@ class Convolutional(BaseEstimator):
 
     def __init__(
         self,
-        image_shape=None,
-        channels=(16, 8),
+        image_shape: tuple[int, ...] | None = None,
+        channels: ArrayLike = (16, 8),
         *,
-        kernel_size=3,
-        stride=1,
-        pooling=2,
-        pooling_stride=None,
-        decoder="transposed",
-        latent_shape=None,
-    ):
+        kernel_size: ArrayLike = 3,
+        stride: ArrayLike = 1,
+        pooling: ArrayLike = 2,
+        pooling_stride: ArrayLike | None = None,
+        decoder: str = "transposed",
+        latent_shape: tuple[int, ...] | None = None,
+    ) -> None:
         self.image_shape = image_shape
         self.channels = channels
         self.kernel_size = kernel_size
@@ -131,8 +177,10 @@ class Convolutional(BaseEstimator):
         self.decoder = decoder
         self.latent_shape = latent_shape
 
-    def find_image_shape(self, n_features, given=None):
-        """Return the shape of the images that the rows of X are.
+    def find_image_shape(
+        self, n_features: int, given: tuple[int, ...] | None = None
+    ) -> tuple[int, ...]:
+        """Return the shape of the images in the rows of X.
 
         Parameters
         ----------
@@ -172,15 +220,34 @@ class Convolutional(BaseEstimator):
             )
         return image_shape
 
-    def build(self, n_features, settings):
+    def build(
+        self,
+        n_features: int,
+        *,
+        n_components: int | None = None,
+        hidden_layer_sizes: ArrayLike | None = None,
+        activation: Activation = "relu",
+        latent_activation: Activation = "identity",
+        image_shape: tuple[int, ...] | None = None,
+    ) -> tuple[nn.Module, int]:
         """Return a new network.
 
         Parameters
         ----------
         n_features : int
-            Number of columns.
-        settings : AutoencoderTransformer
-            Its layers, and its `image_shape_`.
+            Number of pixels, those of all channels.
+        n_components : int, default=None
+            Size of a dense latent; `None` takes the maps of the last stage.
+        hidden_layer_sizes : array-like of int, default=None
+            Widths of dense layers between the maps and a dense latent; `None` takes
+            none.
+        activation : str or type, default="relu"
+            Activation of the hidden layers.
+        latent_activation : str or type, default="identity"
+            Activation of the latent layer.
+        image_shape : (int, int, int), default=None
+            Channels, height and width of the images. `None` takes what
+            `find_image_shape` returns.
 
         Returns
         -------
@@ -198,8 +265,8 @@ class Convolutional(BaseEstimator):
             self._per_stage(name, len(channels))
             for name in ("kernel_size", "stride", "pooling", "pooling_stride")
         ]
-        n_components = self._dense_size(settings.n_components)
-        sizes = settings.hidden_layer_sizes
+        n_components = self._dense_size(n_components)
+        sizes = hidden_layer_sizes
         if sizes is not None and n_components is None:
             raise ValueError(
                 "hidden_layer_sizes are dense layers before a dense latent, and with "
@@ -207,20 +274,19 @@ class Convolutional(BaseEstimator):
                 f"hidden_layer_sizes={sizes!r}; set n_components as well."
             )
         network = ConvolutionalNetwork(
-            settings.image_shape_,
+            image_shape or self.find_image_shape(n_features),
             channels,
             *per_stage,
             self.decoder == "upsampling",
             n_components,
             [int(size) for size in np.atleast_1d(() if sizes is None else sizes)],
-            settings.activation,
-            settings.latent_activation,
+            activation,
+            latent_activation,
+            None if self.latent_shape is None else self._sizes("latent_shape"),
         )
-        if self.latent_shape is not None:
-            network.latent_shape = self._sizes("latent_shape")
         return network, network.n_components
 
-    def _sizes(self, name):
+    def _sizes(self, name: str) -> tuple[int, ...]:
         """Return a parameter as a tuple of positive integers."""
         value = np.atleast_1d(np.asarray(getattr(self, name)))
         if value.ndim > 1 or not value.size or value.dtype.kind not in "iu":
@@ -232,7 +298,7 @@ class Convolutional(BaseEstimator):
             )
         return tuple(value.tolist())
 
-    def _per_stage(self, name, n_stages):
+    def _per_stage(self, name: str, n_stages: int) -> tuple[int, ...]:
         """Return one size for each stage."""
         if name == "pooling_stride" and self.pooling_stride is None:
             name = "pooling"
@@ -247,7 +313,7 @@ class Convolutional(BaseEstimator):
             )
         return sizes
 
-    def _dense_size(self, n_components):
+    def _dense_size(self, n_components: int | None) -> int | None:
         """Return the size of a dense latent, None if maps are the latent."""
         if self.latent_shape is None:
             return n_components
@@ -261,7 +327,7 @@ class Convolutional(BaseEstimator):
         return n_pixels
 
 
-def _checked_order(shape):
+def _checked_order(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of images unless the channels seem to stand last."""
     if shape[2] in (1, 3, 4) and shape[0] not in (1, 3, 4):
         raise ValueError(
@@ -272,7 +338,7 @@ def _checked_order(shape):
     return shape
 
 
-def _guess_shape(n_pixels):
+def _guess_shape(n_pixels: int) -> tuple[int, int, int]:
     """Return the shape of square images, grey or colour, or of a row of pixels."""
     for channels in (1, 3):
         side = isqrt(n_pixels // channels)
@@ -282,7 +348,7 @@ def _guess_shape(n_pixels):
 
 
 class TorchModule(BaseEstimator):
-    """Bring your own torch model.
+    """An autoencoder network of your own, from a torch module class.
 
     Parameters
     ----------
@@ -327,11 +393,11 @@ class TorchModule(BaseEstimator):
     (178, 2)
     """
 
-    def __init__(self, cls, **kwargs):
+    def __init__(self, cls: type[nn.Module], **kwargs: Any) -> None:
         self.cls = cls
         self.kwargs = kwargs
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return `cls` and the keyword arguments.
 
         Parameters
@@ -345,7 +411,7 @@ class TorchModule(BaseEstimator):
         """
         return {"cls": self.cls, **self.kwargs}
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> "TorchModule":
         """Set `cls` or any keyword argument of its `__init__`.
 
         Parameters
@@ -360,16 +426,20 @@ class TorchModule(BaseEstimator):
         self.kwargs = {**self.kwargs, **params}
         return self
 
-    def build(self, n_features, settings):
+    def build(
+        self, n_features: int, *, n_components: int | None = None, **layers: Any
+    ) -> tuple[nn.Module, int]:
         """Return a new instance of `cls`, checked with two rows.
 
         Parameters
         ----------
         n_features : int
             Number of columns.
-        settings : AutoencoderTransformer
-            Its `n_components` is the size of the latent. `None` leaves it to the
-            module, and offers it the default.
+        n_components : int, default=None
+            Size of the latent. `None` leaves it to the module, and offers it the
+            default.
+        **layers
+            Other parameters of the autoencoder, ignored: the module has its own layers.
 
         Returns
         -------
@@ -390,66 +460,111 @@ class TorchModule(BaseEstimator):
                 "TorchModule needs a class that derives from torch.nn.Module. Got "
                 f"{self.cls!r}."
             )
-        n_components = settings.n_components
         network = self.cls(**self._arguments(n_features, n_components))
-        for method in ("encode", "decode"):
-            if not hasattr(self.cls, method) and not hasattr(network, f"{method}r"):
-                raise TypeError(
-                    f"{name} needs a method '{method}' or a submodule '{method}r' to "
-                    "be used as TorchModule. Got neither."
-                )
-        return network, _check_widths(network, name, n_features, n_components)
+        width = _check_network(network, name, n_features)
+        if n_components not in (None, width):
+            raise ValueError(
+                f"The encoder of {name} returns {width} components, but n_components="
+                f"{n_components}. Set n_components=None, or let __init__ of {name} "
+                "take n_components."
+            )
+        return network, width
 
-    def _arguments(self, n_features, n_components):
+    def _arguments(self, n_features: int, n_components: int | None) -> dict[str, Any]:
+        """Return the keyword arguments of `cls`."""
         if n_components is None:
             n_components = default_n_components(n_features)
         offered = {"n_features": n_features, "n_components": n_components}
-        taken = inspect.signature(self.cls).parameters
+        accepted = inspect.signature(self.cls).parameters
         # Modules among the arguments are trained, and each fit starts with new ones.
-        return {k: v for k, v in offered.items() if k in taken} | deepcopy(self.kwargs)
+        own = deepcopy(self.kwargs)
+        return {k: v for k, v in offered.items() if k in accepted} | own
 
 
-def _check_widths(network, name, n_features, n_components):
+def build_network(
+    architecture: Any, n_features: int, **layers: Any
+) -> tuple[nn.Module, int]:
+    """Return what an architecture builds, checked if it is one of the user's.
+
+    Parameters
+    ----------
+    architecture : object
+        With a method `build`, as this module describes.
+    n_features : int
+        Number of columns of the network's input and output.
+    **layers
+        Further arguments of `build`.
+
+    Returns
+    -------
+    network : nn.Module
+    n_components : int
+        Size of the latent.
+    """
+    built = architecture.build(n_features, **layers)
+    if isinstance(architecture, (Convolutional, TorchModule)):
+        return built
+    name = type(architecture).__name__
+    if not (
+        isinstance(built, tuple) and len(built) == 2 and isinstance(built[0], nn.Module)
+    ):
+        raise TypeError(
+            f"{name}.build must return a torch module and the size of its latent. Got "
+            f"{built!r}."
+        )
+    network, n_components = built
+    width = _check_network(network, name, n_features)
+    if width != n_components:
+        raise ValueError(
+            f"{name}.build returned n_components={n_components!r}, but its encoder "
+            f"returns {width} components."
+        )
+    return network, width
+
+
+def _check_network(network: nn.Module, name: str, n_features: int) -> int:
     """Send two rows through a network and return the width of its latent."""
+    for method in ("encode", "decode"):
+        if not hasattr(type(network), method) and not hasattr(network, f"{method}r"):
+            raise TypeError(
+                f"{name} needs a method '{method}' or a submodule '{method}r' to "
+                "be used as architecture. Got neither."
+            )
     training = network.training
     network.eval()
     with torch.no_grad():
-        Z = _try(network, "encode", torch.zeros(2, n_features), name)
-        if not isinstance(Z, torch.Tensor) or Z.ndim != 2 or Z.shape[0] != 2:
+        Z = _try("encode", encoder_of(network), torch.zeros(2, n_features), name)
+        if not isinstance(Z, Tensor) or Z.ndim != 2 or Z.shape[0] != 2:
             raise ValueError(
                 f"The encoder of {name} must return a tensor of shape "
                 f"(n_rows, n_components). Got {_describe(Z)} for 2 rows."
             )
-        output = _try(network, "decode", Z, name)
+        output = _try("decode", decoder_of(network), Z, name)
     network.train(training)
-    if not isinstance(output, torch.Tensor) or output.shape != (2, n_features):
+    if not isinstance(output, Tensor) or output.shape != (2, n_features):
         raise ValueError(
             f"The decoder of {name} must return one value per column of X, shape "
             f"(2, {n_features}) for 2 rows. Got {_describe(output)}."
         )
-    if n_components is not None and Z.shape[1] != n_components:
-        raise ValueError(
-            f"The encoder of {name} returns {Z.shape[1]} components, but n_components="
-            f"{n_components}. Set n_components=None, or let __init__ of {name} take "
-            "n_components."
-        )
     return Z.shape[1]
 
 
-def _try(network, method, rows, name):
-    """Return what half a network makes of two rows."""
+def _try(
+    verb: str, function: Callable[[Tensor], Any], rows: Tensor, name: str
+) -> object:
+    """Return the result of an encoder or decoder for two rows."""
     try:
-        return half(network, method)(rows)
+        return function(rows)
     except Exception as error:
         raise ValueError(
-            f"{name} cannot {method} 2 rows of {rows.shape[1]} float32 columns: "
+            f"{name} cannot {verb} 2 rows of {rows.shape[1]} float32 columns: "
             f"{error}. Its __init__ may take n_features and n_components, to learn "
             "the widths."
         ) from error
 
 
-def _describe(output):
+def _describe(output: object) -> str:
     """Return the shape of a tensor or the type of anything else."""
-    if isinstance(output, torch.Tensor):
+    if isinstance(output, Tensor):
         return f"shape {tuple(output.shape)}"
     return f"an object of type {type(output).__name__}"

@@ -1,6 +1,5 @@
 """Small real images for the examples. Nothing is downloaded on import."""
 
-from difflib import get_close_matches
 from math import isqrt
 from os import PathLike
 from pathlib import Path
@@ -10,6 +9,8 @@ import numpy as np
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
+
+from sklearn_ae._compat import did_you_mean
 
 __all__ = ["load_images"]
 
@@ -117,7 +118,8 @@ def _load_file(path):
     if not path.is_file():
         raise ValueError(
             "source must be 'digits', 'mnist', 'fashion-mnist' or the path of an .npz "
-            f"file. Got {str(path)!r}, and there is no such file.{_guess(path.name)}"
+            f"file. Got {str(path)!r}, and there is no such file."
+            f"{did_you_mean(path.name.lower(), ['digits', *_OPENML])}"
         )
     if not is_zipfile(path):
         raise ValueError(f"{str(path)!r} is not a file that numpy.savez writes.")
@@ -139,11 +141,6 @@ def _load_file(path):
         arrays["y_train"], arrays["y_test"], target_names
     )
     return _bunch(X_train, y_train, X_test, y_test, target_names, image_shape)
-
-
-def _guess(name):
-    close = get_close_matches(name.lower(), ["digits", *_OPENML], n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def _check_lengths(arrays):

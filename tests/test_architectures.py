@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._modules.losses import NumericHead
+from sklearn_ae._modules.losses import NumericReconstructionLoss
 from sklearn_ae.architectures import TorchModule
 
 X_WINE = load_wine().data
@@ -157,7 +157,7 @@ def test__transform__batch_norm_and_dropout__is_repeatable_and_row_by_row():
 
 
 def test__build__batch_norm__has_not_seen_the_rows_of_the_check():
-    network, _ = TorchModule(Random).build(13, AutoencoderTransformer(2))
+    network, _ = TorchModule(Random).build(13, n_components=2)
     assert network.encoder[0].num_batches_tracked == 0
     assert network.training
 
@@ -268,7 +268,7 @@ def test__fit__modules_among_the_arguments__are_left_as_they_were():
 
 def test__bce__output_of_exactly_0_or_1__has_finite_gradients():
     """Where a sigmoid saturates, the gradient of the logarithm is not a number."""
-    head = NumericHead("bce", nn.Identity())
+    head = NumericReconstructionLoss("bce", nn.Identity())
     values = torch.tensor([[0.0, 1.0, 0.0, 1.0, 0.5]], requires_grad=True)
     loss = head(values, torch.tensor([[0.0, 1.0, 1.0, 0.0, 0.5]]))
     loss.backward()

@@ -8,6 +8,7 @@ from torch import nn
 
 from sklearn_ae._compat import validate_params
 from sklearn_ae._modules.dense import make_activation
+from sklearn_ae._net.params import check_class, check_training
 from sklearn_ae.architectures import TorchModule
 from sklearn_ae.latents import Contractive, Sparse
 
@@ -21,8 +22,15 @@ DENSE_PARAMS = (
 )
 
 
-def check_params(settings):
+def check_params(params, cls):
     """Check what the declared constraints of the parameters cannot say.
+
+    Parameters
+    ----------
+    params : dict
+        ``get_params(deep=False)`` of an autoencoder.
+    cls : type
+        Its class, whose constructor has the defaults.
 
     Raises
     ------
@@ -31,49 +39,47 @@ def check_params(settings):
     ValueError
         If parameters do not go together.
     """
-    _check_sizes("n_components", settings.n_components)
-    _check_sizes("hidden_layer_sizes", settings.hidden_layer_sizes)
-    _check_class(settings, "optimizer", torch.optim.Optimizer)
+    check_sizes("n_components", params["n_components"])
+    check_sizes("hidden_layer_sizes", params["hidden_layer_sizes"])
+    check_training(params)
     for name in ("activation", "latent_activation", "output_activation"):
-        _check_class(settings, name, nn.Module)
-        if isinstance(getattr(settings, name), type):
-            _check_activation(name, getattr(settings, name))
-    if isinstance(settings.loss, type):
-        raise TypeError(
-            "A callable loss must take a reconstruction and its target. Got the class "
-            f"{settings.loss.__name__}; pass an instance, such as "
-            "MSELoss(reduction='none')."
-        )
-    for part in (settings.architecture, settings.latent, settings.noise):
-        validate_params(part)
-    _check_latent(settings)
-    if settings.loss == "bce" and settings.scaling in (
-        "standard",
-        "quantile",
-        "robust",
-    ):
+        check_class(name, params[name], nn.Module)
+        if isinstance(params[name], type):
+            _check_activation(name, params[name])
+    _check_instances(params)
+    for name in ("architecture", "latent", "noise"):
+        validate_params(params[name])
+    _check_latent(params)
+    loss, scaling = params["loss"], params["scaling"]
+    if loss == "bce" and scaling in ("standard", "quantile", "robust"):
         raise ValueError(
-            f"loss='bce' needs values in [0, 1]. Scaling {settings.scaling!r} does not "
+            f"loss='bce' needs values in [0, 1]. Scaling {scaling!r} does not "
             "give them. Use scaling='minmax', or scaling=None if X is in [0, 1] "
             "already."
         )
-    if isinstance(settings.architecture, TorchModule):
-        _check_unused(settings, DENSE_PARAMS)
-    elif settings.architecture is not None:
-        _check_unused(settings, ["tied_weights"])
+    if isinstance(params["architecture"], TorchModule):
+        _check_unused(params, DENSE_PARAMS, cls)
+    elif params["architecture"] is not None:
+        _check_unused(params, ["tied_weights"], cls)
 
 
-def _check_class(settings, name, base):
-    """Refuse a class that does not derive from the right one."""
-    value = getattr(settings, name)
-    if isinstance(value, type) and not issubclass(value, base):
+def _check_instances(params):
+    """Refuse a class where an instance is needed."""
+    loss, architecture = params["loss"], params["architecture"]
+    if isinstance(loss, type):
         raise TypeError(
-            f"A class given as {name} must derive from the {base.__name__} of torch. "
-            f"Got {value!r}."
+            "A callable loss must take a reconstruction and its target. Got the class "
+            f"{loss.__name__}; pass an instance, such as MSELoss(reduction='none')."
+        )
+    if isinstance(architecture, type):
+        raise TypeError(
+            "architecture must be an object with a method 'build'. Got the class "
+            f"{architecture.__name__}; pass an instance of it."
         )
 
 
-def _check_sizes(name, value):
+def check_sizes(name, value):
+    """Refuse sizes of layers that are no whole numbers of at least 1."""
     sizes = np.atleast_1d(() if value is None else value)
     if sizes.ndim > 1 or (
         sizes.size and (sizes.dtype.kind not in "iu" or sizes.min() < 1)
@@ -100,15 +106,15 @@ def _check_activation(name, cls):
         )
 
 
-def _check_latent(settings):
-    """Refuse what a penalty on the latent is not made for."""
-    if settings.compile and isinstance(settings.latent, Contractive):
+def _check_latent(params):
+    """Refuse parameters that a penalty on the latent does not work with."""
+    latent, activation = params["latent"], params["latent_activation"]
+    if params["compile"] and isinstance(latent, Contractive):
         raise ValueError(
             "torch.compile cannot compile the derivatives that latent=Contractive() "
             "needs. Got compile=True; set it to False."
         )
-    latent, activation = settings.latent, settings.latent_activation
-    own_layers = not isinstance(settings.architecture, TorchModule)
+    own_layers = not isinstance(params["architecture"], TorchModule)
     if not (isinstance(latent, Sparse) and latent.penalty == "kl" and own_layers):
         return
     # Its weights, if it has any, draw from the global generator.
@@ -121,14 +127,14 @@ def _check_latent(settings):
         )
 
 
-def _check_unused(settings, names):
+def _check_unused(params, names, cls):
     """Refuse parameters of the dense network that an architecture would ignore."""
-    defaults = inspect.signature(type(settings)).parameters
+    defaults = inspect.signature(cls).parameters
     for name in names:
-        value, default = getattr(settings, name), defaults[name].default
+        value, default = params[name], defaults[name].default
         if value is not default and not (isinstance(value, str) and value == default):
             raise ValueError(
                 f"{name} shapes the dense network, and architecture="
-                f"{type(settings.architecture).__name__}(...) brings its own. Got "
+                f"{type(params['architecture']).__name__}(...) brings its own. Got "
                 f"{name}={value!r}; leave it at {default!r}."
             )

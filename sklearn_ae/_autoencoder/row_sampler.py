@@ -55,7 +55,7 @@ class RowSampler:
         weight = torch.ones(len(X)) if weight is None else weight.cpu().double()
         n_codes = max(len(X), LEAST_CODES)
         chosen = torch.multinomial(weight, n_codes, replacement=True).to(X.device)
-        mean = module.encode(X, missing=True)
+        mean = module.encode(X, may_have_missing=True)
         differ = bool((torch.nan_to_num(X) != torch.nan_to_num(X[:1])).any())
         self.collapsed_ = differ and mean.var(0).max().item() < COLLAPSED
         mean = mean[chosen]

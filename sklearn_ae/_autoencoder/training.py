@@ -1,7 +1,5 @@
 """From checked rows to a fitted autoencoder: the stages that all estimators share."""
 
-from contextlib import contextmanager
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
@@ -10,9 +8,9 @@ from sklearn_ae._autoencoder.parameters import check_params
 from sklearn_ae._autoencoder.row_sampler import RowSampler
 from sklearn_ae._compat import warn
 from sklearn_ae._modules.latent_penalties import GaussianLatent
-from sklearn_ae._net.build import build_net
-from sklearn_ae._net.net import continue_from, expect_missing, train, train_one_epoch
-from sklearn_ae._net.params import resolve_device
+from sklearn_ae._net.build import NetworkParams, build_net
+from sklearn_ae._net.net import continue_from, train
+from sklearn_ae._net.params import TrainingParams, resolve_device
 from sklearn_ae._seeding import draw_seed, seeded
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.rows import make_rows
@@ -38,7 +36,7 @@ def read_table(autoencoder, X, owner, *, unknown=np.nan):
     rows : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_samples, n_features)
         Checked.
     """
-    check_params(autoencoder)
+    check_params(autoencoder.get_params(deep=False), type(autoencoder))
     resolve_device(autoencoder.device)
     encoder = TableEncoder(
         scaling=autoencoder.scaling,
@@ -78,12 +76,11 @@ def fit_autoencoder(
         data = make_rows(rows, transform, sample_weight, device)
         data, valid = _split(autoencoder, data)
         _describe_table(autoencoder, encoder)
-        net, start = build_net(autoencoder, encoder, data, device, encoder.layout_)
-        expect_missing(net, hidden is not None)
+        net, start = _build_net(autoencoder, encoder, data, device)
+        net.allow_missing(hidden is not None)
         if warm:
             continue_from(net, autoencoder.net_)
-        with _reconstructing(net, encoder, autoencoder):
-            train(net, data, valid)
+        train(net, data, valid)
         # The optimizer's running means belong to the weights before this.
         net.optimizer_.state.clear()
         if start is not None:
@@ -108,12 +105,11 @@ def fit_one_epoch(autoencoder, rows, encoder, sample_weight=None):
         data = make_rows(rows, encoder.transform, sample_weight, device)
         _describe_table(autoencoder, encoder)
         if is_first:
-            net, _ = build_net(autoencoder, encoder, data, device, encoder.layout_)
+            net, _ = _build_net(autoencoder, encoder, data, device)
         else:
             net = autoencoder.net_
-            expect_missing(net, encoder.has_missing_.any())
-        with _reconstructing(net, encoder, autoencoder):
-            train_one_epoch(net, data)
+            net.allow_missing(encoder.has_missing_.any())
+        net.train_one_epoch(data, encoder)
         _set_attributes(autoencoder, net, encoder, data)
     return autoencoder
 
@@ -151,21 +147,20 @@ def _split(autoencoder, rows):
     return rows.split(min(n_rows - 1, n_valid))
 
 
-@contextmanager
-def _reconstructing(net, encoder, autoencoder):
-    autoencoder.net_ = net
-    autoencoder.table_encoder_ = encoder
-    autoencoder.n_features_in_ = encoder.n_features_in_
-
-    def reconstruct(X):
-        net.module_.eval()
-        return autoencoder.reconstruct(X)
-
-    net.reconstruct_rows = reconstruct
-    try:
-        yield
-    finally:
-        del net.reconstruct_rows
+def _build_net(autoencoder, encoder, rows, device):
+    """Return a new net, and the PCA that it starts from or None."""
+    params = autoencoder.get_params(deep=False)
+    return build_net(
+        NetworkParams.from_params(params),
+        TrainingParams.from_params(params, device=device),
+        rows,
+        n_features=encoder.n_features_in_,
+        layout=encoder.layout_,
+        image_shape=getattr(encoder, "image_shape_", None),
+        indicated=encoder.has_indicator_,
+        may_have_missing=encoder.has_missing_.any(),
+        table_encoder=encoder,
+    )
 
 
 def _describe_table(autoencoder, encoder):

@@ -24,14 +24,13 @@ from sklearn_ae._autoencoder.training import (
     fit_one_epoch,
     read_table,
 )
-from sklearn_ae._compat import Interval, StrOptions, _fit_context
+from sklearn_ae._compat import HasMethods, Interval, StrOptions, _fit_context
 from sklearn_ae._modules.dense import ACTIVATIONS
 from sklearn_ae._modules.losses import LOSSES
 from sklearn_ae._net.inference import decode, encode, infer, minus_loss, reconstruct
 from sklearn_ae._net.params import OPTIMIZERS
 from sklearn_ae._seeding import draw_seed, seeded
 from sklearn_ae._tables.encoder import check_weight
-from sklearn_ae.architectures import Convolutional, TorchModule
 from sklearn_ae.latents import Contractive, Sparse, Variational
 from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
 
@@ -84,10 +83,11 @@ class AutoencoderTransformer(
     tied_weights : bool, default=False
         Whether each dense layer of the decoder has the weights of its counterpart in
         the encoder, transposed.
-    architecture : Convolutional or TorchModule, default=None
+    architecture : Convolutional, TorchModule or object with `build`, default=None
         Convolutions for images, around or instead of the dense layers, see
-        :class:`~sklearn_ae.architectures.Convolutional`; or a torch model of your own,
-        see :class:`~sklearn_ae.architectures.TorchModule`. `None` is the dense network
+        :class:`~sklearn_ae.architectures.Convolutional`; a torch model of your own, see
+        :class:`~sklearn_ae.architectures.TorchModule`; or an architecture of your own,
+        see :mod:`sklearn_ae.architectures`. `None` is the dense network
         that the parameters above describe.
     latent : Variational, Sparse or Contractive, default=None
         Penalty on the latents, added to the reconstruction loss, see
@@ -291,7 +291,7 @@ class AutoencoderTransformer(
         "latent_activation": [StrOptions(set(ACTIVATIONS)), type],
         "output_activation": [StrOptions({"auto", *ACTIVATIONS}), type],
         "tied_weights": ["boolean"],
-        "architecture": [Convolutional, TorchModule, None],
+        "architecture": [HasMethods("build"), None],
         "latent": [Contractive, Sparse, Variational, None],
         "noise": [GaussianNoise, HidingNoise, MaskingNoise, SwapNoise, None],
         "loss": [StrOptions({"auto", *LOSSES}), callable],
@@ -421,7 +421,7 @@ class AutoencoderTransformer(
         with unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
             if warm:
-                check_params(self)
+                check_params(self.get_params(deep=False), type(self))
                 rows = self.table_encoder_.check(X)
                 encoder = self._encoder_of_last_fit(rows)
             else:
@@ -467,7 +467,7 @@ class AutoencoderTransformer(
         """
         with unchanged_on_error(self):
             if hasattr(self, "net_"):
-                check_params(self)
+                check_params(self.get_params(deep=False), type(self))
                 rows = self.table_encoder_.check(X)
                 sample_weight = check_weight(sample_weight, rows.shape[0])
                 encoder = self.table_encoder_.updated(rows, sample_weight)

@@ -1,13 +1,13 @@
 """The tables that the command line works on: the digits, or a file of the user's."""
 
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
 
+from sklearn_ae._compat import did_you_mean
 from sklearn_ae._tables.categories import hardly_repeat
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.table import DATE, NUMBER, OTHER
@@ -155,12 +155,9 @@ def _read_frame(path):
 
 def _column(frame, name, path):
     if name not in frame:
-        nearest = get_close_matches(name, frame.columns, n=1, cutoff=0.5)
-        if nearest:
-            hint = f"Did you mean {nearest[0]!r}?"
-        else:
-            hint = f"It has: {_listed(frame.columns)}."
-        raise UserError(f"There is no column {name!r} in {path}. {hint}")
+        hint = did_you_mean(name, frame.columns, cutoff=0.5)
+        hint = hint or f" It has: {_listed(frame.columns)}."
+        raise UserError(f"There is no column {name!r} in {path}.{hint}")
     return frame[name]
 
 

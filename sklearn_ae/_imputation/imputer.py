@@ -9,7 +9,6 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from sklearn_ae._autoencoder.base import unchanged_on_error
 from sklearn_ae._autoencoder.meta import (
@@ -21,6 +20,7 @@ from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import (
     Interval,
     _check_feature_names_in,
+    _DropoutNd,
     _fit_context,
     _wrap_data_with_container,
     warn,
@@ -422,9 +422,7 @@ def _table_as_given(X, rows):
 @contextmanager
 def _dropout_active(module):
     """Let the dropout layers of a module drop cells, as while training."""
-    layers = [
-        m for m in module.modules() if isinstance(m, nn.modules.dropout._DropoutNd)
-    ]
+    layers = [m for m in module.modules() if isinstance(m, _DropoutNd)]
     try:
         for layer in layers:
             layer.train()

@@ -1,11 +1,17 @@
 """The torch module of an autoencoder: noise, encoder, decoder."""
 
+from collections.abc import Callable, Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from sklearn_ae._modules.columns import Columns
+from sklearn_ae._modules.latent_penalties import Latent
+from sklearn_ae._modules.linear_fill import LinearFill
 
 
 class OneHot(nn.Module):
-    """Scaled columns, and for each category an indicator instead of a code.
+    """Replace the code of each category by one indicator for each category.
 
     The indicators of a column have a mean of 0, and together the variance 1 of a
     standardised column.
@@ -29,7 +35,14 @@ class OneHot(nn.Module):
             [ 4.0000,     nan,     nan]])
     """
 
-    def __init__(self, layout):
+    numeric: Tensor
+    categorical: Tensor
+    offsets: Tensor
+    column_of_category: Tensor
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, layout: Columns) -> None:
         super().__init__()
         for name in ("numeric", "categorical", "offsets", "column_of_category"):
             self.register_buffer(name, getattr(layout, name), persistent=False)
@@ -37,25 +50,25 @@ class OneHot(nn.Module):
         for name, values in (("scale", layout.scale), ("shift", shift)):
             self.register_buffer(name, values.float(), persistent=False)
 
-    def forward(self, X):
+    def forward(self, X: Tensor) -> Tensor:
         """Return the encoded columns."""
         codes = X.index_select(1, self.categorical)
         missing = torch.isnan(codes)
-        places = torch.where(missing, 0.0, codes).long() + self.offsets
-        chosen = torch.zeros(len(X), len(self.scale), dtype=X.dtype, device=X.device)
-        indicators = chosen.scatter_(1, places, self.scale[places]) - self.shift
+        indices = torch.where(missing, 0.0, codes).long() + self.offsets
+        zeros = torch.zeros(len(X), len(self.scale), dtype=X.dtype, device=X.device)
+        indicators = zeros.scatter_(1, indices, self.scale[indices]) - self.shift
         indicators = indicators.masked_fill_(
             missing.index_select(1, self.column_of_category), torch.nan
         )
         return torch.cat([X.index_select(1, self.numeric), indicators], dim=1)
 
-    def from_shares(self, values):
+    def from_shares(self, values: Tensor) -> Tensor:
         """Return encoded columns of numbers and of a share for each category."""
         values = values.clone()
         values[:, len(self.numeric) :].mul_(self.scale).sub_(self.shift)
         return values
 
-    def to_shares(self, encoded):
+    def to_shares(self, encoded: Tensor) -> Tensor:
         """Return numbers and a share for each category from encoded columns."""
         values = encoded.clone()
         values[:, len(self.numeric) :].add_(self.shift).div_(self.scale)
@@ -63,7 +76,7 @@ class OneHot(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """An encoder and a decoder, with noise in training and a place for missing cells.
+    """An encoder and a decoder, with noise in training and missing cells filled.
 
     **Shape** input (n_rows, n_columns) with NaN for missing cells; latent
     (n_rows, n_components); raw output (n_rows, n_encoded).
@@ -85,7 +98,7 @@ class Autoencoder(nn.Module):
     fill : LinearFill, default=None
         What fills missing cells. `None` fills them with 0.
     latent : Latent, default=None
-        What is asked of the latent beside restoring the rows.
+        Penalty on the latent.
 
     Examples
     --------
@@ -97,95 +110,119 @@ class Autoencoder(nn.Module):
     torch.Size([5, 3])
     """
 
+    indicators: Tensor | None
+    blocks: Tensor | None
+
     def __init__(
         self,
-        network,
-        n_components,
-        noise=None,
-        indicators=None,
-        layout=None,
-        fill=None,
-        latent=None,
-    ):
+        network: nn.Module,
+        n_components: int,
+        noise: Callable[[Tensor, Tensor | None], Tensor] | None = None,
+        indicators: Sequence[int] | None = None,
+        layout: Columns | None = None,
+        fill: LinearFill | None = None,
+        latent: Latent | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.n_components = n_components
         self.noise = noise
         self.latent = latent
         self.one_hot = None if layout is None else OneHot(layout)
-        self.missing = indicators is not None
+        self.may_have_missing = indicators is not None
         """Whether rows may have missing cells: looking for them takes time."""
-        if indicators is not None:
-            indicators = torch.as_tensor(indicators)
-            if layout is not None:
-                indicators = layout.first_places[indicators]
-        self.register_buffer("indicators", indicators)
+        columns = None if indicators is None else torch.as_tensor(indicators)
+        if columns is not None and layout is not None:
+            columns = layout.first_places[columns]
+        self.register_buffer("indicators", columns)
         self.fill = fill
         blocks = None if layout is None else layout.blocks
         self.register_buffer("blocks", blocks, persistent=False)
 
-    def forward(self, X, with_cost=False):
+    def forward(
+        self, X: Tensor, with_penalty_terms: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Return the raw reconstruction; X is corrupted first while training.
 
         Parameters
         ----------
         X : Tensor of shape (n_rows, n_columns)
-        with_cost : bool, default=False
-            Whether to return also what the penalty of the latent is computed from.
+        with_penalty_terms : bool, default=False
+            Whether to return also what the penalty on the latent is computed from.
         """
         X = self.inputs(X, noisy=self.training)
-        if self.latent is None or not (self.training or with_cost):
+        if self.latent is None or not (self.training or with_penalty_terms):
             return self.decode(self.encode_inputs(X))
-        Z, cost = self.latent(self.encode_inputs, X)
-        return (self.decode(Z), cost) if with_cost else self.decode(Z)
+        Z, penalty_terms = self.latent(self.encode_inputs, X)
+        raw = self.decode(Z)
+        return (raw, penalty_terms) if with_penalty_terms else raw
 
-    def encode(self, X, missing=False, expected=None):
-        """Return the latent codes of scaled rows.
+    def encode(
+        self,
+        X: Tensor,
+        may_have_missing: bool = False,
+        expected: Tensor | None = None,
+    ) -> Tensor:
+        """Return the latents of scaled rows.
 
         Parameters
         ----------
         X : Tensor of shape (n_rows, n_columns)
-        missing : bool, default=False
-            Whether X has missing cells, if no rows in `fit` had.
+        may_have_missing : bool, default=False
+            Whether to look for missing cells even if no rows in `fit` had any.
         expected : Tensor of shape (n_rows, layout.width), default=None
             Numbers, and a share for each category, to take for missing cells.
         """
-        return self.encode_inputs(self.inputs(X, missing, expected))
+        return self.encode_inputs(self.inputs(X, may_have_missing, expected))
 
-    def inputs(self, X, missing=False, expected=None, *, noisy=False):
-        """Return what the network gets of scaled rows; parameters as in `encode`."""
+    def inputs(
+        self,
+        X: Tensor,
+        may_have_missing: bool = False,
+        expected: Tensor | None = None,
+        *,
+        noisy: bool = False,
+    ) -> Tensor:
+        """Return the input of the network for scaled rows; parameters as in `encode`.
+
+        With `noisy`, it is corrupted as in training.
+        """
         X = self._one_hot(X)
         if noisy and self.noise is not None:
             X = self.noise(X, self.blocks)
-        if not (missing or self.missing):
+        if not (may_have_missing or self.may_have_missing):
             return X
         if expected is not None and self.one_hot is not None:
             expected = self.one_hot.from_shares(expected)
         return self._fill_missing(X, expected)
 
-    def encode_inputs(self, X):
-        """Return the latent codes for what `inputs` returns."""
-        return half(self.network, "encode")(X)
+    def encode_inputs(self, X: Tensor) -> Tensor:
+        """Return the latents for what `inputs` returns."""
+        return encoder_of(self.network)(X)
 
-    def decode(self, Z):
-        """Return the raw reconstruction of latent codes."""
-        return half(self.network, "decode")(Z)
+    def decode(self, Z: Tensor) -> Tensor:
+        """Return the raw reconstruction from latents."""
+        return decoder_of(self.network)(Z)
 
-    def expect_linearly(self, X):
+    def allow_missing(self) -> None:
+        """Look for missing cells in rows from now on."""
+        self.may_have_missing = True
+
+    def expect_linearly(self, X: Tensor) -> Tensor:
         """Return numbers and shares of categories, missing ones by the linear model."""
         X = self._one_hot(X)
         X = torch.nan_to_num(X) if self.fill is None else self.fill(X)
         return X if self.one_hot is None else self.one_hot.to_shares(X)
 
-    def linear_variance(self, X):
+    def linear_variance(self, X: Tensor) -> Tensor:
         """Return the variance of each encoded cell by the linear model, 1 without."""
         X = self._one_hot(X)
         return torch.ones_like(X) if self.fill is None else self.fill.variance(X)
 
-    def _one_hot(self, X):
+    def _one_hot(self, X: Tensor) -> Tensor:
         return X if self.one_hot is None else self.one_hot(X)
 
-    def _fill_missing(self, X, expected=None):
+    def _fill_missing(self, X: Tensor, expected: Tensor | None = None) -> Tensor:
         missing = torch.isnan(X)
         if expected is None:
             expected = X.new_zeros(()) if self.fill is None else self.fill(X)
@@ -195,8 +232,8 @@ class Autoencoder(nn.Module):
         return torch.cat([X, missing[:, self.indicators].to(X.dtype)], dim=1)
 
 
-def half(network, name):
-    """Return the method "encode" or "decode" of a network, else its submodule.
+def encoder_of(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Return the method `encode` of a network, else its submodule `encoder`.
 
     Raises
     ------
@@ -204,6 +241,15 @@ def half(network, name):
         If it has neither.
     """
     # A method is an attribute of the class; a module looks for others at length.
-    if hasattr(type(network), name):
-        return getattr(network, name)
-    return getattr(network, f"{name}r")
+    return network.encode if hasattr(type(network), "encode") else network.encoder
+
+
+def decoder_of(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Return the method `decode` of a network, else its submodule `decoder`.
+
+    Raises
+    ------
+    AttributeError
+        If it has neither.
+    """
+    return network.decode if hasattr(type(network), "decode") else network.decoder

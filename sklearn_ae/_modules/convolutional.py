@@ -1,11 +1,12 @@
 """The torch module of a convolutional autoencoder for images."""
 
+from collections.abc import Sequence
 from math import prod
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from sklearn_ae._modules.dense import dense_layers, make_activation
+from sklearn_ae._modules.dense import Activation, dense_layers, make_activation
 
 
 class ConvolutionalNetwork(nn.Module):
@@ -32,15 +33,17 @@ class ConvolutionalNetwork(nn.Module):
     hidden_layer_sizes : sequence of int
         Widths of dense layers between the maps and a dense latent.
     activation, latent_activation : str or nn.Module class
+    latent_shape : tuple of int, default=None
+        Shape in which a dense latent can be looked at.
 
     Attributes
     ----------
     map_shapes : list of (int, int, int)
-        Shape of the image and of what each stage makes of it.
+        Shape of the image and of the maps after each stage.
     n_components : int
         Size of the latent.
     latent_shape : tuple of int
-        Shape in which it can be looked at.
+        Shape in which the latent can be looked at.
 
     Examples
     --------
@@ -59,27 +62,28 @@ class ConvolutionalNetwork(nn.Module):
 
     def __init__(
         self,
-        image_shape,
-        channels,
-        kernel_size,
-        stride,
-        pooling,
-        pooling_stride,
-        upsampling,
-        n_components,
-        hidden_layer_sizes,
-        activation,
-        latent_activation="identity",
-    ):
+        image_shape: tuple[int, ...],
+        channels: Sequence[int],
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        pooling: Sequence[int],
+        pooling_stride: Sequence[int],
+        upsampling: bool,
+        n_components: int | None,
+        hidden_layer_sizes: Sequence[int],
+        activation: Activation,
+        latent_activation: Activation = "identity",
+        latent_shape: tuple[int, ...] | None = None,
+    ) -> None:
         super().__init__()
-        self.map_shapes = [tuple(image_shape)]
+        self.map_shapes: list[tuple[int, ...]] = [tuple(image_shape)]
         # Without a maximum, there are no steps from window to window.
         pooling_stride = [
             step if size > 1 else 1
             for size, step in zip(pooling, pooling_stride, strict=True)
         ]
         n_stages = len(channels)
-        encoder = [nn.Unflatten(1, self.map_shapes[0])]
+        encoder: list[nn.Module] = [nn.Unflatten(1, self.map_shapes[0])]
         for i in range(n_stages):
             n_channels, *sides = self.map_shapes[-1]
             last = i == n_stages - 1 and n_components is None
@@ -93,11 +97,12 @@ class ConvolutionalNetwork(nn.Module):
                 sides = _shrunk(sides, pooling_stride[i])
             self.map_shapes.append((channels[i], *sides))
         encoder.append(nn.Flatten())
-        decoder = [nn.Unflatten(1, self.map_shapes[-1])]
+        decoder: list[nn.Module] = [nn.Unflatten(1, self.map_shapes[-1])]
         n_maps = prod(self.map_shapes[-1])
         self.n_components, self.latent_shape = n_maps, self.map_shapes[-1]
         if n_components is not None:
-            self.n_components, self.latent_shape = n_components, (n_components,)
+            self.n_components = n_components
+            self.latent_shape = latent_shape or (n_components,)
             widths = [n_maps, *hidden_layer_sizes, n_components]
             encoder += dense_layers(widths, activation)
             if latent_activation != "identity":
@@ -134,35 +139,42 @@ class Crop(nn.Module):
               [6., 7., 8.]]]])
     """
 
-    def __init__(self, height, width):
+    def __init__(self, height: int, width: int) -> None:
         super().__init__()
         self.height = height
         self.width = width
 
-    def forward(self, X):
+    def forward(self, X: Tensor) -> Tensor:
         """Return the middle of each image."""
         top, left = (X.shape[2] - self.height) // 2, (X.shape[3] - self.width) // 2
         return X[:, :, top : top + self.height, left : left + self.width]
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """Return the size, for `print`."""
         return f"{self.height}, {self.width}"
 
 
-def _shrunk(sides, stride):
+def _shrunk(sides: Sequence[int], stride: int) -> list[int]:
     return [-(-side // stride) for side in sides]
 
 
-def _padding(sides, kernel_size, stride):
+def _padding(
+    sides: Sequence[int], kernel_size: int, stride: int
+) -> tuple[int, int, int, int]:
     """Return how many pixels to add (left, right, top, bottom)."""
-    padding = []
-    for side in reversed(sides):
-        in_all = max(0, (-(-side // stride) - 1) * stride + kernel_size - side)
-        padding += [in_all // 2, in_all - in_all // 2]
-    return tuple(padding)
+    height, width = sides
+    return *_added(width, kernel_size, stride), *_added(height, kernel_size, stride)
 
 
-def _convolution(n_in, n_out, sides, kernel_size, stride=1):
+def _added(side: int, kernel_size: int, stride: int) -> tuple[int, int]:
+    """Return how many pixels to add on either end of a side."""
+    total = max(0, (-(-side // stride) - 1) * stride + kernel_size - side)
+    return total // 2, total - total // 2
+
+
+def _convolution(
+    n_in: int, n_out: int, sides: Sequence[int], kernel_size: int, stride: int = 1
+) -> list[nn.Module]:
     """Return layers that convolve, as many pixels beyond the edge as it takes."""
     left, right, top, bottom = padding = _padding(sides, kernel_size, stride)
     if left == right and top == bottom:
@@ -170,16 +182,21 @@ def _convolution(n_in, n_out, sides, kernel_size, stride=1):
     return [nn.ZeroPad2d(padding), nn.Conv2d(n_in, n_out, kernel_size, stride)]
 
 
-def _pooling(sides, kernel_size, stride):
+def _pooling(sides: Sequence[int], kernel_size: int, stride: int) -> list[nn.Module]:
     """Return layers that take the largest pixel of each window."""
     padding = _padding(sides, kernel_size, stride)
     pool = nn.MaxPool2d(kernel_size, stride)
     return [nn.ConstantPad2d(padding, -torch.inf), pool] if any(padding) else [pool]
 
 
-def _transposed(map_shapes, kernel_size, strides, activation):
+def _transposed(
+    map_shapes: Sequence[tuple[int, ...]],
+    kernel_size: Sequence[int],
+    strides: Sequence[int],
+    activation: Activation,
+) -> list[nn.Module]:
     """Return transposed convolutions from the last maps back to the image."""
-    layers = []
+    layers: list[nn.Module] = []
     for i in reversed(range(len(strides))):
         (n_out, *sides), n_in = map_shapes[i], map_shapes[i + 1][0]
         # A kernel that is smaller than the stride would leave gaps.
@@ -192,9 +209,15 @@ def _transposed(map_shapes, kernel_size, strides, activation):
     return layers[:-1]
 
 
-def _upsampled(map_shapes, kernel_size, strides, activation):
+def _upsampled(
+    map_shapes: Sequence[tuple[int, ...]],
+    kernel_size: Sequence[int],
+    strides: Sequence[int],
+    activation: Activation,
+) -> list[nn.Module]:
     """Return convolutions and repeated pixels from the last maps back to the image."""
-    layers, n_in = [], map_shapes[-1][0]
+    layers: list[nn.Module] = []
+    n_in = map_shapes[-1][0]
     for i in reversed(range(len(strides))):
         n_out, *small = map_shapes[i + 1]
         layers += _convolution(n_in, n_out, small, kernel_size[i])

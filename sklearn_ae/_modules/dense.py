@@ -1,11 +1,15 @@
 """Dense encoders and decoders."""
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-ACTIVATIONS = {
+# The name of an activation, or its class.
+Activation: TypeAlias = str | type[nn.Module]
+ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
     "silu": nn.SiLU,
@@ -15,9 +19,11 @@ ACTIVATIONS = {
 }
 
 
-def make_activation(activation):
+def make_activation(activation: Activation) -> nn.Module:
     """Return a new activation module from its name or class."""
-    return ACTIVATIONS.get(activation, activation)()
+    if isinstance(activation, str):
+        return ACTIVATIONS[activation]()
+    return activation()
 
 
 class TiedLinear(nn.Module):
@@ -42,17 +48,17 @@ class TiedLinear(nn.Module):
     True
     """
 
-    def __init__(self, layer, n_outputs):
+    def __init__(self, layer: nn.Linear, n_outputs: int) -> None:
         super().__init__()
         self._tied = (layer,)  # in a tuple, torch does not register it
         self.bias = nn.Parameter(torch.zeros(n_outputs))
 
-    def forward(self, X):
+    def forward(self, X: Tensor) -> Tensor:
         """Return the linear map."""
         weight = self._tied[0].weight[:, : len(self.bias)]
         return nn.functional.linear(X, weight.T, self.bias)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """Return the widths, for `print`."""
         n_inputs = self._tied[0].out_features
         return f"in_features={n_inputs}, out_features={len(self.bias)}"
@@ -86,14 +92,14 @@ class Dense(nn.Module):
 
     def __init__(
         self,
-        n_inputs,
-        n_outputs,
-        n_components,
-        hidden_layer_sizes,
-        activation,
-        latent_activation="identity",
-        tied_weights=False,
-    ):
+        n_inputs: int,
+        n_outputs: int,
+        n_components: int,
+        hidden_layer_sizes: Sequence[int],
+        activation: Activation,
+        latent_activation: Activation = "identity",
+        tied_weights: bool = False,
+    ) -> None:
         super().__init__()
         widths = [n_inputs, *hidden_layer_sizes, n_components]
         self.tied_weights = tied_weights
@@ -112,9 +118,9 @@ class Dense(nn.Module):
             self.encoder.append(make_activation(latent_activation))
 
 
-def dense_layers(widths, activation):
+def dense_layers(widths: Sequence[int], activation: Activation) -> list[nn.Module]:
     """Return linear layers of these widths with an activation between each two."""
-    layers = []
+    layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), make_activation(activation)]
     return layers[:-1]

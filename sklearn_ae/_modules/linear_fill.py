@@ -12,21 +12,48 @@ References
    the presence of missing values." Journal of Machine Learning Research 11 (2010).
 """
 
+from typing import NamedTuple
+
 import torch
 from scipy.linalg import eigh
-from torch import nn
+from torch import Tensor, nn
 
-# Iterations; where cells are missing in a one-sided way, the means take many.
+# Least number of iterations.
 MIN_ITERATIONS = 20
+# Most iterations; where cells are missing in a one-sided way, the means take many.
 MAX_ITERATIONS = 100
+# Change of the means, in standard deviations, below which the iterations end.
 TOLERANCE = 1e-3
-# More rows than this tell the model little that is new.
+# Rows to learn from: more than this tell the model little that is new.
 FILL_ROWS = 20_000
+# Largest number of scores.
 MAX_RANK = 20
-# Share of a column's variance: a fit without any error could not be inverted.
+# Least share of a column's variance that is noise: a fit without any error could not
+# be inverted.
 LEAST_NOISE = 1e-3
 # Deviations smaller than this, compared with the mean or 1, are due to rounding.
 CONSTANT = 1e-6
+
+
+class FactorModel(NamedTuple):
+    """The linear model of standardised columns, in one iteration.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (n_columns,)
+        Mean of each column, if no cell were missing.
+    loadings : Tensor of shape (n_columns, rank)
+        How each column depends on the scores.
+    moments : Tensor of shape (n_columns, rank, rank)
+        Expected products of the loadings, which are not known exactly.
+    noise : Tensor of shape (n_columns,)
+        Variance of what is left of each column.
+    """
+
+    mean: Tensor
+    loadings: Tensor
+    moments: Tensor
+    noise: Tensor
 
 
 class LinearFill(nn.Module):
@@ -34,28 +61,46 @@ class LinearFill(nn.Module):
 
     **Shape** (n_rows, n_encoded), with NaN for missing cells in the input.
 
-    Parameters
-    ----------
-    X : Tensor of shape (n_rows, n_encoded), dtype=float32
-        Rows to learn from; missing cells are NaN.
-    weight : Tensor of shape (n_rows,), default=None
-        How much each row counts.
-    blocks : Tensor of shape (n_encoded,), dtype=int64, default=None
-        The cell that each column belongs to; those of one cell share a scale, or rare
-        categories would have a large one. `None`: every column is a cell.
-
     Examples
     --------
     >>> import torch
     >>> from sklearn_ae._modules.linear_fill import LinearFill
     >>> X = torch.tensor([[1.0, 2.0], [-1.0, -2.0], [2.0, 4.0], [-2.0, -4.0]])
-    >>> fill = LinearFill(X)
+    >>> fill = LinearFill().fit(X)
     >>> fill(torch.tensor([[3.0, float("nan")]])).round()
     tensor([[3., 6.]])
     """
 
-    def __init__(self, X, weight=None, blocks=None):
+    center: Tensor
+    scale: Tensor
+    loadings: Tensor
+    moments: Tensor
+    noise: Tensor
+
+    def __init__(self) -> None:
         super().__init__()
+        for name in ("center", "scale", "loadings", "moments", "noise"):
+            self.register_buffer(name, None)
+
+    def fit(
+        self, X: Tensor, weight: Tensor | None = None, blocks: Tensor | None = None
+    ) -> "LinearFill":
+        """Learn the linear model from some rows.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_rows, n_encoded), dtype=float32
+            Missing cells are NaN.
+        weight : Tensor of shape (n_rows,), default=None
+            How much each row counts.
+        blocks : Tensor of shape (n_encoded,), dtype=int64, default=None
+            The cell that each column belongs to; those of one cell share a scale, or
+            rare categories would have a large one. `None`: every column is a cell.
+
+        Returns
+        -------
+        self : LinearFill
+        """
         observed = (~torch.isnan(X)).float()
         X = torch.nan_to_num(X)
         weighted = observed if weight is None else observed * weight[:, None]
@@ -64,39 +109,40 @@ class LinearFill(nn.Module):
         X = (X - center) * observed
         scale = _scale((X**2 * weighted).sum(0) / total, center, blocks)
         X = X / scale
-        model = _start(X, weighted, observed)
+        model = _initial_model(X, weighted, observed)
         for i in range(MAX_ITERATIONS):
-            before, model = model, _improve(X, weighted, observed, *model)
-            if i >= MIN_ITERATIONS and (model[0] - before[0]).abs().max() < TOLERANCE:
+            before, model = model, _em_step(model, X, weighted, observed)
+            change = (model.mean - before.mean).abs().max()
+            if i >= MIN_ITERATIONS and change < TOLERANCE:
                 break
-        mean, *model = model
-        names = "center", "scale", "loadings", "moments", "noise"
-        values = center + mean * scale, scale, *model
-        for name, value in zip(names, values, strict=True):
-            self.register_buffer(name, value)
+        self.center, self.scale = center + model.mean * scale, scale
+        _, self.loadings, self.moments, self.noise = model
+        return self
 
     @torch.no_grad()
-    def forward(self, X):
+    def forward(self, X: Tensor) -> Tensor:
         """Return rows without missing cells."""
-        missing, scores, _ = self._scores(X)
+        scores, _ = self._scores(X)
         expected = self.center + self.scale * (scores @ self.loadings.T)
-        return torch.where(missing, expected, X)
+        return torch.where(torch.isnan(X), expected, X)
 
     @torch.no_grad()
-    def variance(self, X):
+    def variance(self, X: Tensor) -> Tensor:
         """Return the variance of what each cell may be, given the observed cells."""
-        _, _, root = self._scores(X)
+        _, root = self._scores(X)
         covariance = torch.cholesky_inverse(root).flatten(1)
         return self.scale**2 * (covariance @ self.moments.flatten(1).T + self.noise)
 
-    def _scores(self, X):
+    def _scores(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the expected scores of each row, and the root of their precision."""
         missing = torch.isnan(X)
         X = torch.where(missing, 0.0, (X - self.center) / self.scale)
-        model = self.loadings, self.moments, self.noise
-        return missing, *_posterior(X, (~missing).to(X.dtype), *model)
+        # `center` contains the mean already.
+        model = FactorModel(X.new_zeros(()), self.loadings, self.moments, self.noise)
+        return _posterior(model, X, (~missing).to(X.dtype))
 
 
-def _scale(variance, center, blocks):
+def _scale(variance: Tensor, center: Tensor, blocks: Tensor | None) -> Tensor:
     """Return the standard deviation of each cell, 1 where that is due to rounding."""
     if blocks is not None:
         variance = torch.zeros_like(variance).index_add(0, blocks, variance)[blocks]
@@ -104,60 +150,66 @@ def _scale(variance, center, blocks):
     return torch.where(scale > CONSTANT * center.abs().clamp(min=1.0), scale, 1.0)
 
 
-def _start(X, weighted, observed):
+def _initial_model(X: Tensor, weighted: Tensor, observed: Tensor) -> FactorModel:
     """Return a model from the covariance of pairs of observed cells.
 
-    Returns
-    -------
-    mean : Tensor of shape (n_columns,)
-        Of the columns, if no cell were missing.
-    loadings : Tensor of shape (n_columns, rank)
-        How each column depends on the scores.
-    moments : Tensor of shape (n_columns, rank, rank)
-        Expected products of the loadings, which are not known exactly.
-    noise : Tensor of shape (n_columns,)
-        Variance of what is left of each column.
+    Parameters
+    ----------
+    X : Tensor of shape (n_rows, n_columns)
+        Standardised columns; missing cells are 0.
+    weighted : Tensor of shape (n_rows, n_columns)
+        Weight of each cell, 0 where it is missing.
+    observed : Tensor of shape (n_rows, n_columns)
+        1 where a cell is observed, else 0.
     """
     n_rows, n_columns = X.shape
     rank = max(1, min(MAX_RANK, 2 * n_columns // 3, n_rows - 1))
-    covariance = (X * weighted).T @ X / (weighted.T @ observed).clamp(min=1.0)
-    covariance = covariance.double().numpy()
-    wanted = [n_columns - rank, n_columns - 1]
-    values, vectors = map(torch.from_numpy, eigh(covariance, subset_by_index=wanted))
+    products = (X * weighted).T @ X / (weighted.T @ observed).clamp(min=1.0)
+    covariance = products.double().numpy()
+    largest = [n_columns - rank, n_columns - 1]
+    values, vectors = map(torch.from_numpy, eigh(covariance, subset_by_index=largest))
     rest = (covariance.trace() - values.sum()) / max(n_columns - rank, 1)
     rest = rest.clamp(min=10 * LEAST_NOISE)
     loadings = (vectors * (values - rest).clamp(min=rest / 10).sqrt()).float()
     moments = loadings[:, :, None] * loadings[:, None, :]
-    return torch.zeros(n_columns), loadings, moments, rest.float().expand(n_columns)
+    noise = rest.float().expand(n_columns)
+    return FactorModel(torch.zeros(n_columns), loadings, moments, noise)
 
 
-def _posterior(X, observed, loadings, moments, noise):
-    """Return the mean of the scores of each row, and the root of their precision."""
-    rank = loadings.shape[1]
-    precision = (observed / noise @ moments.flatten(1)).view(-1, rank, rank)
+def _posterior(
+    model: FactorModel, X: Tensor, observed: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the mean of the scores of each row, and the root of their precision.
+
+    The mean of the columns is subtracted from X already, and missing cells are 0.
+    """
+    rank = model.loadings.shape[1]
+    precision = (observed / model.noise @ model.moments.flatten(1)).view(-1, rank, rank)
     precision = precision + torch.eye(rank, dtype=X.dtype, device=X.device)
     root, _ = torch.linalg.cholesky_ex(precision)
-    scores = torch.cholesky_solve((X / noise @ loadings)[:, :, None], root)[:, :, 0]
-    return scores, root
+    projected = (X / model.noise @ model.loadings)[:, :, None]
+    return torch.cholesky_solve(projected, root)[:, :, 0], root
 
 
-def _improve(X, weighted, observed, mean, loadings, moments, noise):
+def _em_step(
+    model: FactorModel, X: Tensor, weighted: Tensor, observed: Tensor
+) -> FactorModel:
     """Return the model after one step of variational expectation maximisation."""
-    n_columns, rank = loadings.shape
+    n_columns, rank = model.loadings.shape
     total = weighted.sum(0).clamp(min=1e-6)
-    scores, root = _posterior((X - mean) * observed, observed, loadings, moments, noise)
-    mean = ((X - scores @ loadings.T) * weighted).sum(0) / total
+    scores, root = _posterior(model, (X - model.mean) * observed, observed)
+    mean = ((X - scores @ model.loadings.T) * weighted).sum(0) / total
     X = (X - mean) * weighted
     products = scores[:, :, None] * scores[:, None, :] + torch.cholesky_inverse(root)
     products = (weighted.T @ products.flatten(1)).view(n_columns, rank, rank)
     # Scores that few columns depend on are given up: the prior variance of the loadings
     # is that of each score.
-    prior = torch.diag(1 / moments.diagonal(dim1=1, dim2=2).mean(0))
-    covariance = torch.linalg.inv(products / noise[:, None, None] + prior)
+    prior = torch.diag(1 / model.moments.diagonal(dim1=1, dim2=2).mean(0))
+    covariance = torch.linalg.inv(products / model.noise[:, None, None] + prior)
     crossed = X.T @ scores
-    loadings = (covariance @ (crossed / noise[:, None])[:, :, None])[:, :, 0]
+    loadings = (covariance @ (crossed / model.noise[:, None])[:, :, None])[:, :, 0]
     moments = loadings[:, :, None] * loadings[:, None, :] + covariance
     squares = (X**2 / weighted.clamp(min=1e-30)).sum(0)
     squares = squares - 2 * (loadings * crossed).sum(1)
     noise = (squares + (moments * products).sum((1, 2))) / total
-    return mean, loadings, moments, noise.clamp(min=LEAST_NOISE)
+    return FactorModel(mean, loadings, moments, noise.clamp(min=LEAST_NOISE))

@@ -1,11 +1,19 @@
-"""From the raw output of a decoder to values and losses."""
+"""Reconstruction losses, and the values that the raw output of a decoder stands for."""
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sklearn_ae._modules.columns import Columns
 
-def binary_cross_entropy(values, X, reduction):
+# The name of a loss, or a function of the values and the target.
+Loss: TypeAlias = str | Callable[[Tensor, Tensor], Tensor]
+
+
+def binary_cross_entropy(values: Tensor, X: Tensor, reduction: str) -> Tensor:
     """Return the binary cross-entropy of values in [0, 1].
 
     torch's own refuses targets outside [0, 1], and rounding takes some columns that
@@ -18,11 +26,12 @@ def binary_cross_entropy(values, X, reduction):
     return loss.mean() if reduction == "mean" else loss
 
 
-# A column in which nearly all cells are equal counts less: divided by its own entropy,
-# each other cell would outweigh all columns of many rows. That of 99 to 1.
+# Least entropy that the loss of a categorical column is divided by, that of a column
+# with 99 equal cells in 100. Divided by less, one rare cell would outweigh all columns
+# of many rows.
 LEAST_ENTROPY = 0.056
 
-LOSSES = {
+LOSSES: dict[str, Callable[..., Tensor]] = {
     "mse": F.mse_loss,
     "mae": F.l1_loss,
     "huber": F.huber_loss,
@@ -30,29 +39,64 @@ LOSSES = {
 }
 
 
-class Head(nn.Module):
-    """Base of the heads: the criterion of the skorch net, from the loss of each cell.
+class ReconstructionLoss(nn.Module):
+    """Base class of the reconstruction losses, the criterion of the skorch net.
 
     **Shape** (n_rows, n_encoded) raw output and (n_rows, n_columns) target, a scalar
     loss.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.missing = False
-        """Whether training rows have missing cells: looking for them takes time."""
+        self.may_have_missing = False
+        """Whether training rows may have missing cells: looking for them takes time."""
+
+    def allow_missing(self) -> None:
+        """Look for missing cells in training rows from now on."""
+        self.may_have_missing = True
 
     @property
-    def is_likelihood(self):
+    def is_likelihood(self) -> bool:
         """Whether the loss of numbers is minus a log-likelihood, in nats."""
         raise NotImplementedError
 
-    def forward(self, raw, X, weight=None):
+    def forward(self, raw: Tensor, X: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the mean loss of a batch; X is clean, whatever the network was fed."""
-        rows = self.loss_of_rows(raw, X, self.missing)
+        rows = self.loss_of_rows(raw, X, self.may_have_missing)
         return rows.mean() if weight is None else (rows * weight).mean()
 
-    def loss_of_rows(self, raw, X, missing=True):
+    def values(self, raw: Tensor) -> Tensor:
+        """Return scaled numbers and codes, as the columns stand in the table."""
+        raise NotImplementedError
+
+    def expected(self, raw: Tensor) -> Tensor:
+        """Return scaled numbers and the probability of each category."""
+        raise NotImplementedError
+
+    def most_likely(self, expected: Tensor) -> Tensor:
+        """Return scaled numbers and codes from what `expected` returns."""
+        raise NotImplementedError
+
+    def sample(self, expected: Tensor, spread: Tensor) -> Tensor:
+        """Return numbers and categories drawn around those that are expected.
+
+        Parameters
+        ----------
+        expected : Tensor of shape (n_rows, n_encoded)
+            Numbers and shares of categories.
+        spread : Tensor of shape (n_rows, n_encoded)
+            Standard deviations of the numbers; those of categories are not used.
+
+        Returns
+        -------
+        drawn : Tensor of shape (n_rows, n_encoded)
+            Numbers, and 1 for one category of each column.
+        """
+        raise NotImplementedError
+
+    def loss_of_rows(
+        self, raw: Tensor, X: Tensor, may_have_missing: bool = True
+    ) -> Tensor:
         """Return the mean loss over the observed cells of each row.
 
         Parameters
@@ -61,7 +105,7 @@ class Head(nn.Module):
             Output of the decoder.
         X : Tensor of shape (n_rows, n_columns)
             Target; missing cells are NaN.
-        missing : bool, default=True
+        may_have_missing : bool, default=True
             Whether to look for missing cells.
 
         Returns
@@ -69,23 +113,38 @@ class Head(nn.Module):
         loss : Tensor of shape (n_rows,)
             Zero where no cell was observed.
         """
-        loss = self.loss_of_cells(raw, X, missing)
+        loss = self.loss_of_cells(raw, X, may_have_missing)
         if loss.shape != X.shape:
             return loss
-        if not missing:
+        if not may_have_missing:
             return loss.mean(1)
         return loss.sum(1) / (~torch.isnan(X)).sum(1).clamp(min=1)
 
-    def loss_of_cells(self, raw, X, missing=True):
-        """Return the loss of each cell, zero where it is missing."""
+    def loss_of_cells(
+        self, raw: Tensor, X: Tensor, may_have_missing: bool = True
+    ) -> Tensor:
+        """Return the loss of each cell, zero where it is missing.
+
+        Parameters
+        ----------
+        raw, X, may_have_missing
+            As in `loss_of_rows`.
+
+        Returns
+        -------
+        loss : Tensor of shape (n_rows, n_columns), or (n_rows,)
+            One loss for each row if a callable loss returns only that.
+        """
         raise NotImplementedError
 
-    def nats(self, raw, X, weight, missing):
+    def nats_per_loss(
+        self, raw: Tensor, X: Tensor, weight: Tensor | None, may_have_missing: bool
+    ) -> Tensor:
         """Return how many nats of log-likelihood one unit of loss is, for all cells.
 
         Parameters
         ----------
-        raw, X, missing
+        raw, X, may_have_missing
             As in `loss_of_rows`.
         weight : Tensor of shape (n_rows,) or None
 
@@ -97,8 +156,8 @@ class Head(nn.Module):
         raise NotImplementedError
 
 
-class NumericHead(Head):
-    """Values and loss of numeric columns; also the criterion of the skorch net.
+class NumericReconstructionLoss(ReconstructionLoss):
+    """Reconstruction loss of numeric columns.
 
     Parameters
     ----------
@@ -113,54 +172,46 @@ class NumericHead(Head):
     Examples
     --------
     >>> import torch
-    >>> from sklearn_ae._modules.losses import NumericHead
-    >>> head = NumericHead("mse", torch.nn.Identity())
+    >>> from sklearn_ae._modules.losses import NumericReconstructionLoss
+    >>> criterion = NumericReconstructionLoss("mse", torch.nn.Identity())
     >>> raw, X = torch.zeros(2, 3), torch.tensor([[1.0, 1, 1], [2, 2, float("nan")]])
-    >>> head.loss_of_rows(raw, X)
+    >>> criterion.loss_of_rows(raw, X)
     tensor([1., 4.])
     """
 
-    def __init__(self, loss, activation):
+    def __init__(self, loss: Loss, activation: nn.Module) -> None:
         super().__init__()
         self.loss = loss
         self.activation = activation
 
-    def forward(self, raw, X, weight=None):
+    def forward(self, raw: Tensor, X: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the mean loss of a batch; X is clean, whatever the network was fed."""
-        if weight is None and not self.missing and isinstance(self.loss, str):
+        is_plain = weight is None and not self.may_have_missing
+        if is_plain and isinstance(self.loss, str):
             return self._loss(raw, X, "mean")
         return super().forward(raw, X, weight)
 
-    def values(self, raw):
+    def values(self, raw: Tensor) -> Tensor:
         """Return the values that the raw output stands for, in scaled units."""
         return self.activation(raw)
 
-    expected = values
+    def expected(self, raw: Tensor) -> Tensor:
+        """Return the same as `values`: there is no category."""
+        return self.activation(raw)
 
-    def most_likely(self, expected):
-        """Return the values that are expected: numbers are what they are."""
+    def most_likely(self, expected: Tensor) -> Tensor:
+        """Return the expected values as they are: there is no category."""
         return expected
 
-    def sample(self, expected, spread):
+    def sample(self, expected: Tensor, spread: Tensor) -> Tensor:
         """Return numbers drawn around those that are expected."""
         return expected + spread * torch.randn_like(expected)
 
-    def loss_of_cells(self, raw, X, missing=True):
-        """Return the loss of each cell, zero where it is missing.
-
-        Parameters
-        ----------
-        raw, X : Tensor of shape (n_rows, n_columns)
-            As in `loss_of_rows`.
-        missing : bool, default=True
-            Whether to look for missing cells.
-
-        Returns
-        -------
-        loss : Tensor of shape (n_rows, n_columns), or (n_rows,)
-            One loss for each row if a callable loss returns only that.
-        """
-        if not missing:
+    def loss_of_cells(
+        self, raw: Tensor, X: Tensor, may_have_missing: bool = True
+    ) -> Tensor:
+        """Return the loss of each cell, zero where it is missing."""
+        if not may_have_missing:
             return self._loss(raw, X, "none")
         observed = ~torch.isnan(X)
         target = torch.where(observed, X, self.values(raw).detach())
@@ -171,19 +222,21 @@ class NumericHead(Head):
         return torch.where(observed, loss, 0.0)
 
     @property
-    def is_likelihood(self):
+    def is_likelihood(self) -> bool:
         """Whether the loss is minus a log-likelihood, in nats."""
         return self.loss == "bce"
 
     @torch.no_grad()
-    def nats(self, raw, X, weight, missing):
+    def nats_per_loss(
+        self, raw: Tensor, X: Tensor, weight: Tensor | None, may_have_missing: bool
+    ) -> Tensor:
         """Return how many nats of log-likelihood one unit of loss is.
 
-        It depends on how noisy the cells are, for which the most likely size is taken.
-        Losses other than these are taken for squared errors. With binary cross-entropy,
-        cells of 0 and 1 are coins, and those between have as much less noise as they
-        are seen to have: the dispersion of a quasi-binomial model (McCullagh and
-        Nelder, 1989).
+        It depends on the variance of the cells around their reconstruction, for which
+        the most likely value is taken. The Huber loss and callables are taken for
+        squared errors. With binary cross-entropy, cells of 0 and 1 are coins, and those
+        between have as much less noise as they are seen to have: the dispersion of a
+        quasi-binomial model (McCullagh and Nelder, 1989).
         """
         tiny = torch.finfo(raw.dtype).tiny
         if self.is_likelihood:
@@ -193,14 +246,14 @@ class NumericHead(Head):
             errors = torch.where(is_coin, noise, (values - X).square())
             coins = _total(noise, X, weight).clamp(min=tiny)
             return coins / _total(errors, X, weight).clamp(min=1e-6 * coins, max=coins)
-        rows = self.loss_of_rows(raw, X, missing)
+        rows = self.loss_of_rows(raw, X, may_have_missing)
         if weight is not None:
             # All rows of a batch may weigh nothing.
             rows = rows * weight / weight.mean().clamp(min=tiny)
         loss = rows.mean().clamp(min=tiny)
         return 1 / loss if self.loss == "mae" else 0.5 / loss
 
-    def _loss(self, raw, X, reduction):
+    def _loss(self, raw: Tensor, X: Tensor, reduction: str) -> Tensor:
         if self.loss == "bce" and isinstance(self.activation, nn.Sigmoid):
             return F.binary_cross_entropy_with_logits(raw, X, reduction=reduction)
         if callable(self.loss):
@@ -208,14 +261,14 @@ class NumericHead(Head):
         return LOSSES[self.loss](self.values(raw), X, reduction=reduction)
 
 
-def _total(cells, X, weight):
+def _total(cells: Tensor, X: Tensor, weight: Tensor | None) -> Tensor:
     """Return the weighted sum of the cells that are observed in X."""
     rows = torch.where(torch.isnan(X), 0.0, cells).sum(1)
     return rows.sum() if weight is None else rows @ weight
 
 
-class MixedHead(Head):
-    """Values and loss of a table with categorical columns.
+class MixedReconstructionLoss(ReconstructionLoss):
+    """Reconstruction loss of a table with categorical columns.
 
     The loss of a categorical cell is the cross-entropy, divided by the entropy of its
     column: 1 for a network that knows no more than how frequent each category is, as
@@ -224,8 +277,8 @@ class MixedHead(Head):
 
     Parameters
     ----------
-    numeric : NumericHead
-        Head of the numeric columns.
+    numeric : NumericReconstructionLoss
+        Loss of the numeric columns.
     layout : Layout
         Where the columns stand.
 
@@ -235,20 +288,31 @@ class MixedHead(Head):
     Examples
     --------
     >>> import numpy as np, torch
-    >>> from sklearn_ae._modules.losses import MixedHead, NumericHead
+    >>> from sklearn_ae._modules.losses import (
+    ...     MixedReconstructionLoss,
+    ...     NumericReconstructionLoss,
+    ... )
     >>> from sklearn_ae._tables.layout import Layout
     >>> layout = Layout((None, np.array([0.5, 0.25, 0.25])))
-    >>> head = MixedHead(NumericHead("mse", torch.nn.Identity()), layout)
+    >>> numeric = NumericReconstructionLoss("mse", torch.nn.Identity())
+    >>> criterion = MixedReconstructionLoss(numeric, layout)
     >>> X = torch.tensor([[2.0, 1.0]])
-    >>> head.values(torch.tensor([[1.0, -1.0, 3.0, 0.0]]))
+    >>> criterion.values(torch.tensor([[1.0, -1.0, 3.0, 0.0]]))
     tensor([[1., 1.]])
     >>> frequencies = torch.tensor([[1.0, 0.50, 0.25, 0.25]])
     >>> frequencies[:, 1:] = torch.log(frequencies[:, 1:])
-    >>> head.loss_of_cells(frequencies, torch.tensor([[2.0, 1.0]]))
+    >>> criterion.loss_of_cells(frequencies, torch.tensor([[2.0, 1.0]]))
     tensor([[1.0000, 1.3333]])
     """
 
-    def __init__(self, numeric, layout):
+    categorical: Tensor
+    offsets: Tensor
+    column_of_category: Tensor
+    entropies: Tensor
+    numeric_columns: Tensor
+    order: Tensor
+
+    def __init__(self, numeric: NumericReconstructionLoss, layout: Columns) -> None:
         super().__init__()
         self.numeric = numeric
         for name in ("categorical", "offsets", "column_of_category"):
@@ -259,41 +323,29 @@ class MixedHead(Head):
         order = torch.cat([layout.numeric, layout.categorical]).argsort()
         self.register_buffer("order", order, persistent=False)
 
-    def _split(self, raw):
+    def _split(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the encoded columns of numbers, and those of categories."""
         n_numeric = len(self.numeric_columns)
         return raw[:, :n_numeric], raw[:, n_numeric:]
 
-    def values(self, raw):
+    def values(self, raw: Tensor) -> Tensor:
         """Return scaled numbers and codes, as the columns stand in the table."""
         raw, logits = self._split(raw)
         values = torch.cat([self.numeric.values(raw), logits], dim=1)
         return self.most_likely(values)
 
-    def most_likely(self, expected):
+    def most_likely(self, expected: Tensor) -> Tensor:
         """Return scaled numbers and codes from numbers and shares of categories."""
         numbers, shares = self._split(expected)
         best = self._largest(shares).index_select(1, self.column_of_category)
-        places = torch.arange(shares.shape[1], device=shares.device)
+        indices = torch.arange(shares.shape[1], device=shares.device)
         # The first of equally large ones.
-        places = torch.where(shares == best, places, shares.shape[1])
-        codes = self._reduce(places, shares.shape[1], "amin") - self.offsets
+        indices = torch.where(shares == best, indices, shares.shape[1])
+        codes = self._reduce(indices, shares.shape[1], "amin") - self.offsets
         return torch.cat([numbers, codes.to(numbers.dtype)], dim=1)[:, self.order]
 
-    def sample(self, expected, spread):
-        """Return numbers and categories drawn around those that are expected.
-
-        Parameters
-        ----------
-        expected : Tensor of shape (n_rows, layout.width)
-            Numbers and shares of categories.
-        spread : Tensor of shape (n_rows, layout.width)
-            Standard deviations of the numbers; those of categories are not used.
-
-        Returns
-        -------
-        drawn : Tensor of shape (n_rows, layout.width)
-            Numbers, and 1 for one category of each column.
-        """
+    def sample(self, expected: Tensor, spread: Tensor) -> Tensor:
+        """Return numbers and categories drawn around those that are expected."""
         numbers, shares = self._split(expected)
         numbers = self.numeric.sample(numbers, self._split(spread)[0])
         # The largest of these is category k with probability shares[k].
@@ -302,30 +354,22 @@ class MixedHead(Head):
         best = self._largest(keys).index_select(1, self.column_of_category)
         return torch.cat([numbers, (keys == best).to(numbers.dtype)], dim=1)
 
-    def expected(self, raw):
+    def expected(self, raw: Tensor) -> Tensor:
         """Return scaled numbers and the probability of each category."""
         raw, logits = self._split(raw)
         centred, total = self._exponents(logits)
         shares = torch.exp(centred) / total.index_select(1, self.column_of_category)
         return torch.cat([self.numeric.values(raw), shares], dim=1)
 
-    def loss_of_cells(self, raw, X, missing=True):
-        """Return the loss of each cell, zero where it is missing.
-
-        Parameters
-        ----------
-        raw, X, missing
-            As in `loss_of_rows`.
-
-        Returns
-        -------
-        loss : Tensor of shape (n_rows, n_columns)
-        """
+    def loss_of_cells(
+        self, raw: Tensor, X: Tensor, may_have_missing: bool = True
+    ) -> Tensor:
+        """Return the loss of each cell, zero where it is missing."""
         raw, logits = self._split(raw)
         losses = []
         if len(self.numeric_columns):
             X_numeric = X.index_select(1, self.numeric_columns)
-            loss = self.numeric.loss_of_cells(raw, X_numeric, missing)
+            loss = self.numeric.loss_of_cells(raw, X_numeric, may_have_missing)
             # A callable may return one loss for each row: all its cells share it.
             losses.append(loss if loss.ndim > 1 else loss[:, None].expand_as(X_numeric))
         codes = X.index_select(1, self.categorical)
@@ -333,48 +377,55 @@ class MixedHead(Head):
         return torch.cat(losses, dim=1)[:, self.order]
 
     @property
-    def is_likelihood(self):
+    def is_likelihood(self) -> bool:
         """Whether the loss of numbers is minus a log-likelihood, in nats."""
         return self.numeric.is_likelihood
 
-    def nats(self, raw, X, weight, missing):
+    def nats_per_loss(
+        self, raw: Tensor, X: Tensor, weight: Tensor | None, may_have_missing: bool
+    ) -> Tensor:
         """Return how many nats of log-likelihood one unit of loss is.
 
-        That of a category is its cross-entropy, divided by the entropy of its column.
+        The loss of a category is its cross-entropy, divided by the entropy of its
+        column.
         """
         total, n_numeric = self.entropies.sum(), len(self.numeric_columns)
         if n_numeric:
             X_numeric = X.index_select(1, self.numeric_columns)
-            args = self._split(raw)[0], X_numeric, weight, missing
-            total = total + n_numeric * self.numeric.nats(*args)
+            nats = self.numeric.nats_per_loss(
+                self._split(raw)[0], X_numeric, weight, may_have_missing
+            )
+            total = total + n_numeric * nats
         return total / (n_numeric + len(self.entropies))
 
-    def _cross_entropy(self, logits, codes):
+    def _cross_entropy(self, logits: Tensor, codes: Tensor) -> Tensor:
         """Return the cross-entropy of each cell, for all columns at once."""
         observed = ~torch.isnan(codes)
-        places = torch.where(observed, codes, 0.0).long() + self.offsets
+        indices = torch.where(observed, codes, 0.0).long() + self.offsets
         centred, total = self._exponents(logits)
-        loss = torch.log(total) - centred.gather(1, places)
+        loss = torch.log(total) - centred.gather(1, indices)
         return torch.where(observed, loss, 0.0)
 
-    def _exponents(self, logits):
-        """Return logits less the largest of their column, and the sum of its powers."""
+    def _exponents(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits less the largest of their column, and the sum of their exp."""
         largest = self._largest(logits.detach())
         centred = logits - largest.index_select(1, self.column_of_category)
         total = centred.new_zeros(len(logits), len(self.categorical))
         return centred, total.index_add(1, self.column_of_category, torch.exp(centred))
 
-    def _largest(self, values):
+    def _largest(self, values: Tensor) -> Tensor:
         return self._reduce(values, -torch.inf, "amax")
 
-    def _reduce(self, values, start, reduction):
+    def _reduce(self, values: Tensor, start: float, reduction: str) -> Tensor:
         """Return one value for each categorical column from those of its categories."""
         out = values.new_full((len(values), len(self.categorical)), start)
-        places = self.column_of_category.expand_as(values)
-        return out.scatter_reduce(1, places, values, reduction)
+        indices = self.column_of_category.expand_as(values)
+        return out.scatter_reduce(1, indices, values, reduction)
 
 
-def check_loss(loss, n_columns, device):
+def check_loss(
+    loss: Callable[[Tensor, Tensor], Tensor], n_columns: int, device: torch.device
+) -> None:
     """Try a callable loss on a few rows.
 
     Raises

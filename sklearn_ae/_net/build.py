@@ -1,12 +1,15 @@
-"""From the parameters of an estimator to a net that is ready to train."""
+"""From the parameters of a network and of its training to a net."""
 
 from copy import deepcopy
+from dataclasses import dataclass, fields
 from math import ceil
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from torch import nn
+from torch import Tensor, nn
 
 from sklearn_ae._defaults import (
     default_batch_size,
@@ -16,31 +19,126 @@ from sklearn_ae._defaults import (
     default_pull,
 )
 from sklearn_ae._modules.autoencoder import Autoencoder, OneHot
-from sklearn_ae._modules.dense import Dense, make_activation
-from sklearn_ae._modules.latent_penalties import GaussianLatent
+from sklearn_ae._modules.dense import Activation, Dense, make_activation
+from sklearn_ae._modules.latent_penalties import GaussianLatent, Latent
 from sklearn_ae._modules.linear_fill import FILL_ROWS, LinearFill
-from sklearn_ae._modules.losses import MixedHead, NumericHead, check_loss
+from sklearn_ae._modules.losses import (
+    Loss,
+    MixedReconstructionLoss,
+    NumericReconstructionLoss,
+    ReconstructionLoss,
+    check_loss,
+)
 from sklearn_ae._modules.pca_start import SAMPLE_CELLS, UNITS, PCAStart
-from sklearn_ae._net.callbacks import Annealing, PullToStart
-from sklearn_ae._net.net import expect_missing, make_net
-from sklearn_ae.architectures import TorchModule
-from sklearn_ae.noise import HidingNoise
+from sklearn_ae._net.callbacks import L2SP, Annealing
+from sklearn_ae._net.make import make_net
+from sklearn_ae._net.net import AutoencoderNet, NamedCallback
+from sklearn_ae._net.params import TrainingParams
+from sklearn_ae._tables.encoder import TableEncoder
+from sklearn_ae._tables.layout import Layout
+from sklearn_ae._tables.rows import Rows
+from sklearn_ae.architectures import TorchModule, build_network
+from sklearn_ae.noise import HidingNoise, Noise
+
+# Rows that tell whether all numbers are in [0, 1].
+UNIT_ROWS = 100_000
 
 
-def build_net(settings, scaler, rows, device, layout=None):
+@dataclass(frozen=True)
+class NetworkParams:
+    """The layers of an autoencoder and its loss: parameters of the transformer.
+
+    Parameters
+    ----------
+    n_components : int or None
+    hidden_layer_sizes : array-like of int or None
+    activation, latent_activation, output_activation : str or type
+    tied_weights : bool
+    architecture : object with a method `build`, or None
+    latent : Contractive, Sparse, Variational or None
+    noise : Noise or None
+    loss : str or callable
+    """
+
+    n_components: int | None
+    hidden_layer_sizes: ArrayLike | None
+    activation: Activation
+    latent_activation: Activation
+    output_activation: Activation
+    tied_weights: bool
+    architecture: Any
+    latent: Any
+    noise: Noise | None
+    loss: Loss
+
+    @classmethod
+    def from_params(cls, params: dict[str, Any]) -> "NetworkParams":
+        """Return the parameters of an estimator that are about its network.
+
+        Parameters
+        ----------
+        params : dict
+            ``get_params(deep=False)`` of an estimator.
+        """
+        return cls(**{field.name: params[field.name] for field in fields(cls)})
+
+    @property
+    def hides(self) -> bool:
+        """Whether cells are hidden while training, as if they were missing."""
+        return isinstance(self.noise, HidingNoise)
+
+    @property
+    def resolved_output_activation(self) -> Activation:
+        """Activation of numeric outputs; "auto" is resolved."""
+        if self.output_activation != "auto":
+            return self.output_activation
+        own_output = isinstance(self.architecture, TorchModule)
+        return "sigmoid" if self.loss == "bce" and not own_output else "identity"
+
+    def can_start_as_pca(self, layout: Layout | None) -> bool:
+        """Whether the network can compute a linear map, and has a linear output."""
+        return (
+            self.architecture is None
+            # Logits of categories are no mirrored indicators.
+            and (layout is None or not self.tied_weights)
+            and self.activation in UNITS
+            and self.latent_activation == "identity"
+            and self.resolved_output_activation in ("identity", nn.Identity)
+        )
+
+
+def build_net(
+    network_params: NetworkParams,
+    training: TrainingParams,
+    rows: Rows,
+    *,
+    n_features: int,
+    layout: Layout | None = None,
+    image_shape: tuple[int, int, int] | None = None,
+    indicated: NDArray[np.bool_],
+    may_have_missing: bool,
+    table_encoder: TableEncoder | None = None,
+) -> tuple[AutoencoderNet, PCAStart | None]:
     """Return a new net for some rows, and the PCA that it starts from or None.
 
     Parameters
     ----------
-    settings : AutoencoderTransformer
-        Its parameters and `n_features_in_`.
-    scaler : Scaler
-        Fitted.
+    network_params : NetworkParams
+    training : TrainingParams
     rows : Rows, SparseRows or MappedRows
         Rows to train on.
-    device : torch.device
+    n_features : int
+        Number of columns of the table.
     layout : Layout, default=None
         Where the columns stand, if some are categorical.
+    image_shape : (int, int, int), default=None
+        Channels, height and width, if the rows are images.
+    indicated : bool ndarray of shape (n_features,)
+        Columns that get an input that says where a cell is missing.
+    may_have_missing : bool
+        Whether rows may have missing cells.
+    table_encoder : TableEncoder, default=None
+        Fitted encoder of the rows, for the net to reconstruct rows of the user's.
 
     Returns
     -------
@@ -48,148 +146,161 @@ def build_net(settings, scaler, rows, device, layout=None):
         Initialized.
     start : PCAStart or None
     """
-    n_rows, n_features = len(rows), settings.n_features_in_
-    batch_size = settings.batch_size or default_batch_size(n_rows)
-    max_epochs = settings.max_epochs or default_max_epochs(n_rows, batch_size)
     width = n_features if layout is None else layout.width
-    hides = isinstance(settings.noise, HidingNoise)
-    indicated = np.flatnonzero(scaler.has_indicator_ | hides)
-    network, n_components = _build_network(settings, width, len(indicated))
-    latent = None if settings.latent is None else settings.latent.build(n_components)
-    head = _build_head(settings, layout)
-    _check_loss(settings, rows, layout, device)
-    start, fill = _start(settings, rows, layout, width, network, n_components, latent)
-    own_layers = settings.architecture is None
-    indicators = indicated if own_layers and len(indicated) else None
-    noise = None if settings.noise is None else clone(settings.noise)
-    module = Autoencoder(network, n_components, noise, indicators, layout, fill, latent)
+    hides = network_params.hides
+    indicators = np.flatnonzero(indicated | hides)
+    network, n_components = _build_network(
+        network_params, n_features, width, len(indicators), image_shape
+    )
+    latent = None
+    if network_params.latent is not None:
+        latent = network_params.latent.build(n_components)
+    criterion = _build_loss(network_params, layout)
+    _check_loss(network_params.loss, rows, layout, n_features, training.device)
+    start, fill = _start(
+        network_params, rows, layout, width, network, n_components, latent
+    )
+    own_layers = network_params.architecture is None
+    noise = network_params.noise
+    module = Autoencoder(
+        network,
+        n_components,
+        None if noise is None else clone(noise),
+        indicators if own_layers and len(indicators) else None,
+        layout,
+        fill,
+        latent,
+    )
+    batch_size = training.batch_size or default_batch_size(len(rows))
+    max_epochs = default_max_epochs(len(rows), batch_size)
+    decays_to_start = start is not None and training.weight_decay is None
+    pull = default_pull(len(rows), width) if decays_to_start else 0.0
     net = make_net(
         module,
-        head,
-        settings,
-        max_epochs=max_epochs,
-        batch_size=batch_size,
-        device=device,
-        precision=settings.precision,
-        compile=settings.compile,
-        callbacks=_callbacks(settings, n_rows, width, start, latent),
+        criterion,
+        training.with_defaults(batch_size=batch_size, max_epochs=max_epochs),
+        callbacks=_callbacks(pull, latent),
+        table_encoder=table_encoder,
     )
-    expect_missing(net, scaler.has_missing_.any() or hides)
-    if settings.loss == "bce":
+    net.allow_missing(may_have_missing or hides)
+    if network_params.loss == "bce":
         _check_unit_output(net, rows, layout)
     return net, start
 
 
-def _check_loss(settings, rows, layout, device):
-    """Refuse cells, or a callable, that make no loss."""
-    if settings.loss == "bce":
+def _build_network(
+    params: NetworkParams,
+    n_features: int,
+    width: int,
+    n_indicators: int,
+    image_shape: tuple[int, int, int] | None,
+) -> tuple[nn.Module, int]:
+    """Return the encoder and decoder in one module, and the size of the latent."""
+    if params.architecture is not None:
+        return build_network(
+            params.architecture,
+            width,
+            n_components=params.n_components,
+            hidden_layer_sizes=params.hidden_layer_sizes,
+            activation=params.activation,
+            latent_activation=params.latent_activation,
+            image_shape=image_shape,
+        )
+    n_components = params.n_components
+    if n_components is None:
+        n_components = default_n_components(n_features)
+    sizes = params.hidden_layer_sizes
+    if sizes is None:
+        sizes = default_hidden_layer_sizes(n_components)
+    network = Dense(
+        width + n_indicators,
+        width,
+        n_components,
+        [int(size) for size in np.atleast_1d(sizes)],
+        params.activation,
+        params.latent_activation,
+        params.tied_weights,
+    )
+    return network, n_components
+
+
+def _build_loss(params: NetworkParams, layout: Layout | None) -> ReconstructionLoss:
+    """Return the loss of all columns."""
+    loss = "mse" if params.loss == "auto" else params.loss
+    activation = make_activation(params.resolved_output_activation)
+    # A loss that is a module may have weights of its own, which are trained.
+    numeric = NumericReconstructionLoss(deepcopy(loss), activation)
+    return numeric if layout is None else MixedReconstructionLoss(numeric, layout)
+
+
+def _check_loss(
+    loss: Loss, rows: Rows, layout: Layout | None, n_features: int, device: torch.device
+) -> None:
+    """Refuse cells, or a callable, that give no loss."""
+    if loss == "bce":
         check_unit_interval(rows, layout)
-    elif callable(settings.loss):
-        n_features = settings.n_features_in_
+    elif not isinstance(loss, str):
         n_numeric = n_features if layout is None else len(layout.numeric)
-        check_loss(settings.loss, n_numeric, device)
+        check_loss(loss, n_numeric, device)
 
 
-def _start(settings, rows, layout, width, network, n_components, latent):
+def _start(
+    params: NetworkParams,
+    rows: Rows,
+    layout: Layout | None,
+    width: int,
+    network: nn.Module,
+    n_components: int,
+    latent: Latent | None,
+) -> tuple[PCAStart | None, LinearFill | None]:
     """Set the weights that training starts from, if they are not random.
 
     Returns
     -------
     start : PCAStart or None
-        What a network starts from that can.
+        Initial weights of a network that can start as PCA.
     fill : LinearFill or None
-        What fills missing cells, if any cell may be hidden.
+        Fills missing cells, if any cell may be hidden.
     """
     start, fill = None, None
-    hides = isinstance(settings.noise, HidingNoise)
-    starts_as_pca = _can_start_as_pca(settings, layout)
-    if not (hides or starts_as_pca):
+    starts_as_pca = params.can_start_as_pca(layout)
+    if not (params.hides or starts_as_pca):
         return start, fill
     sample, encoded, weight = _sample(rows, layout, width)
-    if hides:
+    if params.hides:
         blocks = None if layout is None else layout.blocks
         every = ceil(len(encoded) / FILL_ROWS)
-        few = None if weight is None else weight[::every]
-        fill = LinearFill(encoded[::every], few, blocks)
+        some = None if weight is None else weight[::every]
+        fill = LinearFill().fit(encoded[::every], some, blocks)
         encoded = fill(encoded)
-    if starts_as_pca:
-        start = PCAStart(sample, encoded, weight, n_components, layout)
-        start.set_weights(network, settings.activation, latent)
+    if isinstance(network, Dense) and starts_as_pca:
+        start = PCAStart(n_components, layout).fit(sample, encoded, weight)
+        start.set_weights(network, str(params.activation), latent)
     return start, fill
 
 
-def _callbacks(settings, n_rows, width, start, latent):
-    """Return the callbacks that the start and the latent ask for."""
-    callbacks = []
-    draws_back = start is not None and settings.weight_decay is None
-    pull = default_pull(n_rows, width) if draws_back else 0.0
+def _callbacks(pull: float, latent: Latent | None) -> list[NamedCallback]:
+    """Return the callbacks for the decay to the start, and for the latent."""
+    callbacks: list[NamedCallback] = []
     if pull:
-        callbacks.append(("pull_to_start", PullToStart(pull)))
+        callbacks.append(("pull_to_start", L2SP(pull)))
     if isinstance(latent, GaussianLatent):
         callbacks.append(("annealing", Annealing()))
     return callbacks
 
 
-def _sample(rows, layout, width):
-    """Return some rows, what the network gets of them, and their weights."""
+def _sample(
+    rows: Rows, layout: Layout | None, width: int
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return some rows, the inputs of the network for them, and their weights."""
     X, weight = rows.sample(max(1, SAMPLE_CELLS // width))
     encoded = X.cpu() if layout is None else OneHot(layout)(X.cpu())
     return X, encoded, None if weight is None else weight.cpu()
 
 
-def _build_network(settings, width, n_missing):
-    """Return the encoder and decoder in one module, and the size of the latent."""
-    if settings.architecture is not None:
-        return settings.architecture.build(width, settings)
-    n_components = settings.n_components
-    if n_components is None:
-        n_components = default_n_components(settings.n_features_in_)
-    sizes = settings.hidden_layer_sizes
-    if sizes is None:
-        sizes = default_hidden_layer_sizes(n_components)
-    network = Dense(
-        width + n_missing,
-        width,
-        n_components,
-        [int(size) for size in np.atleast_1d(sizes)],
-        settings.activation,
-        settings.latent_activation,
-        settings.tied_weights,
-    )
-    return network, n_components
-
-
-def _build_head(settings, layout):
-    """Return the loss of all columns."""
-    loss = "mse" if settings.loss == "auto" else settings.loss
-    # A loss that is a module may have weights of its own, which are trained.
-    head = NumericHead(deepcopy(loss), make_activation(_output_activation(settings)))
-    return head if layout is None else MixedHead(head, layout)
-
-
-def _output_activation(settings):
-    """Return the activation of numeric outputs; "auto" is resolved here."""
-    if settings.output_activation != "auto":
-        return settings.output_activation
-    own_output = isinstance(settings.architecture, TorchModule)
-    return "sigmoid" if settings.loss == "bce" and not own_output else "identity"
-
-
-def _can_start_as_pca(settings, layout):
-    """Whether the network can compute a linear map, and has a linear output."""
-    return (
-        settings.architecture is None
-        # Logits of categories are no mirrored indicators.
-        and (layout is None or not settings.tied_weights)
-        and settings.activation in UNITS
-        and settings.latent_activation == "identity"
-        and _output_activation(settings) in ("identity", nn.Identity)
-    )
-
-
-def check_unit_interval(rows, layout):
+def check_unit_interval(rows: Rows, layout: Layout | None) -> None:
     """Refuse numeric columns that binary cross-entropy cannot take."""
-    X, _ = rows.sample(100_000)
+    X, _ = rows.sample(UNIT_ROWS)
     X = X if layout is None else X[:, layout.numeric]
     X = X[~torch.isnan(X)]
     if ((X < -1e-4) | (X > 1 + 1e-4)).any():
@@ -201,7 +312,7 @@ def check_unit_interval(rows, layout):
 
 
 @torch.no_grad()
-def _check_unit_output(net, rows, layout):
+def _check_unit_output(net: AutoencoderNet, rows: Rows, layout: Layout | None) -> None:
     """Refuse a network whose output binary cross-entropy cannot take."""
     module = net.module_
     training = module.training

@@ -2,26 +2,30 @@
 
 import math
 from copy import deepcopy
+from typing import Any
 
-import torch
+from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from tqdm.auto import tqdm
 
-# Part of the training in which a divergence gains weight, and most steps of it.
+from sklearn_ae._compat import _foreach_lerp_
+
+# Share of the training in which the weight of a divergence grows.
 ANNEALED = 0.3
+# Most steps in which it grows.
 ANNEALING_STEPS = 300
 
 
-class PullToStart(Callback):
-    """Draw the weights back to where training started, instead of to zero.
+class L2SP(Callback):
+    """Decay the weights to where training started, instead of to zero.
 
-    The fewer the rows, the stronger: a network that starts as PCA stays near it where
-    the rows cannot say better (Li et al., 2018) [1]_.
+    Known as L2-SP (Li et al., 2018) [1]_. The fewer the rows, the stronger: a network
+    that starts as PCA stays near it where too few rows contradict.
 
     Parameters
     ----------
     strength : float
-        What AdamW calls weight decay.
+        Weight decay as in AdamW.
 
     References
     ----------
@@ -29,11 +33,13 @@ class PullToStart(Callback):
        learning with convolutional networks." ICML 2018.
     """
 
-    def __init__(self, strength):
+    def __init__(self, strength: float) -> None:
         self.strength = strength
 
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Note the weights at the start; biases go free."""
+    def on_train_begin(
+        self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
+    ) -> None:
+        """Copy the weights at the start; biases do not decay."""
         groups = net.optimizer_.param_groups
         self.weights_ = [
             [weight.data for weight in group["params"] if weight.ndim > 1]
@@ -41,16 +47,20 @@ class PullToStart(Callback):
         ]
         self.starts_ = [[w.clone() for w in weights] for weights in self.weights_]
 
-    def on_batch_end(self, net, training=None, **kwargs):
+    def on_batch_end(
+        self, net: NeuralNet, training: bool | None = None, **kwargs: Any
+    ) -> None:
         """Take a step towards the start; implicit, so that none is too long."""
         if training:
             groups = net.optimizer_.param_groups
             for group, *pair in zip(groups, self.weights_, self.starts_, strict=True):
                 step = group["lr"] * self.strength
                 if pair[0]:
-                    torch._foreach_lerp_(*pair, step / (1 + step))
+                    _foreach_lerp_(*pair, step / (1 + step))
 
-    def on_train_end(self, net, X=None, y=None, **kwargs):
+    def on_train_end(
+        self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
+    ) -> None:
         """Forget the weights at the start."""
         del self.weights_, self.starts_
 
@@ -64,16 +74,24 @@ class CosineDecay(Callback):
     restarts." ICLR 2017.
     """
 
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Note the learning rates and how many rows all epochs will visit."""
+    def on_train_begin(
+        self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
+    ) -> None:
+        """Note the learning rates and the number of rows that all epochs visit."""
         self.lrs_ = [group["lr"] for group in net.optimizer_.param_groups]
         self.n_rows_ = 0
-        self.n_rows_in_all_ = net.max_epochs * len(X[0])
+        self.n_rows_total_ = net.max_epochs * len(X[0])
 
-    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+    def on_batch_begin(
+        self,
+        net: NeuralNet,
+        batch: Any = None,
+        training: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Set the learning rate of the next step."""
         if training:
-            share = self.n_rows_ / self.n_rows_in_all_
+            share = self.n_rows_ / self.n_rows_total_
             for group, lr in zip(net.optimizer_.param_groups, self.lrs_, strict=True):
                 group["lr"] = lr * (1 + math.cos(math.pi * share)) / 2
             self.n_rows_ += net.count_rows(batch)
@@ -82,8 +100,10 @@ class CosineDecay(Callback):
 class Annealing(Callback):
     """Let the weight of a divergence grow from 0 in the first part of the training."""
 
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Note how many rows the first part will visit."""
+    def on_train_begin(
+        self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
+    ) -> None:
+        """Note the number of rows that the first part visits."""
         self.n_rows_ = 0
         n_rows = len(X[0])
         steps = math.ceil(n_rows / net.batch_size)
@@ -92,35 +112,36 @@ class Annealing(Callback):
         self.n_rows_annealed_ = 0 if len(net.history) else n_epochs * n_rows
         self._set_weight(net)
 
-    def on_batch_end(self, net, batch=None, training=None, **kwargs):
+    def on_batch_end(
+        self,
+        net: NeuralNet,
+        batch: Any = None,
+        training: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Set the weight for the next step."""
         if training:
             self.n_rows_ += net.count_rows(batch)
             self._set_weight(net)
 
-    def _set_weight(self, net):
-        cold = self.n_rows_ < self.n_rows_annealed_
-        net.module_.latent.annealing = (
-            self.n_rows_ / self.n_rows_annealed_ if cold else 1.0
-        )
+    def _set_weight(self, net: NeuralNet) -> None:
+        grows = self.n_rows_ < self.n_rows_annealed_
+        share = self.n_rows_ / self.n_rows_annealed_ if grows else 1.0
+        net.module_.latent.annealing = share
 
-    def on_train_end(self, net, X=None, y=None, **kwargs):
-        """Leave the full weight for those who go on to train the module."""
+    def on_train_end(
+        self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
+    ) -> None:
+        """Set the full weight, for further training of the module."""
         net.module_.latent.annealing = 1.0
 
 
-def _anneals(net):
-    """Whether another loss is minimised than the one that is watched."""
-    latent = getattr(net.module_, "latent", None)
-    return getattr(latent, "annealing", 1.0) < 1
-
-
 class Plateau(LRScheduler):
-    """skorch's schedule, from when a divergence has its full weight."""
+    """skorch's schedule, once a divergence has its full weight."""
 
-    def on_epoch_end(self, net, **kwargs):
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Lower the learning rate if the loss makes no progress any more."""
-        if not _anneals(net):
+        if not net.is_annealing:
             super().on_epoch_end(net, **kwargs)
 
 
@@ -130,14 +151,14 @@ class BestWeights(EarlyStopping):
     skorch remembers the weights of the last improvement by more than the threshold.
     """
 
-    def on_train_begin(self, net, **kwargs):
-        """Forget earlier fits: with warm start they were held to other rows."""
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Forget earlier fits: with warm start, other rows may have been held out."""
         super().on_train_begin(net, **kwargs)
         self.lowest_ = math.inf
 
-    def on_epoch_end(self, net, **kwargs):
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Remember the weights of the best epoch; stop when patience runs out."""
-        if _anneals(net):
+        if net.is_annealing:
             return
         loss = net.history[-1, "valid_loss"]
         if loss < self.lowest_:
@@ -146,7 +167,7 @@ class BestWeights(EarlyStopping):
             self.best_model_weights_ = deepcopy(net.module_.state_dict())
         super().on_epoch_end(net, **kwargs)
 
-    def on_train_end(self, net, **kwargs):
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Restore the best weights; keeping the copy would double a pickle."""
         super().on_train_end(net, **kwargs)
         self.best_model_weights_ = None
@@ -155,11 +176,13 @@ class BestWeights(EarlyStopping):
 class ProgressBar(Callback):
     """One progress bar over all epochs, with the losses."""
 
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
+    def on_train_begin(
+        self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
+    ) -> None:
         """Open the bar."""
         self.bar_ = tqdm(total=net.max_epochs, unit="epoch", leave=True)
 
-    def on_epoch_end(self, net, **kwargs):
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Move the bar on by one epoch."""
         names = {"train_loss": "loss", "valid_loss": "validation"}
         last = net.history[-1]
@@ -167,7 +190,9 @@ class ProgressBar(Callback):
         self.bar_.set_postfix(losses, refresh=False)
         self.bar_.update()
 
-    def on_train_end(self, net, X=None, y=None, **kwargs):
+    def on_train_end(
+        self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
+    ) -> None:
         """Close the bar."""
         self.bar_.close()
         del self.bar_

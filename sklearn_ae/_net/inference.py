@@ -1,21 +1,35 @@
-"""What a trained net says about rows, block by block."""
+"""Inference: rows through a trained net, block by block."""
 
+from collections.abc import Callable
 from math import isnan
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import DTypeLike, NDArray
+from skorch import NeuralNet
+from torch import Tensor
 
 from sklearn_ae._tables.categories import CodedTable
+from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.reading import BLOCK_CELLS, blocks_of_rows
 
-# Cells of X that go through the network at once: on a CPU its activations stay in
-# cache, a GPU wants to be kept busy.
+# Cells of X that go through the network at once on a CPU: activations stay in cache.
 CPU_CELLS = 2**17
+# Cells of X that go through the network at once on a GPU, to keep it busy.
 GPU_CELLS = 2**24
+# Columns that a table counts as at least: hidden layers are wider than a few columns.
 LAYER_WIDTH = 32
 
 
-def infer(net, function, X, *n_columns, encoder=None, dtype=np.float32):
+def infer(
+    net: NeuralNet,
+    function: Callable[[NeuralNet, Tensor], Tensor],
+    X: Any,
+    *n_columns: int,
+    encoder: TableEncoder | None = None,
+    dtype: DTypeLike = np.float32,
+) -> NDArray[Any]:
     """Send rows through a function of a net, block by block.
 
     Parameters
@@ -25,11 +39,11 @@ def infer(net, function, X, *n_columns, encoder=None, dtype=np.float32):
     function : callable
         Takes the net and a float32 tensor on its device, as those below.
     X : {ndarray, memmap, CSR matrix} of shape (n_rows, n_columns)
-        Rows in original units, or latent codes.
+        Rows in original units, or scaled rows, or latents.
     *n_columns : int
         Number of columns that `function` returns, if it returns any.
     encoder : TableEncoder, default=None
-        Scales rows in original units; `None` for latent codes.
+        Transforms blocks of rows in original units; `None` takes X as it is.
     dtype : type, default=numpy.float32
         That of what `function` returns.
 
@@ -39,7 +53,7 @@ def infer(net, function, X, *n_columns, encoder=None, dtype=np.float32):
     """
     device = torch.device(net.device)
     cells = CPU_CELLS if device.type == "cpu" else GPU_CELLS
-    # Few columns may become many, here or in the hidden layers.
+    # Few columns may become many, as indicators or in the hidden layers.
     one_hot = net.module_.one_hot
     encoded = 0 if one_hot is None else len(one_hot.scale)
     n_rows = max(1, cells // max(X.shape[1], LAYER_WIDTH, encoded, *n_columns))
@@ -56,24 +70,24 @@ def infer(net, function, X, *n_columns, encoder=None, dtype=np.float32):
     return out
 
 
-def encode(net, X):
-    """Return the latent codes of scaled rows."""
+def encode(net: NeuralNet, X: Tensor) -> Tensor:
+    """Return the latents of scaled rows."""
     # Where no column had missing cells in fit, these count as the mean.
-    return net.module_.encode(X, not net.module_.missing and has_missing(X))
+    return net.module_.encode(X, not net.module_.may_have_missing and has_nan(X))
 
 
-def decode(net, Z):
-    """Return the scaled rows that latent codes stand for."""
+def decode(net: NeuralNet, Z: Tensor) -> Tensor:
+    """Return the scaled rows that latents stand for."""
     return net.criterion_.values(net.module_.decode(Z))
 
 
-def reconstruct(net, X):
+def reconstruct(net: NeuralNet, X: Tensor) -> Tensor:
     """Return the reconstruction of scaled rows."""
     return decode(net, encode(net, X))
 
 
-def expect(net, X, expected=None):
-    """Return what scaled rows are expected to hold, a share for each category.
+def expect(net: NeuralNet, X: Tensor, expected: Tensor | None = None) -> Tensor:
+    """Return the expectation of scaled rows, a share for each category.
 
     Parameters
     ----------
@@ -81,18 +95,18 @@ def expect(net, X, expected=None):
     X : Tensor of shape (n_rows, n_columns)
         Scaled rows, missing cells as `NaN`.
     expected : Tensor of shape (n_rows, n_encoded), default=None
-        What an earlier call returned, to take for the missing cells.
+        Result of an earlier call, to take for the missing cells.
     """
-    Z = net.module_.encode(X, missing=True, expected=expected)
+    Z = net.module_.encode(X, may_have_missing=True, expected=expected)
     return net.criterion_.expected(net.module_.decode(Z))
 
 
-def minus_loss(net, X):
+def minus_loss(net: NeuralNet, X: Tensor) -> Tensor:
     """Return minus the loss of each scaled row."""
     raw = net.module_.decode(encode(net, X))
-    return net.criterion_.loss_of_rows(raw, X, has_missing(X)).neg_()
+    return net.criterion_.loss_of_rows(raw, X, has_nan(X)).neg_()
 
 
-def has_missing(X):
+def has_nan(X: Tensor) -> bool:
     """Whether any cell of scaled rows is missing."""
-    return isnan(X.sum())
+    return isnan(X.sum().item())

@@ -1,123 +1,28 @@
-"""The skorch net of an autoencoder; the only module that imports skorch's net."""
+"""The skorch net of an autoencoder."""
 
 import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
+from typing import Any
 
 import torch
+from sklearn.utils.metaestimators import available_if
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
-from skorch.utils import TeeGenerator, noop
-from torch import Tensor
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from skorch.utils import TeeGenerator
+from torch import Tensor, nn
 
-from sklearn_ae._net.callbacks import BestWeights, CosineDecay, Plateau, ProgressBar
-from sklearn_ae._net.params import (
-    OPTIMIZERS,
-    check_callback_names,
-    check_callbacks,
-    check_net_params,
-    optimizer_params,
-    resolve_precision,
-)
+from sklearn_ae._net.callbacks import ProgressBar
+from sklearn_ae._net.inference import infer, reconstruct
+from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.rows import BatchIterator, Rows
 
-
-def make_net(
-    module,
-    criterion,
-    settings,
-    *,
-    max_epochs,
-    batch_size,
-    device,
-    precision,
-    compile,
-    callbacks=(),
-    net_class=None,
-    **params,
-):
-    """Return an initialized net, ready to train.
-
-    Parameters
-    ----------
-    module : nn.Module
-        New module: skorch trains the instance that it is given.
-    criterion : nn.Module
-        Loss of a batch, from the raw output, the clean batch and what comes with it.
-    settings : BaseEstimator
-        Its optimizer, learning rate, callbacks and `net_params`.
-    max_epochs, batch_size : int
-    device : torch.device
-    precision : {"float32", "bfloat16", "auto"}
-    compile : bool
-    callbacks : sequence of (str, Callback), default=()
-        Callbacks that come before those of `settings`.
-    net_class : type, default=None
-        `None` is :class:`AutoencoderNet`.
-    **params
-        Further parameters of the net; those of the user take precedence.
-
-    Returns
-    -------
-    net : AutoencoderNet
-    """
-    optimizer = OPTIMIZERS.get(settings.optimizer, settings.optimizer)
-    net_params = settings.net_params or {}
-    check_callbacks(settings.callbacks, settings.early_stopping)
-    own = settings.get_params(deep=False)
-    check_net_params(net_params, optimizer, settings.callbacks, own)
-    net = (net_class or AutoencoderNet)(
-        module,
-        criterion=criterion,
-        optimizer=optimizer,
-        lr=settings.lr,
-        max_epochs=max_epochs,
-        batch_size=batch_size,
-        iterator_train__shuffle=True,
-        train_split=None,
-        own_callbacks=[*callbacks, *_own_callbacks(settings)],
-        callbacks=settings.callbacks,
-        verbose=int(settings.verbose > 1),
-        device=str(device),
-        precision=resolve_precision(precision, device),
-        compile=compile,
-        **optimizer_params(optimizer, settings.weight_decay or 0.0, device, net_params)
-        | params
-        | net_params,
-    )
-    net.initialize()
-    check_callback_names(net_params, [name for name, _ in net.callbacks_])
-    for group in net.optimizer_.param_groups:
-        group["initial_lr"] = group["lr"]
-    return net
+NamedCallback = tuple[str, Callback]
 
 
-def _own_callbacks(settings):
-    """Return the callbacks that the estimator's own parameters ask for."""
-    callbacks = []
-    monitor = "valid_loss" if settings.early_stopping else "train_loss"
-    if settings.lr_schedule == "cosine":
-        callbacks.append(("lr_schedule", CosineDecay()))
-    elif settings.lr_schedule == "plateau":
-        schedule = Plateau(ReduceLROnPlateau, monitor=monitor, patience=5)
-        callbacks.append(("lr_schedule", schedule))
-    if settings.early_stopping:
-        stopping = BestWeights(
-            patience=settings.n_iter_no_change,
-            threshold=settings.tol,
-            threshold_mode="abs",
-            sink=noop,
-            load_best=True,
-        )
-        callbacks.append(("early_stopping", stopping))
-    if settings.verbose == 1:
-        callbacks.append(("progress_bar", ProgressBar()))
-    return callbacks
-
-
-def train(net, rows, valid=None):
+def train(net: "AutoencoderNet", rows: Rows, valid: Rows | None = None) -> None:
     """Train a net for `max_epochs`.
 
     Parameters
@@ -135,37 +40,7 @@ def train(net, rows, valid=None):
         net.partial_fit((rows, valid))
 
 
-def train_one_epoch(net, rows):
-    """Train a net for one more epoch at its plain learning rate, or leave it unchanged.
-
-    The schedule, early stopping and the progress bar belong to `fit`, which knows how
-    long it takes.
-
-    Parameters
-    ----------
-    net : AutoencoderNet
-    rows : Rows, SparseRows or MappedRows
-    """
-    net.max_epochs = 1
-    if net.own_callbacks:
-        net.own_callbacks = []
-        net.initialize_callbacks()
-    for group in net.optimizer_.param_groups:
-        group["lr"] = group["initial_lr"]
-    before = deepcopy((net.module_.state_dict(), net.optimizer_.state_dict()))
-    n_epochs = len(net.history)
-    try:
-        train(net, rows)
-    except BaseException:
-        net.module_.load_state_dict(before[0])
-        net.optimizer_.load_state_dict(before[1])
-        del net.history[n_epochs:]
-        # Dropout would go on in `transform`.
-        net.module_.eval()
-        raise
-
-
-def continue_from(net, earlier):
+def continue_from(net: "AutoencoderNet", earlier: "AutoencoderNet") -> None:
     """Let a new net start with the weights and the history of an earlier one.
 
     Raises
@@ -184,14 +59,8 @@ def continue_from(net, earlier):
     net.history_ = deepcopy(earlier.history_)
 
 
-def expect_missing(net, missing):
-    """Tell a net whether training rows may have missing cells."""
-    net.module_.missing |= bool(missing)
-    net.criterion_.missing |= bool(missing)
-
-
 @contextmanager
-def diverging_as_value_error(net):
+def diverging_as_value_error(net: "AutoencoderNet") -> Iterator[None]:
     """Explain a loss that is no finite number any more."""
     try:
         yield
@@ -207,10 +76,14 @@ class TrainingDiverged(ArithmeticError):
     """A loss is not a finite number any more."""
 
 
+def _has_table_encoder(net: "AutoencoderNet") -> bool:
+    return net.table_encoder is not None
+
+
 class AutoencoderNet(NeuralNet):
     """A skorch net that trains an autoencoder on its own input.
 
-    It differs from :class:`skorch.NeuralNet` in what the task asks for: the target of a
+    It differs from :class:`skorch.NeuralNet` as the task requires: the target of a
     batch is the batch, `y` carries the sample weights, training and validation rows
     come as a tuple ``(train, valid)``, and the losses are recorded once an epoch, since
     a record of every batch costs time and grows without bound.
@@ -223,33 +96,44 @@ class AutoencoderNet(NeuralNet):
         Type that the network computes in while training.
     own_callbacks : list of (str, Callback), default=()
         Callbacks that come before those of the user.
+    table_encoder : TableEncoder, default=None
+        Fitted; `reconstruct` reads rows and writes their reconstruction with it. `None`
+        for a net that reconstructs no rows.
     """
+
+    # Hooks of skorch that are overridden: initialize_callbacks, notify, torch_compile,
+    # get_dataset, get_split_datasets, infer, get_loss, fit_loop, train_step,
+    # run_single_epoch, on_batch_begin; and private ones, _default_callbacks,
+    # _set_training and _zero_grad_optimizer. _step_optimizer is called. A test notices
+    # if a release of skorch has one of them no longer.
 
     def __init__(
         self,
-        *args,
-        iterator_train=BatchIterator,
-        iterator_valid=BatchIterator,
-        precision="float32",
-        own_callbacks=(),
-        **kwargs,
-    ):
+        *args: Any,
+        iterator_train: type = BatchIterator,
+        iterator_valid: type = BatchIterator,
+        precision: str = "float32",
+        own_callbacks: Sequence[NamedCallback] = (),
+        table_encoder: TableEncoder | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.precision = precision
         self.own_callbacks = own_callbacks
+        self.table_encoder = table_encoder
         super().__init__(
             *args,
             iterator_train=iterator_train,
             iterator_valid=iterator_valid,
             **kwargs,
         )
-        self.interrupted_after_ = None
+        self.interrupted_after_: int | None = None
 
     @property
-    def _default_callbacks(self):
+    def _default_callbacks(self) -> list[NamedCallback]:
         callbacks = [("epoch_timer", EpochTimer()), *self.own_callbacks]
         return callbacks + [("print_log", PrintLog())] * (self.verbose > 0)
 
-    def initialize_callbacks(self):
+    def initialize_callbacks(self) -> "AutoencoderNet":
         """Initialize the callbacks, and note which events each one listens to.
 
         Early stopping comes last: it ends training with an exception, and callbacks
@@ -257,10 +141,10 @@ class AutoencoderNet(NeuralNet):
         """
         super().initialize_callbacks()
         self.callbacks_.sort(key=lambda item: isinstance(item[1], EarlyStopping))
-        self._listeners = {}
+        self._listeners: dict[str, list[Callback]] = {}
         return self
 
-    def notify(self, method_name, **cb_kwargs):
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks that implement an event; there are two for each batch."""
         getattr(self, method_name)(self, **cb_kwargs)
         if method_name not in self._listeners:
@@ -273,74 +157,145 @@ class AutoencoderNet(NeuralNet):
         for callback in self._listeners[method_name]:
             getattr(callback, method_name)(self, **cb_kwargs)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         # skorch writes `module_` in a way that loads on machines without the device;
         # `module`, the same one, would be a second copy that does not.
         state = super().__getstate__()
         state["module"] = None
-        # It would take the whole estimator along, and is of use in training only.
-        state.pop("reconstruct_rows", None)
         return state
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.module = self.module_
 
-    def _set_training(self, training=True):
+    def allow_missing(self, may_have_missing: bool = True) -> None:
+        """Look for missing cells in training rows from now on, if there may be any."""
+        if may_have_missing:
+            self.module_.allow_missing()
+            self.criterion_.allow_missing()
+
+    @property
+    def is_annealing(self) -> bool:
+        """Whether training minimises another loss than the one that is watched."""
+        latent = self.module_.latent
+        return latent is not None and latent.is_annealing
+
+    @available_if(_has_table_encoder)
+    def reconstruct(self, X: Any) -> Any:
+        """Return the reconstruction of rows in original units, also during training.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X_reconstructed : {ndarray, dataframe} of shape (n_samples, n_features)
+        """
+        encoder = self.table_encoder
+        rows = encoder.check(X)
+        self.module_.eval()  # the next step of the training sets it back
+        values = infer(self, reconstruct, rows, encoder.n_features_in_, encoder=encoder)
+        return encoder.inverse_transform(values, like=X)
+
+    def train_one_epoch(
+        self, rows: Rows, table_encoder: TableEncoder | None = None
+    ) -> None:
+        """Train for one more epoch at the plain learning rate, or change nothing.
+
+        The schedule, early stopping and the progress bar belong to `fit`, which knows
+        how long it takes; they are switched off for good.
+
+        Parameters
+        ----------
+        rows : Rows, SparseRows or MappedRows
+        table_encoder : TableEncoder, default=None
+            Encoder of these rows; `None` if it is the same as before.
+
+        Raises
+        ------
+        ValueError
+            If the loss stops being finite.
+        """
+        self.max_epochs = 1
+        if self.own_callbacks:
+            self.own_callbacks = []
+            self.initialize_callbacks()
+        for group in self.optimizer_.param_groups:
+            group["lr"] = group["initial_lr"]
+        weights = deepcopy((self.module_.state_dict(), self.optimizer_.state_dict()))
+        encoder, n_epochs = self.table_encoder, len(self.history)
+        self.table_encoder = table_encoder or encoder
+        try:
+            train(self, rows)
+        except BaseException:
+            self.module_.load_state_dict(weights[0])
+            self.optimizer_.load_state_dict(weights[1])
+            self.table_encoder = encoder
+            del self.history[n_epochs:]
+            # Dropout would go on in `transform`.
+            self.module_.eval()
+            raise
+
+    def _set_training(self, training: bool = True) -> None:
         # Setting the mode walks through all submodules, which small nets feel.
         if self.module_.training != training:
             super()._set_training(training)
 
-    def _zero_grad_optimizer(self, set_to_none=None):
+    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
         # What optimizer.zero_grad() does, without its profiler hooks, which take a
         # tenth of a step of a small net.
         for group in self.optimizer_.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
 
-    def torch_compile(self, module, name):
+    def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
         """Compile the module in place, so that it still pickles."""
         if self.compile and name == "module":
             module.compile(**self.get_params_for("compile"))
         return module
 
-    def get_dataset(self, X, y=None):
+    def get_dataset(self, X: Any, y: Any = None) -> Rows:
         """Return scaled rows as a data set, so that `predict` takes tensors too."""
         if isinstance(X, Rows):
             return X
         return Rows(torch.as_tensor(X, dtype=torch.float32))
 
-    def get_split_datasets(self, X, y=None, **fit_params):
+    def get_split_datasets(
+        self, X: Any, y: Any = None, **fit_params: Any
+    ) -> tuple[Any, Any]:
         """Return the training rows and the validation rows or None."""
         return X if isinstance(X, tuple) else (X, None)
 
-    def infer(self, x, **fit_params):
-        """Return the raw output for a batch, and the cost of its latent if it has one.
+    def infer(self, x: Tensor, **fit_params: Any) -> Any:
+        """Return the raw output for a batch, and the terms of a penalty on its latents.
 
-        Both are float32.
+        Both are float32; the terms are only there if the module has a penalty.
         """
         x = x.to(self.device)
-        if getattr(self.module_, "latent", None) is None:
+        if self.module_.latent is None:
             return self.compute(self.module_, x)
-        return self.compute(partial(self.module_, with_cost=True), x)
+        return self.compute(partial(self.module_, with_penalty_terms=True), x)
 
-    def count_rows(self, batch):
+    def count_rows(self, batch: Any) -> int:
         """Return how many of the rows of an epoch a batch holds."""
         return len(batch[0])
 
-    def weigh(self, batch):
+    def weigh(self, batch: Any) -> Tensor:
         """Return the summed weight of these rows."""
         return (batch[1] if batch[1].ndim == 1 else batch[1][:, 0]).sum()
 
-    def compute(self, function, x):
-        """Return what a function of the module gives, in float32."""
+    def compute(self, function: Callable[[Tensor], Any], x: Tensor) -> Any:
+        """Return the result of a function of the module, in float32."""
         if self.precision == "float32" or not self.module_.training:
             return function(x)
         with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
             out = function(x)
         return tuple(map(Tensor.float, out)) if isinstance(out, tuple) else out.float()
 
-    def get_loss(self, y_pred, y_true, X=None, training=False):
+    def get_loss(
+        self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False
+    ) -> Tensor:
         """Return the loss against the clean batch.
 
         The module corrupts a copy of its own. Comparing with that copy would reward
@@ -350,21 +305,28 @@ class AutoencoderNet(NeuralNet):
         X = X.to(self.device)
         if not isinstance(y_pred, tuple):
             return self.criterion_(y_pred, X, weight)
-        raw, cost = y_pred
+        raw, penalty_terms = y_pred
         latent = self.module_.latent
-        unit = self._unit_of_nats(raw, X, weight) if latent.in_nats else None
-        penalty = latent.penalty(cost, weight, unit)
+        nat_weight = None
+        if latent.is_likelihood:
+            nat_weight = self._loss_per_nat(raw, X, weight)
+        penalty = latent.penalty(penalty_terms, weight, nat_weight)
         return self.criterion_(raw, X, weight) + penalty
 
-    def _unit_of_nats(self, raw, X, weight):
-        """Return how much loss one nat of log-likelihood of a row is."""
-        missing = self.criterion_.missing
-        nats = self.criterion_.nats(raw, X, weight, missing)
+    def _loss_per_nat(self, raw: Tensor, X: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the loss that one nat of log-likelihood of a row counts as."""
+        criterion = self.criterion_
+        may_have_missing = criterion.may_have_missing
+        nats = criterion.nats_per_loss(raw, X, weight, may_have_missing)
         # The loss of a row is the mean over its observed cells.
-        n_cells = (~torch.isnan(X)).sum(1).clamp(min=1) if missing else X.shape[1]
+        n_cells: Tensor | int = X.shape[1]
+        if may_have_missing:
+            n_cells = (~torch.isnan(X)).sum(1).clamp(min=1)
         return 1 / (nats * n_cells)
 
-    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+    def fit_loop(
+        self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any
+    ) -> "AutoencoderNet":
         """Train, and note after how many epochs the user interrupted it, if so."""
         self.interrupted_after_ = None
         n_before = len(self.history)
@@ -388,7 +350,7 @@ class AutoencoderNet(NeuralNet):
                     callback.on_train_end(self)
             raise
 
-    def train_step(self, batch, **fit_params):
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take one step; few optimizers need the closure that skorch gives to all."""
         if isinstance(self.optimizer_, torch.optim.LBFGS):
             return super().train_step(batch, **fit_params)
@@ -405,7 +367,14 @@ class AutoencoderNet(NeuralNet):
         self._step_optimizer(None)
         return step
 
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+    def run_single_epoch(
+        self,
+        iterator: Iterable[Any] | None,
+        training: bool,
+        prefix: str,
+        step_fn: Callable[..., dict[str, Any]],
+        **fit_params: Any,
+    ) -> None:
         """Train or validate on all batches, and record their mean loss."""
         if iterator is None:
             return
@@ -427,7 +396,12 @@ class AutoencoderNet(NeuralNet):
                 self.history.record_batch(f"{prefix}_batch_size", n_batch)
             self.notify("on_batch_end", batch=batch, training=training, **step)
         # Weights have a mean of 1 over all rows, not over those held out.
-        loss = float(total) / (float(sum(weights)) if weights else n_rows)
+        mean = float(total) / (float(sum(weights)) if weights else n_rows)
+        self._record_loss(prefix, mean)
+        self.history.record(f"{prefix}_batch_count", n_batches)
+
+    def _record_loss(self, prefix: str, loss: float) -> None:
+        """Record the loss of an epoch, and whether it is the lowest so far."""
         if not math.isfinite(loss):
             raise TrainingDiverged(f"{prefix} loss")
         key = f"{prefix}_loss"
@@ -437,9 +411,10 @@ class AutoencoderNet(NeuralNet):
         lowest = next(bests, math.inf)
         self.history.record(key, loss)
         self.history.record(f"{key}_best", loss < lowest)
-        self.history.record(f"{prefix}_batch_count", n_batches)
 
-    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+    def on_batch_begin(
+        self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
         """Record a batch only where callbacks of the user may read it."""
         if self.callbacks:
             super().on_batch_begin(net, batch, training, **kwargs)

@@ -1,25 +1,31 @@
-"""Parameters of skorch and torch: their names, and what is refused."""
+"""Parameters of the training: their values, and errors about them."""
 
-import difflib
 import inspect
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from skorch.callbacks import Callback
+from torch.optim import Optimizer
 
-OPTIMIZERS = {
+from sklearn_ae._compat import did_you_mean
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
     "rmsprop": torch.optim.RMSprop,
     "sgd": torch.optim.SGD,
 }
-# Names that `net_params` may set beside those of the optimizer, torch.compile and the
-# callbacks. All other parameters of a skorch net are the estimator's own.
+# Names that `net_params` may set in addition to those of the optimizer, torch.compile
+# and the callbacks. All other parameters of a skorch net are the estimator's own.
 NET_PARAMS = (
     "iterator_valid__batch_size",
     "optimizer__param_groups",
     "torch_load_kwargs",
     "use_caching",
 )
+# Names of the optimizer and of torch.compile that the estimator sets itself.
 NOT_NET_PARAMS = {
     "compile__model",
     "optimizer__lr",
@@ -28,33 +34,163 @@ NOT_NET_PARAMS = {
 }
 
 
-def optimizer_params(optimizer, weight_decay, device, net_params):
+@dataclass(frozen=True)
+class TrainingParams:
+    """How a net is trained: parameters of an estimator that are about nothing else.
+
+    All but the last three are what the estimator's parameters of these names are.
+
+    Parameters
+    ----------
+    optimizer : str or type
+    lr : float
+    weight_decay : float or None
+    lr_schedule : {"cosine", "plateau", "constant"}
+    max_epochs, batch_size : int or None
+    early_stopping : bool
+    n_iter_no_change : int
+    tol : float
+    callbacks : list or None
+    net_params : dict or None
+    verbose : int
+    device : torch.device
+        Where to train.
+    precision : {"float32", "bfloat16", "auto"}
+        Type that the network computes in while training.
+    compile : bool
+        Whether to train through :func:`torch.compile`.
+    """
+
+    optimizer: str | type[Optimizer]
+    lr: float
+    weight_decay: float | None
+    lr_schedule: str
+    max_epochs: int | None
+    batch_size: int | None
+    early_stopping: bool
+    n_iter_no_change: int
+    tol: float
+    callbacks: list[Any] | None
+    net_params: dict[str, Any] | None
+    verbose: int
+    device: torch.device
+    precision: str
+    compile: bool
+
+    @classmethod
+    def from_params(
+        cls, params: Mapping[str, Any], *, device: torch.device, **others: Any
+    ) -> "TrainingParams":
+        """Return the parameters of an estimator that are about its training.
+
+        Parameters
+        ----------
+        params : mapping
+            ``get_params(deep=False)`` of an estimator.
+        device : torch.device
+            The one that its parameter `device` stands for.
+        **others
+            Values that take precedence over those in `params`.
+        """
+        values = {**params, "device": device, **others}
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
+
+    @property
+    def optimizer_class(self) -> type[Optimizer]:
+        """Class of the optimizer."""
+        return optimizer_class(self.optimizer)
+
+    def with_defaults(self, *, batch_size: int, max_epochs: int) -> "TrainingParams":
+        """Return the same with values for what is `None`."""
+        return replace(
+            self,
+            batch_size=self.batch_size or batch_size,
+            max_epochs=self.max_epochs or max_epochs,
+        )
+
+    def without_callbacks(self) -> "TrainingParams":
+        """Return the same without callbacks of the user, and silent."""
+        net_params = {
+            name: value
+            for name, value in (self.net_params or {}).items()
+            if not str(name).startswith("callbacks__")
+        }
+        return replace(self, callbacks=None, net_params=net_params, verbose=0)
+
+
+def optimizer_class(optimizer: str | type[Optimizer]) -> type[Optimizer]:
+    """Return the class of an optimizer from its name or class."""
+    return OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+
+
+def optimizer_params(training: TrainingParams) -> dict[str, Any]:
     """Return the keyword arguments of the optimizer, as skorch names them."""
-    taken = inspect.signature(optimizer).parameters
-    params = {}
-    if "weight_decay" in taken:
-        params["optimizer__weight_decay"] = weight_decay
-    elif weight_decay:
+    optimizer = training.optimizer_class
+    net_params = training.net_params or {}
+    accepted = inspect.signature(optimizer).parameters
+    params: dict[str, Any] = {}
+    if "weight_decay" in accepted:
+        params["optimizer__weight_decay"] = training.weight_decay or 0.0
+    elif training.weight_decay:
         raise ValueError(
             f"{optimizer.__name__} takes no weight_decay. Got weight_decay="
-            f"{weight_decay}; set it to 0."
+            f"{training.weight_decay}; set it to 0."
         )
     # torch refuses these two together with "fused".
     others = any(
         net_params.get(f"optimizer__{n}") for n in ("foreach", "differentiable")
     )
-    if "fused" in taken and device.type in ("cpu", "cuda") and not others:
+    if "fused" in accepted and training.device.type in ("cpu", "cuda") and not others:
         # One kernel for all weights; a fifth of the training time of small nets.
         params["optimizer__fused"] = True
     return params
 
 
-def check_net_params(net_params, optimizer, callbacks, own):
+def check_training(params: Mapping[str, Any]) -> None:
+    """Check what the declared constraints of the training parameters cannot say.
+
+    Parameters
+    ----------
+    params : mapping
+        ``get_params(deep=False)`` of an estimator.
+
+    Raises
+    ------
+    TypeError
+        If a class is of the wrong kind.
+    ValueError
+        If parameters do not go together, or one of `net_params` is unknown.
+    """
+    check_class("optimizer", params["optimizer"], Optimizer)
+    check_callbacks(params["callbacks"], params["early_stopping"])
+    check_net_params(
+        params["net_params"] or {},
+        optimizer_class(params["optimizer"]),
+        params["callbacks"],
+        params,
+    )
+
+
+def check_class(name: str, value: object, base: type) -> None:
+    """Refuse a class that does not derive from the right one."""
+    if isinstance(value, type) and not issubclass(value, base):
+        raise TypeError(
+            f"A class given as {name} must derive from the {base.__name__} of torch. "
+            f"Got {value!r}."
+        )
+
+
+def check_net_params(
+    net_params: Mapping[str, Any],
+    optimizer: type[Optimizer],
+    callbacks: list[Any] | None,
+    own: Collection[str],
+) -> None:
     """Refuse names in `net_params` that would change nothing.
 
     Parameters
     ----------
-    net_params : dict
+    net_params : mapping
     optimizer : type
     callbacks : list or None
         Their parameters may be set, too.
@@ -79,14 +215,11 @@ def check_net_params(net_params, optimizer, callbacks, own):
                 f"net_params has the name {name!r}, which is a parameter of the "
                 "estimator itself. Set it there."
             )
-        nearest = difflib.get_close_matches(str(name), known, n=3, cutoff=0.0)
-        raise ValueError(
-            f"net_params has the unknown name {name!r}. The nearest known names are "
-            f"{nearest}."
-        )
+        hint = did_you_mean(name, known, n=3, cutoff=0.0)
+        raise ValueError(f"net_params has the unknown name {name!r}.{hint}")
 
 
-def check_callbacks(callbacks, has_validation):
+def check_callbacks(callbacks: list[Any] | None, has_validation: bool) -> None:
     """Refuse what skorch would fail on with a message about something else."""
     for item in callbacks or []:
         callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
@@ -104,7 +237,7 @@ def check_callbacks(callbacks, has_validation):
             )
 
 
-def check_callback_names(net_params, names):
+def check_callback_names(net_params: Iterable[str], names: Collection[str]) -> None:
     """Refuse parameters of callbacks that are not there; skorch ignores them."""
     for param in net_params:
         kind, _, rest = param.partition("__")
@@ -116,7 +249,7 @@ def check_callback_names(net_params, names):
             )
 
 
-def resolve_device(device):
+def resolve_device(device: str | torch.device) -> torch.device:
     """Return a usable torch device; "auto" takes the best there is.
 
     Raises
@@ -128,18 +261,18 @@ def resolve_device(device):
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         return torch.device("cpu") if accelerator is None else accelerator
     try:
-        device = torch.device(device)
-        torch.ones(1, device=device).add_(1).item()
+        usable = torch.device(device)
+        torch.ones(1, device=usable).add_(1).item()
     except Exception as error:
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
         raise ValueError(
             f"device={str(device)!r} cannot be used here: {reason}. Use 'cpu', or "
             "'auto' for the best device there is."
         ) from error
-    return device
+    return usable
 
 
-def resolve_precision(precision, device):
+def resolve_precision(precision: str, device: torch.device) -> str:
     """Return "float32" or "bfloat16"; "auto" takes bfloat16 on a GPU that has it."""
     if precision != "auto":
         return precision

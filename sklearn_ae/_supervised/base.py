@@ -19,22 +19,21 @@ from sklearn_ae._autoencoder.meta import (
     AUTOENCODER_CONSTRAINT,
     AutoencoderMetaEstimator,
 )
-from sklearn_ae._autoencoder.parameters import _check_class, _check_sizes
+from sklearn_ae._autoencoder.parameters import check_sizes
 from sklearn_ae._autoencoder.training import fit_autoencoder
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval
 from sklearn_ae._defaults import default_scaling
 from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae._modules.dense import Dense
-from sklearn_ae._net.inference import encode, has_missing, infer
-from sklearn_ae._net.params import (
-    OPTIMIZERS,
-    check_callbacks,
-    check_net_params,
-    resolve_device,
-)
+from sklearn_ae._net.inference import encode, has_nan, infer
+from sklearn_ae._net.params import TrainingParams, check_training, resolve_device
 from sklearn_ae._seeding import draw_seed, seeded
-from sklearn_ae._supervised.fine_tuning import FineTuning, make_labelled_rows
+from sklearn_ae._supervised.fine_tuning import (
+    FineTuning,
+    PredictorParams,
+    make_labelled_rows,
+)
 from sklearn_ae._tables.scaling import sample_rows
 from sklearn_ae.noise import SwapNoise
 
@@ -62,8 +61,13 @@ TRAINING_PARAMS = (
 )
 
 
-def check_fine_tuning(settings):
+def check_fine_tuning(params):
     """Check what the declared constraints of a classifier or regressor cannot say.
+
+    Parameters
+    ----------
+    params : dict
+        ``get_params(deep=False)`` of the estimator.
 
     Raises
     ------
@@ -72,12 +76,8 @@ def check_fine_tuning(settings):
     ValueError
         If sizes are no whole numbers.
     """
-    _check_sizes("head_layer_sizes", settings.head_layer_sizes)
-    _check_class(settings, "optimizer", torch.optim.Optimizer)
-    optimizer = OPTIMIZERS.get(settings.optimizer, settings.optimizer)
-    own = settings.get_params(deep=False)
-    check_callbacks(settings.callbacks, settings.early_stopping)
-    check_net_params(settings.net_params or {}, optimizer, settings.callbacks, own)
+    check_sizes("head_layer_sizes", params["head_layer_sizes"])
+    check_training(params)
 
 
 class PretrainedPredictor(
@@ -116,7 +116,8 @@ class PretrainedPredictor(
         probe : ClassProbe or TargetProbe
         n_outputs : int
         """
-        check_fine_tuning(self)
+        params = self.get_params(deep=False)
+        check_fine_tuning(params)
         if self.device is not None:
             resolve_device(self.device)
         seed = draw_seed(self.random_state)
@@ -129,8 +130,20 @@ class PretrainedPredictor(
             )
             labelled, valid = self._split(labelled)
             rng = np.random.default_rng(seed)
+            training = TrainingParams.from_params(
+                params,
+                device=device,
+                precision=autoencoder.precision,
+                compile=autoencoder.compile,
+            )
             tuning = FineTuning(
-                self, autoencoder, criterion, probe, n_outputs, device, rng
+                PredictorParams.from_params(params),
+                training,
+                autoencoder,
+                criterion,
+                probe,
+                n_outputs,
+                rng,
             )
             tuning.fit_probe(rows, labelled)
             net = self._fine_tune(tuning, rows, labelled, valid)
@@ -251,7 +264,6 @@ def predict_raw(net, X, n_outputs, encoder):
 
     def function(net, X):
         X = X.to(dtype)
-        missing = not module.missing and has_missing(X)
-        return module.head(module.encode(X, missing))
+        return module.head(module.encode(X, not module.may_have_missing and has_nan(X)))
 
     return infer(net, function, X, n_outputs, encoder=encoder, dtype=np.float64)

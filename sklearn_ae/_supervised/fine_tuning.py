@@ -15,10 +15,12 @@ References
 """
 
 from copy import copy, deepcopy
+from dataclasses import dataclass, fields
 from math import ceil
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from sklearn_ae._defaults import (
     default_fine_tuning,
@@ -26,15 +28,16 @@ from sklearn_ae._defaults import (
     default_semi_supervised,
 )
 from sklearn_ae._modules.dense import ACTIVATIONS
-from sklearn_ae._net.callbacks import PullToStart
-from sklearn_ae._net.net import make_net, train
+from sklearn_ae._net.callbacks import L2SP
+from sklearn_ae._net.make import make_net
+from sklearn_ae._net.net import train
 from sklearn_ae._supervised.linear_probe import (
     N_FOLDS,
     PROBE_ROWS,
     ClassProbe,
     draw_folds,
 )
-from sklearn_ae._supervised.predictor import Predictor, ThawEncoder, make_head
+from sklearn_ae._supervised.predictor import Predictor, UnfreezeEncoder, make_head
 from sklearn_ae._supervised.semi_supervised import (
     SemiSupervisedNet,
     normalize_hidden,
@@ -83,12 +86,43 @@ def make_labelled_rows(encoder, X, weight, targets, device):
     return rows, labelled
 
 
-class FineTuning:
-    """How to make a predictor of an autoencoder and some labelled rows.
+@dataclass(frozen=True)
+class PredictorParams:
+    """The head of a predictor and how its encoder learns: parameters of the estimators.
 
     Parameters
     ----------
-    settings : AutoencoderPretrainedClassifier or AutoencoderPretrainedRegressor
+    freeze_encoder : bool or int
+    encoder_lr_scale : float
+    head_layer_sizes : int or array-like of int
+    dropout : float
+    """
+
+    freeze_encoder: bool | int
+    encoder_lr_scale: float
+    head_layer_sizes: ArrayLike
+    dropout: float
+
+    @classmethod
+    def from_params(cls, params):
+        """Return those among the parameters of a classifier or regressor.
+
+        Parameters
+        ----------
+        params : dict
+            ``get_params(deep=False)`` of an estimator.
+        """
+        return cls(**{field.name: params[field.name] for field in fields(cls)})
+
+
+class FineTuning:
+    """Fine-tune the encoder of an autoencoder, and a head, on labelled rows.
+
+    Parameters
+    ----------
+    params : PredictorParams
+    training : TrainingParams
+        Its device is the one to train on.
     autoencoder : AutoencoderTransformer
         Fitted; copies of its encoder are trained.
     criterion : nn.Module
@@ -96,19 +130,19 @@ class FineTuning:
     probe : ClassProbe or TargetProbe
         Linear model that the head starts from.
     n_outputs : int
-    device : torch.device
     rng : Generator
     """
 
-    def __init__(self, settings, autoencoder, criterion, probe, n_outputs, device, rng):
-        self.settings = settings
+    def __init__(self, params, training, autoencoder, criterion, probe, n_outputs, rng):
+        self.params = params
+        self.training = training
         self.autoencoder = autoencoder
         self.criterion = criterion
         self.probe = probe
         self.n_outputs = n_outputs
-        self.device = device
+        self.device = training.device
         self.rng = rng
-        self.encoder = take_encoder(autoencoder).to(device)
+        self.encoder = take_encoder(autoencoder).to(self.device)
 
     def fit_probe(self, rows, labelled):
         """Fit the linear model to the latent codes of labelled rows.
@@ -188,17 +222,15 @@ class FineTuning:
         # Noise for all rows alike would hide what the adversary does.
         encoder.noise = None
         # A slow encoder would not get far from where random weights put it.
-        if not self.settings.freeze_encoder and self.settings.encoder_lr_scale >= 1:
+        if not self.params.freeze_encoder and self.params.encoder_lr_scale >= 1:
             shrink_and_perturb(encoder)
             normalize_hidden(encoder)
-        batch_size, max_epochs = default_semi_supervised(len(rows))
         net = self.make_net(
             len(rows),
             encoder,
+            default_semi_supervised(len(rows)),
             net_class=SemiSupervisedNet,
             shares=shares,
-            batch_size=self.settings.batch_size or batch_size,
-            max_epochs=self.settings.max_epochs or max_epochs,
         )
         train(net, rows, valid)
         self._temper(net.module_, rows.sample(PROBE_ROWS)[0].to(self.device))
@@ -219,7 +251,7 @@ class FineTuning:
         for weight in module.head[-1].parameters():
             weight.div_(temperature)
 
-    def make_net(self, n_labelled, encoder=None, **params):
+    def make_net(self, n_labelled, encoder=None, steps=None, **params):
         """Return a new net, whose head starts as the linear model.
 
         Parameters
@@ -227,49 +259,55 @@ class FineTuning:
         n_labelled : int
         encoder : Autoencoder, default=None
             `None` takes a copy of the fitted one.
+        steps : (int, int), default=None
+            Batch size and number of epochs where the user gave none; `None` takes
+            those of fine-tuning.
         **params
             Parameters of the net.
         """
-        settings, activation = self.settings, self.autoencoder.activation
-        head = make_head(
-            self.autoencoder.n_components_,
-            self.n_outputs,
-            [int(size) for size in np.atleast_1d(settings.head_layer_sizes)],
-            activation if activation in ACTIVATIONS else "relu",
-            settings.dropout,
-        )
-        if not np.size(settings.head_layer_sizes):
-            self._start_head(head[-1])
-        callbacks = []
-        # Its strength goes by steps of the length that these optimizers take.
-        if settings.weight_decay is None and settings.optimizer in ("adam", "adamw"):
-            strength = default_fine_tuning_pull(n_labelled)
-            callbacks.append(("pull_to_start", PullToStart(strength)))
-        frozen = settings.freeze_encoder
-        if frozen:
-            n_epochs = None if isinstance(frozen, (bool, np.bool_)) else frozen
-            callbacks.append(("thaw_encoder", ThawEncoder(n_epochs)))
-        if settings.encoder_lr_scale != 1:
-            lr = settings.lr * settings.encoder_lr_scale
+        batch_size, max_epochs = steps or default_fine_tuning(n_labelled)
+        lr_scale = self.params.encoder_lr_scale
+        if lr_scale != 1:
+            lr = self.training.lr * lr_scale
             params["optimizer__param_groups"] = [("encoder*", {"lr": lr})]
-        batch_size, max_epochs = default_fine_tuning(n_labelled)
         if encoder is None:
             encoder = deepcopy(self.encoder)
         return make_net(
             # The encoder comes as it infers: without dropout, its running means kept.
-            Predictor(encoder, head).train(),
+            Predictor(encoder, self._make_head()).train(),
             self.criterion,
-            settings,
-            **{
-                "max_epochs": settings.max_epochs or max_epochs,
-                "batch_size": settings.batch_size or batch_size,
-                **params,
-            },
-            device=self.device,
-            precision=self.autoencoder.precision,
-            compile=self.autoencoder.compile,
-            callbacks=callbacks,
+            self.training.with_defaults(batch_size=batch_size, max_epochs=max_epochs),
+            callbacks=self._callbacks(n_labelled),
+            **params,
         )
+
+    def _make_head(self):
+        """Return a head that computes what the linear model does."""
+        activation = self.autoencoder.activation
+        head = make_head(
+            self.autoencoder.n_components_,
+            self.n_outputs,
+            [int(size) for size in np.atleast_1d(self.params.head_layer_sizes)],
+            activation if activation in ACTIVATIONS else "relu",
+            self.params.dropout,
+        )
+        if not np.size(self.params.head_layer_sizes):
+            self._start_head(head[-1])
+        return head
+
+    def _callbacks(self, n_labelled):
+        """Return the callbacks for the decay to the start, and for a frozen encoder."""
+        callbacks = []
+        is_default = self.training.weight_decay is None
+        # Its strength is for steps of the length that these optimizers take.
+        if is_default and self.training.optimizer in ("adam", "adamw"):
+            strength = default_fine_tuning_pull(n_labelled)
+            callbacks.append(("pull_to_start", L2SP(strength)))
+        frozen = self.params.freeze_encoder
+        if frozen:
+            n_epochs = None if isinstance(frozen, (bool, np.bool_)) else frozen
+            callbacks.append(("unfreeze_encoder", UnfreezeEncoder(n_epochs)))
+        return callbacks
 
     @torch.no_grad()
     def _start_head(self, layer):
@@ -280,7 +318,7 @@ class FineTuning:
 
     def _train(self, labelled, valid=None):
         """Return a trained net, and the weights that it started from."""
-        steady = self.settings.optimizer in ("adam", "adamw")
+        steady = self.training.optimizer in ("adam", "adamw")
         net = self.make_net(len(labelled), **(STEADY if steady else {}))
         start = deepcopy(net.module_.state_dict())
         train(net, labelled, valid)
@@ -293,7 +331,9 @@ class FineTuning:
             return HALF
         if n_rows > ROWS_TO_HOLD_OUT:
             return WHOLE
-        trial = self._without_callbacks()
+        # Trials are no part of the training that callbacks follow.
+        trial = copy(self)
+        trial.training = self.training.without_callbacks()
         folds = draw_folds(labelled.targets[:, 0].cpu().numpy(), N_FOLDS, self.rng)
         losses = np.zeros(len(WAYS))
         for fold in range(N_FOLDS if n_rows <= ROWS_FOR_FOLDS else 1):
@@ -301,19 +341,6 @@ class FineTuning:
             parts = (part.nonzero()[:, 0].int() for part in (~out, out))
             losses += trial._try(*map(labelled.subset, parts))
         return WAYS[np.argmin(losses)]
-
-    def _without_callbacks(self):
-        """Return a copy that nobody follows: trials are no part of the training."""
-        trial = copy(self)
-        trial.settings = settings = copy(self.settings)
-        settings.callbacks, settings.verbose = None, 0
-        net_params = (settings.net_params or {}).items()
-        settings.net_params = {
-            name: value
-            for name, value in net_params
-            if not str(name).startswith("callbacks__")
-        }
-        return trial
 
     def _try(self, labelled, out):
         """Return the loss of rows that were held out, after each way."""
@@ -369,7 +396,7 @@ def take_encoder(autoencoder):
         strengths = encoder.noise.get_params().items()
         encoder.noise.set_params(**{name: value / 2 for name, value in strengths})
     # Rows to fine-tune on may have missing cells where those before had none.
-    encoder.missing = True
+    encoder.allow_missing()
     network = encoder.network
     if not hasattr(type(network), "encode") and not hasattr(type(network), "decode"):
         # A method may use any part of the network, a submodule only itself.

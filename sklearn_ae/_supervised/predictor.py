@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 from sklearn_ae._modules.dense import make_activation
 
 
-class ThawEncoder(Callback):
-    """Keep the encoder of a predictor as it is for the first epochs.
+class UnfreezeEncoder(Callback):
+    """Freeze the encoder of a predictor for the first epochs.
 
     Parameters
     ----------
@@ -27,13 +27,13 @@ class ThawEncoder(Callback):
         net.module_.freeze()
 
     def on_epoch_begin(self, net, **kwargs):
-        """Thaw it when its time has come."""
+        """Unfreeze the encoder after these epochs."""
         if self.n_epochs is not None and len(net.history) == self.n_epochs + 1:
-            net.module_.thaw()
+            net.module_.unfreeze()
 
     def on_train_end(self, net, **kwargs):
         """Leave no weight frozen for those who go on to train the module."""
-        net.module_.thaw()
+        net.module_.unfreeze()
 
 
 class Predictor(nn.Module):
@@ -60,12 +60,15 @@ class Predictor(nn.Module):
     torch.Size([5, 4])
     """
 
+    latent = None
+    """A predictor has no penalty on its latent."""
+
     def __init__(self, encoder, head):
         super().__init__()
         self.encoder = encoder
         self.head = head
         self.frozen = []
-        """Weights that do not change until `thaw` is called."""
+        """Weights that do not change until `unfreeze` is called."""
 
     @property
     def one_hot(self):
@@ -73,9 +76,9 @@ class Predictor(nn.Module):
         return self.encoder.one_hot
 
     @property
-    def missing(self):
+    def may_have_missing(self):
         """Whether rows may have missing cells."""
-        return self.encoder.missing
+        return self.encoder.may_have_missing
 
     def forward(self, X):
         """Return the raw output for scaled rows, corrupted first while training."""
@@ -84,9 +87,9 @@ class Predictor(nn.Module):
             Z = self.encoder.encode_inputs(inputs)
         return self.head(Z)
 
-    def encode(self, X, missing=False):
-        """Return the latent codes of scaled rows."""
-        return self.encoder.encode(X, missing)
+    def encode(self, X, may_have_missing=False):
+        """Return the latents of scaled rows."""
+        return self.encoder.encode(X, may_have_missing)
 
     def inputs(self, X):
         """Return what the network gets of scaled rows."""
@@ -104,7 +107,7 @@ class Predictor(nn.Module):
             weight.requires_grad_(False)
         self.encoder.eval()
 
-    def thaw(self):
+    def unfreeze(self):
         """Let the encoder learn."""
         for weight in self.frozen:
             weight.requires_grad_(True)

@@ -1,11 +1,11 @@
 """Categorical columns: which they are, and codes instead of their cells."""
 
 from contextlib import contextmanager
-from difflib import get_close_matches
 
 import numpy as np
 from sklearn.preprocessing import OrdinalEncoder
 
+from sklearn_ae._compat import did_you_mean
 from sklearn_ae._tables.layout import Layout
 from sklearn_ae._tables.table import BOOLEAN, CATEGORY, DATE, NUMBER, OTHER
 
@@ -298,10 +298,8 @@ def _positions(wanted, table):
     names = table.names
     for name in wanted.tolist():
         if name not in names:
-            nearest = get_close_matches(str(name), [str(n) for n in names], n=1)
-            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
             raise ValueError(
                 f"categorical_features names the column {name!r}, which X does not "
-                f"have.{hint}"
+                f"have.{did_you_mean(name, names)}"
             )
     return [names.index(name) for name in wanted.tolist()]

@@ -71,7 +71,7 @@ class DrawReconstructions(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Check the images; start anew unless training goes on."""
-        if not hasattr(net, "reconstruct_rows"):
+        if not hasattr(net, "reconstruct"):
             raise ValueError(
                 "DrawReconstructions draws what an autoencoder makes of images, and "
                 f"{type(net).__name__} trains none. Give it to the callbacks of an "
@@ -99,7 +99,7 @@ class DrawReconstructions(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Note what the network makes of the images now, and write the picture."""
-        restored = as_table(net.reconstruct_rows(as_table(self.X)))
+        restored = as_table(net.reconstruct(as_table(self.X)))
         images = as_images(restored, self.image_shape_)
         self.reconstructions_.append(images.reshape(len(images), -1))
         self.epochs_.append(net.history[-1, "epoch"])

@@ -26,7 +26,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_te
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae import AutoencoderTransformer, _sampling
-from sklearn_ae._modules.losses import NumericHead
+from sklearn_ae._modules.losses import NumericReconstructionLoss
 from sklearn_ae._net.callbacks import Annealing
 from sklearn_ae.latents import Variational
 
@@ -51,7 +51,7 @@ def variant(name):
     stack, patch = ExitStack(), mock.patch.object
     if name == "variance 1":
         nats = lambda self, raw, *args: raw.new_full((), 0.5)  # noqa: E731
-        stack.enter_context(patch(NumericHead, "nats", nats))
+        stack.enter_context(patch(NumericReconstructionLoss, "nats_per_loss", nats))
     if name.endswith("no annealing"):
         stack.enter_context(patch(Annealing, "_set_weight"))
     if name == "no matching":

@@ -46,7 +46,7 @@ def fake_epochs(n_epochs, **params):
         history = []
 
         @staticmethod
-        def reconstruct_rows(X):
+        def reconstruct(X):
             return X / 2
 
     class History(list):

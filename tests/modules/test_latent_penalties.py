@@ -120,7 +120,7 @@ class TestVariational:
         cost, X = torch.ones(5), torch.randn(5, 4)
         net = make(2, latent=Variational()).fit(X_WINE).net_
         net.module_.eval()
-        net.criterion_.missing = True
+        net.criterion_.allow_missing()
 
         def added(X):
             raw = torch.zeros_like(X)

@@ -33,7 +33,7 @@ def conditional_means(X, covariance):
 def test__linear_fill__normal_rows__fills_the_conditional_expectation():
     X, covariance = linear_data()
     with_gaps, gone = delete(X, 0.3)
-    fill = LinearFill(torch.from_numpy(with_gaps).float())
+    fill = LinearFill().fit(torch.from_numpy(with_gaps).float())
     got = fill(torch.from_numpy(with_gaps).float()).numpy()
     expected = conditional_means(with_gaps, covariance)
     assert_array_equal(got[~gone], with_gaps.astype(np.float32)[~gone])
@@ -48,9 +48,9 @@ def test__linear_fill__rows_of_weight_0__say_nothing():
     X = X.float()
     nonsense = 5 * torch.randn(1000, 6, generator=torch.Generator().manual_seed(0))
     weight = torch.cat([torch.ones(2000), torch.zeros(1000)])
-    expected = LinearFill(X)(X)
-    got = LinearFill(torch.cat([X, nonsense]), weight)(X)
-    spoilt = LinearFill(torch.cat([X, nonsense]))(X)
+    expected = LinearFill().fit(X)(X)
+    got = LinearFill().fit(torch.cat([X, nonsense]), weight)(X)
+    spoilt = LinearFill().fit(torch.cat([X, nonsense]))(X)
     off = (got - expected).abs().max()
     assert off < 0.05
     assert off < 0.1 * (spoilt - expected).abs().max()
@@ -58,7 +58,7 @@ def test__linear_fill__rows_of_weight_0__say_nothing():
 
 def test__linear_fill__row_without_observed_cells__gets_the_means():
     X, _ = linear_data(500)
-    fill = LinearFill(torch.from_numpy(X).float())
+    fill = LinearFill().fit(torch.from_numpy(X).float())
     means = torch.from_numpy(X).float().mean(dim=0)
     got = fill(torch.full((2, 6), torch.nan))
     assert_allclose(got, means.expand(2, -1), atol=0.1)
@@ -68,7 +68,7 @@ def test__linear_fill__row_without_observed_cells__gets_the_means():
 def test__linear_fill__few_rows_or_columns__stays_finite(shape):
     X = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
     X[0, -1] = torch.nan
-    assert torch.isfinite(LinearFill(X)(X)).all()
+    assert torch.isfinite(LinearFill().fit(X)(X)).all()
 
 
 # Cells that are missing for a reason
@@ -88,5 +88,5 @@ def test__linear_fill__cells_missing_where_another_column_is_large__has_no_bias(
     holed = X.copy()
     holed[gone, 1] = np.nan
     rows = torch.from_numpy(holed).float()
-    filled = LinearFill(rows)(rows).numpy()[gone, 1]
+    filled = LinearFill().fit(rows)(rows).numpy()[gone, 1]
     assert abs(filled.mean() - X[gone, 1].mean()) < 0.1

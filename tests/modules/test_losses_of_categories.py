@@ -9,7 +9,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._modules.losses import MixedHead, NumericHead
+from sklearn_ae._modules.losses import (
+    MixedReconstructionLoss,
+    NumericReconstructionLoss,
+)
 from sklearn_ae._tables.layout import Layout
 from tests.helpers import mixed_cells, to_pandas
 
@@ -36,8 +39,10 @@ def with_colours(colours, n_rows=90):
 def test__loss__output_for_a_missing_category__changes_nothing():
     """The network may say anything there: it gets neither blame nor gradient."""
     layout = Layout((None, np.full(3, 1 / 3), np.array([0.5, 0.5])))
-    head = MixedHead(NumericHead("mse", nn.Identity()), layout)
-    head.missing = True
+    head = MixedReconstructionLoss(
+        NumericReconstructionLoss("mse", nn.Identity()), layout
+    )
+    head.allow_missing()
     X = torch.tensor([[1.0, torch.nan, 1.0], [torch.nan, 2.0, torch.nan]])
     gap = torch.isnan(X)[:, layout.blocks]
     losses, gradients = [], []
@@ -70,7 +75,9 @@ def test__network__missing_category__is_fed_as_zeros_and_an_indicator():
 
 def test__loss_of_cells__categories_before_numbers__stands_as_the_table_does():
     layout = Layout((np.array([0.5, 0.5]), None, np.array([0.5, 0.5])))
-    head = MixedHead(NumericHead("mse", nn.Identity()), layout)
+    head = MixedReconstructionLoss(
+        NumericReconstructionLoss("mse", nn.Identity()), layout
+    )
     X = torch.tensor([[torch.nan, 2.0, 1.0], [1.0, torch.nan, torch.nan]])
     cells = head.loss_of_cells(torch.zeros(2, layout.width), X)
     assert_allclose(cells, [[0, 4, 1], [1, 0, 0]], atol=1e-6)

@@ -150,7 +150,7 @@ def test__align_latent__random_network__leaves_the_reconstruction_unchanged():
         module = trained_by_hand(X, 4)
         with torch.no_grad():
             before, codes = module(X), module.encode(X)
-            PCAStart(X, X, None, 4).align_latent(module)
+            PCAStart(4).fit(X, X).align_latent(module)
             assert (module.encode(X) - codes).abs().max() > 0.1
             assert_allclose(module(X), before, atol=1e-4)
 
@@ -176,7 +176,7 @@ def test__align_latent__collapsed_latent__is_left_alone():
         with torch.no_grad():
             module.network.encoder[-1].weight.zero_()
             before = module(X)
-            PCAStart(X, X, None, 4).align_latent(module)
+            PCAStart(4).fit(X, X).align_latent(module)
             assert torch.equal(module(X), before)
 
 

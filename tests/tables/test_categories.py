@@ -14,7 +14,10 @@ from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._modules.autoencoder import OneHot
-from sklearn_ae._modules.losses import MixedHead, NumericHead
+from sklearn_ae._modules.losses import (
+    MixedReconstructionLoss,
+    NumericReconstructionLoss,
+)
 from sklearn_ae._tables.layout import Layout
 from tests.helpers import (
     COLOURS,
@@ -240,7 +243,9 @@ def test__loss__network_that_knows_only_the_frequencies__is_one(n_levels):
     codes = np.r_[np.arange(n_levels), rng.poisson(n_levels / 4, 9_000) % n_levels]
     share = np.bincount(codes) / len(codes)
     layout = Layout((share,))
-    head = MixedHead(NumericHead("mse", nn.Identity()), layout)
+    head = MixedReconstructionLoss(
+        NumericReconstructionLoss("mse", nn.Identity()), layout
+    )
     raw = torch.from_numpy(np.log(share)).float().expand(len(codes), -1)
     cells = head.loss_of_cells(raw, torch.from_numpy(codes).float()[:, None])
     assert cells.mean().item() == pytest.approx(1, rel=1e-3)
