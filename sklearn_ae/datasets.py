@@ -116,10 +116,10 @@ def _fetch(source, data_home):
 
 def _load_file(path):
     if not path.is_file():
+        hint = did_you_mean(path.name.lower(), ["digits", *_OPENML])
         raise ValueError(
             "source must be 'digits', 'mnist', 'fashion-mnist' or the path of an .npz "
-            f"file. Got {str(path)!r}, and there is no such file."
-            f"{did_you_mean(path.name.lower(), ['digits', *_OPENML])}"
+            f"file. Got {str(path)!r}, and there is no such file.{hint}"
         )
     if not is_zipfile(path):
         raise ValueError(f"{str(path)!r} is not a file that numpy.savez writes.")

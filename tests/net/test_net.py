@@ -1,5 +1,6 @@
-"""The net in training: rows of each epoch, interruptions, losses, devices."""
+"""The net in training: rows of each epoch, interruptions, losses, devices, hooks."""
 
+import pickle
 import shutil
 from functools import cache
 
@@ -10,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_wine
 from sklearn.exceptions import ConvergenceWarning
+from skorch import NeuralNet
 from skorch.callbacks import (
     BatchScoring,
     Callback,
@@ -20,6 +22,8 @@ from skorch.callbacks import (
     LRScheduler,
 )
 
+from sklearn_ae._net.net import AutoencoderNet
+from sklearn_ae._supervised.semi_supervised import SemiSupervisedNet
 from sklearn_ae.noise import SwapNoise
 from tests.net.helpers import X_DIGITS, make, numbered, record
 
@@ -255,3 +259,79 @@ def test__device_cuda__other_forms_of_rows__train(form, tmp_path):
     ae.fit(X).partial_fit(X)
     assert np.isfinite(ae.loss_curve_).all()
     assert np.isfinite(ae.transform(X)).all()
+
+
+# Hooks of skorch
+
+# Methods and properties of the nets that are no hooks.
+OWN = {
+    "allow_missing",
+    "compute",
+    "count_rows",
+    "is_annealing",
+    "reconstruct",
+    "train_one_epoch",
+    "weigh",
+}
+
+
+@pytest.mark.parametrize("cls", [AutoencoderNet, SemiSupervisedNet])
+def test__overridden_hooks__of_this_release_of_skorch__are_there(cls):
+    """A hook that skorch has renamed would never be called again."""
+    public = {name for name in vars(cls) if not name.startswith("_")}
+    private = {"_default_callbacks", "_set_training", "_zero_grad_optimizer"}
+    hooks = (public - OWN) | (private & set(vars(cls))) | {"_step_optimizer"}
+    assert [name for name in sorted(hooks) if not hasattr(NeuralNet, name)] == []
+
+
+def test__private_hooks__while_training__are_called_by_skorch(monkeypatch):
+    """A name may stay where skorch no longer calls it."""
+    called = set()
+
+    def spy(name):
+        original = getattr(AutoencoderNet, name)
+
+        def method(self, *args, **kwargs):
+            called.add(name)
+            return original(self, *args, **kwargs)
+
+        monkeypatch.setattr(AutoencoderNet, name, method)
+
+    names = {"_set_training", "train_step", "run_single_epoch", "get_loss", "infer"}
+    for name in names:
+        spy(name)
+    ae = make(max_epochs=1, early_stopping=True).fit(X_WINE)
+    assert called == names
+    assert "epoch_timer" in dict(ae.net_.callbacks_)
+
+
+# What else a net can do
+
+
+def test__reconstruct__net_of_an_autoencoder__is_what_the_estimator_says():
+    ae = make(max_epochs=1).fit(X_WINE)
+    ae.net_.module_.train()  # as in a callback
+    assert_array_equal(ae.net_.reconstruct(X_WINE), ae.reconstruct(X_WINE))
+    again = pickle.loads(pickle.dumps(ae.net_))
+    assert_array_equal(again.reconstruct(X_WINE), ae.reconstruct(X_WINE))
+
+
+def test__reconstruct__net_without_encoder__is_not_there():
+    """A callback asks `hasattr`; a net that predicts reconstructs nothing."""
+    net = make(max_epochs=1).fit(X_WINE).net_
+    assert not hasattr(net.set_params(table_encoder=None), "reconstruct")
+
+
+def test__partial_fit__scale_that_changes__is_that_of_the_net():
+    ae = make().partial_fit(X_WINE[:50]).partial_fit(10 * X_WINE)
+    assert_array_equal(ae.net_.reconstruct(X_WINE), ae.reconstruct(X_WINE))
+
+
+def test__allow_missing__false__leaves_what_was_allowed_before():
+    net = make(max_epochs=1).fit(X_WINE).net_
+    parts = net.module_, net.criterion_
+    net.allow_missing(False)
+    assert not any(part.may_have_missing for part in parts)
+    net.allow_missing()
+    net.allow_missing(False)
+    assert all(part.may_have_missing for part in parts)

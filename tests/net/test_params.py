@@ -1,4 +1,4 @@
-"""Optimizers, and parameters for the parts of the net."""
+"""Parameters of the training: optimizers, and parameters for parts of the net."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,12 @@ import torch
 from sklearn.datasets import load_wine
 from skorch.callbacks import GradientNormClipping
 
+from sklearn_ae import AutoencoderPretrainedClassifier, AutoencoderTransformer
+from sklearn_ae._net.params import TrainingParams, check_training
 from tests.net.helpers import X_DIGITS, make, weights
 
 X_WINE = load_wine().data
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -88,3 +91,50 @@ def test__net_params__of_a_callback__have_an_effect():
     loose = make(**params).fit(X_WINE)
     tight = make(**params, net_params={name: 1e-6}).fit(X_WINE)
     assert (weights(loose) != weights(tight)).any()
+
+
+# What is taken from an estimator
+
+
+def from_params(estimator, **others):
+    return TrainingParams.from_params(
+        estimator.get_params(deep=False), device=CPU, **others
+    )
+
+
+def test__from_params__transformer__takes_what_it_was_given():
+    training = from_params(AutoencoderTransformer(lr=0.5, compile=True, device="auto"))
+    assert (training.lr, training.compile, training.device) == (0.5, True, CPU)
+
+
+def test__from_params__classifier__needs_what_the_autoencoder_decides():
+    classifier = AutoencoderPretrainedClassifier(batch_size=7)
+    training = from_params(classifier, precision="bfloat16", compile=False)
+    assert (training.batch_size, training.precision) == (7, "bfloat16")
+    with pytest.raises(KeyError, match="precision"):
+        from_params(classifier)
+
+
+def test__with_defaults__given_and_not__keeps_what_was_given():
+    training = from_params(AutoencoderTransformer(batch_size=7))
+    training = training.with_defaults(batch_size=256, max_epochs=20)
+    assert (training.batch_size, training.max_epochs) == (7, 20)
+
+
+def test__without_callbacks__keeps_all_that_is_about_the_weights():
+    net_params = {"callbacks__mine__x": 1, "optimizer__eps": 1e-3}
+    params = {"callbacks": [("mine", object())], "net_params": net_params}
+    training = from_params(AutoencoderTransformer(verbose=2, **params))
+    silent = training.without_callbacks()
+    assert (silent.callbacks, silent.verbose) == (None, 0)
+    assert silent.net_params == {"optimizer__eps": 1e-3}
+    assert training.net_params is net_params
+
+
+@pytest.mark.parametrize(
+    "cls", [AutoencoderTransformer, AutoencoderPretrainedClassifier]
+)
+def test__check_training__any_estimator__guesses_what_was_meant(cls):
+    params = cls(net_params={"optimizer__beta": 1}).get_params(deep=False)
+    with pytest.raises(ValueError, match="Did you mean 'optimizer__betas' or "):
+        check_training(params)
