@@ -261,10 +261,6 @@ class Convolutional(BaseEstimator):
             If sizes do not fit together.
         """
         channels = self._sizes("channels")
-        per_stage = [
-            self._per_stage(name, len(channels))
-            for name in ("kernel_size", "stride", "pooling", "pooling_stride")
-        ]
         n_components = self._dense_size(n_components)
         sizes = hidden_layer_sizes
         if sizes is not None and n_components is None:
@@ -276,7 +272,10 @@ class Convolutional(BaseEstimator):
         network = ConvolutionalNetwork(
             image_shape or self.find_image_shape(n_features),
             channels,
-            *per_stage,
+            self._per_stage("kernel_size", len(channels)),
+            self._per_stage("stride", len(channels)),
+            self._per_stage("pooling", len(channels)),
+            self._per_stage("pooling_stride", len(channels)),
             self.decoder == "upsampling",
             n_components,
             [int(size) for size in np.atleast_1d(() if sizes is None else sizes)],

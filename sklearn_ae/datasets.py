@@ -3,9 +3,11 @@
 from math import isqrt
 from os import PathLike
 from pathlib import Path
+from typing import Any, TypeAlias
 from zipfile import is_zipfile
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
@@ -29,8 +31,14 @@ _OPENML = {
 _N_TRAIN = 60_000
 _ARRAYS = ("X_train", "y_train", "X_test", "y_test")
 
+Array: TypeAlias = NDArray[Any]
 
-def load_images(source="digits", *, data_home=None):
+
+def load_images(
+    source: str | PathLike[str] = "digits",
+    *,
+    data_home: str | PathLike[str] | None = None,
+) -> Bunch:
     """Return images as rows of pixels, to train on and to test with.
 
     Parameters
@@ -89,7 +97,7 @@ def load_images(source="digits", *, data_home=None):
     return _load_file(Path(source))
 
 
-def _load_digits():
+def _load_digits() -> Bunch:
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(
         X / 16, y, test_size=500, stratify=y, random_state=0
@@ -98,7 +106,7 @@ def _load_digits():
     return _bunch(X_train, y_train, X_test, y_test, names, (1, 8, 8))
 
 
-def _fetch(source, data_home):
+def _fetch(source: str, data_home: str | PathLike[str] | None) -> Bunch:
     name, target_names = _OPENML[source]
     try:
         X, y = fetch_openml(
@@ -114,7 +122,7 @@ def _fetch(source, data_home):
     return _bunch(X[:n], y[:n], X[n:], y[n:], target_names, (1, 28, 28))
 
 
-def _load_file(path):
+def _load_file(path: Path) -> Bunch:
     if not path.is_file():
         hint = did_you_mean(path.name.lower(), ["digits", *_OPENML])
         raise ValueError(
@@ -143,7 +151,7 @@ def _load_file(path):
     return _bunch(X_train, y_train, X_test, y_test, target_names, image_shape)
 
 
-def _check_lengths(arrays):
+def _check_lengths(arrays: dict[str, Array]) -> None:
     """Check that there is one label for each image."""
     for part in ("train", "test"):
         images, labels = arrays[f"X_{part}"], arrays[f"y_{part}"]
@@ -154,7 +162,7 @@ def _check_lengths(arrays):
             )
 
 
-def _image_shape(X_train, X_test):
+def _image_shape(X_train: Array, X_test: Array) -> tuple[int, ...]:
     """Return channels, height and width."""
     if X_train.shape[1:] != X_test.shape[1:]:
         raise ValueError(
@@ -173,7 +181,7 @@ def _image_shape(X_train, X_test):
     )
 
 
-def _to_fractions(name, X):
+def _to_fractions(name: str, X: Array) -> Array:
     """Return images as rows of pixels in [0, 1]."""
     largest = 255 if X.dtype.kind in "iu" else 1
     if X.dtype.kind not in "iuf" or not (X.min() >= 0 and X.max() <= largest):
@@ -185,7 +193,9 @@ def _to_fractions(name, X):
     return X.reshape(len(X), -1) / np.float32(largest)
 
 
-def _to_positions(y_train, y_test, target_names):
+def _to_positions(
+    y_train: Array, y_test: Array, target_names: Array | None
+) -> tuple[Array, Array, Array]:
     """Return labels as positions in the names of the classes, and these."""
     classes, y = np.unique(np.concatenate([y_train, y_test]), return_inverse=True)
     if target_names is None:
@@ -202,7 +212,14 @@ def _to_positions(y_train, y_test, target_names):
     return y[: len(y_train)], y[len(y_train) :], target_names
 
 
-def _bunch(X_train, y_train, X_test, y_test, target_names, image_shape):
+def _bunch(
+    X_train: Array,
+    y_train: Array,
+    X_test: Array,
+    y_test: Array,
+    target_names: ArrayLike,
+    image_shape: tuple[int, ...],
+) -> Bunch:
     return Bunch(
         X_train=X_train.astype(np.float32, copy=False),
         y_train=y_train.astype(np.int64, copy=False),

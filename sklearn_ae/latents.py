@@ -1,8 +1,8 @@
-"""What is asked of the latent of an autoencoder beside restoring the rows.
+"""Penalties on the latent of an autoencoder: variational, sparse, contractive.
 
 Each class here adds a penalty to the loss while training. `transform`, `reconstruct`
-and every score stay deterministic: a latent that is drawn at random in training is its
-mean after it.
+and every score stay deterministic: after training, the mean replaces a latent that was
+drawn at random.
 """
 
 from numbers import Real
@@ -15,6 +15,7 @@ from sklearn_ae._modules.latent_penalties import (
     GaussianLatent,
     KLSparseLatent,
     L1SparseLatent,
+    Latent,
 )
 
 __all__ = ["Contractive", "Sparse", "Variational"]
@@ -23,18 +24,18 @@ _STRENGTH = Interval(Real, 0, None, closed="left")
 
 
 class Variational(BaseEstimator):
-    """A latent that is a normal distribution for each row, near the standard one.
+    """Variational autoencoder: a latent that is a normal distribution for each row.
 
-    The loss is the negative evidence lower bound [1]_: beside the reconstruction from a
-    code drawn at random, the Kullback-Leibler divergence from each row's distribution
-    to the standard normal one. The autoencoder can then draw new rows with
+    The loss is the negative evidence lower bound [1]_: the loss of the reconstruction
+    from latents drawn at random, plus the Kullback-Leibler divergence from each row's
+    distribution to the standard normal one. The autoencoder can then draw new rows with
     :meth:`~sklearn_ae.AutoencoderTransformer.sample`; `transform` returns the means.
 
     Parameters
     ----------
     beta : float, default=1.0
-        Weight of the divergence [2]_. Larger values give latents that are more alike
-        to the standard normal distribution, and reconstructions that are coarser.
+        Weight of the divergence [2]_. Larger values give latents closer to the standard
+        normal distribution, and coarser reconstructions.
 
     Notes
     -----
@@ -65,9 +66,9 @@ class Variational(BaseEstimator):
     also a :class:`~sklearn_ae.architectures.TorchModule`, can have such a latent.
 
     *New rows* are decoded from a mixture of normal distributions that is fitted to the
-    codes of the rows of `fit`: what the decoder has seen is not quite standard normal
-    [6]_. Each column of numbers then gets the distribution that it has in these rows,
-    except with ``loss="bce"``.
+    latents of the rows of `fit`: those are not quite standard normal [6]_. Each column
+    of numbers then gets the distribution that it has in these rows, except with
+    ``loss="bce"``.
 
     References
     ----------
@@ -95,10 +96,10 @@ class Variational(BaseEstimator):
 
     _parameter_constraints = {"beta": [_STRENGTH]}
 
-    def __init__(self, beta=1.0):
+    def __init__(self, beta: float = 1.0) -> None:
         self.beta = beta
 
-    def build(self, n_components):
+    def build(self, n_components: int) -> Latent:
         """Return a new module that draws codes and computes their divergence.
 
         Parameters
@@ -113,12 +114,12 @@ class Variational(BaseEstimator):
 
 
 class Sparse(BaseEstimator):
-    """A latent of which few numbers are far from 0 for each row.
+    """Sparse autoencoder: few latents of a row are far from 0.
 
     Parameters
     ----------
     penalty : {"l1", "kl"}, default="l1"
-        What is added to the loss: the mean absolute value of the latents; or the
+        The penalty: the mean absolute value of the latents; or the
         Kullback-Leibler divergence between a coin that shows heads with probability
         `target` and one with the mean of each latent over a batch, averaged over
         the latents [1]_. The latter is for latents in [0, 1], and needs
@@ -158,12 +159,14 @@ class Sparse(BaseEstimator):
         "target": [Interval(Real, 0, 1, closed="neither")],
     }
 
-    def __init__(self, penalty="l1", *, alpha=0.05, target=0.05):
+    def __init__(
+        self, penalty: str = "l1", *, alpha: float = 0.05, target: float = 0.05
+    ) -> None:
         self.penalty = penalty
         self.alpha = alpha
         self.target = target
 
-    def build(self, n_components):
+    def build(self, n_components: int) -> Latent:
         """Return a new module that computes the penalty.
 
         Parameters
@@ -180,7 +183,7 @@ class Sparse(BaseEstimator):
 
 
 class Contractive(BaseEstimator):
-    """A latent that changes little when a row changes a little.
+    """Contractive autoencoder: latents change little when a row changes a little.
 
     The penalty is the squared Frobenius norm of the Jacobian of the encoder at each
     row, divided by the size of the latent: how much the mean square of a latent changes
@@ -225,10 +228,10 @@ class Contractive(BaseEstimator):
 
     _parameter_constraints = {"alpha": [_STRENGTH]}
 
-    def __init__(self, alpha=0.1):
+    def __init__(self, alpha: float = 0.1) -> None:
         self.alpha = alpha
 
-    def build(self, n_components):
+    def build(self, n_components: int) -> Latent:
         """Return a new module that computes the penalty.
 
         Parameters

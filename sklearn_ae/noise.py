@@ -14,6 +14,7 @@ from numbers import Real
 
 import torch
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
 from sklearn_ae._compat import Interval
 
@@ -21,9 +22,9 @@ __all__ = ["GaussianNoise", "HidingNoise", "MaskingNoise", "SwapNoise"]
 
 
 class Noise(BaseEstimator):
-    """Base of the noise classes: they hold parameters, and corrupt one batch a call."""
+    """Base class of noise: its instances corrupt a batch when called."""
 
-    def __call__(self, X, blocks=None):
+    def __call__(self, X: Tensor, blocks: Tensor | None = None) -> Tensor:
         """Return a corrupted copy of a batch.
 
         Parameters
@@ -41,14 +42,14 @@ class Noise(BaseEstimator):
         """
         raise NotImplementedError
 
-    def _cells(self, X, blocks, rate):
+    def _cells(self, X: Tensor, blocks: Tensor | None, rate: float | Tensor) -> Tensor:
         """Return which cells to corrupt, bool tensor shaped as X."""
         chosen = torch.rand(_shape(X, blocks), device=X.device) < rate
         return chosen if blocks is None else chosen[:, blocks]
 
 
-def _shape(X, blocks):
-    """Return how many rows and cells of the user's a batch has."""
+def _shape(X: Tensor, blocks: Tensor | None) -> tuple[int, int]:
+    """Return the number of rows of a batch, and of cells of the table in each."""
     return len(X), X.shape[1] if blocks is None else int(blocks[-1]) + 1
 
 
@@ -74,15 +75,15 @@ class GaussianNoise(Noise):
 
     _parameter_constraints = {"std": [Interval(Real, 0, None, closed="left")]}
 
-    def __init__(self, std=0.1):
+    def __init__(self, std: float = 0.1) -> None:
         self.std = std
 
-    def __call__(self, X, blocks=None):
+    def __call__(self, X: Tensor, blocks: Tensor | None = None) -> Tensor:
         """Return the batch with noise added."""
-        std = self.std
+        std: float | Tensor = self.std
         if blocks is not None:
             # The indicators of a column share its noise, as they share its variance.
-            std = std * torch.bincount(blocks).rsqrt()[blocks]
+            std = self.std * torch.bincount(blocks).rsqrt()[blocks]
         return X + std * torch.randn_like(X)
 
 
@@ -107,10 +108,10 @@ class MaskingNoise(Noise):
 
     _parameter_constraints = {"rate": [Interval(Real, 0, 1, closed="left")]}
 
-    def __init__(self, rate=0.15):
+    def __init__(self, rate: float = 0.15) -> None:
         self.rate = rate
 
-    def __call__(self, X, blocks=None):
+    def __call__(self, X: Tensor, blocks: Tensor | None = None) -> Tensor:
         """Return the batch with some cells set to zero."""
         return X.masked_fill(self._cells(X, blocks, self.rate), 0.0)
 
@@ -139,10 +140,10 @@ class SwapNoise(Noise):
 
     _parameter_constraints = {"rate": [Interval(Real, 0, 1, closed="left")]}
 
-    def __init__(self, rate=0.15):
+    def __init__(self, rate: float = 0.15) -> None:
         self.rate = rate
 
-    def __call__(self, X, blocks=None):
+    def __call__(self, X: Tensor, blocks: Tensor | None = None) -> Tensor:
         """Return the batch with some cells taken from other rows."""
         donors = torch.randint(len(X), _shape(X, blocks), device=X.device)
         if blocks is not None:
@@ -176,10 +177,10 @@ class HidingNoise(Noise):
 
     _parameter_constraints = {"rate": [Interval(Real, 0, 1, closed="left")]}
 
-    def __init__(self, rate=0.6):
+    def __init__(self, rate: float = 0.6) -> None:
         self.rate = rate
 
-    def __call__(self, X, blocks=None):
+    def __call__(self, X: Tensor, blocks: Tensor | None = None) -> Tensor:
         """Return the batch with some cells missing."""
         rates = self.rate * torch.rand(len(X), 1, device=X.device)
         return X.masked_fill(self._cells(X, blocks, rates), torch.nan)

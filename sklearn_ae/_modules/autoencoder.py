@@ -1,8 +1,10 @@
 """The torch module of an autoencoder: noise, encoder, decoder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from sklearn_ae._modules.columns import Columns
@@ -90,7 +92,7 @@ class Autoencoder(nn.Module):
         Width of the latent.
     noise : callable, default=None
         Corrupts each training batch: ``noise(X, blocks)``.
-    indicators : sequence of int, default=None
+    indicators : array-like of int, default=None
         Columns that had missing cells in `fit`: the encoder gets one more input for
         each, 1 where the cell is missing.
     layout : Layout, default=None
@@ -118,7 +120,7 @@ class Autoencoder(nn.Module):
         network: nn.Module,
         n_components: int,
         noise: Callable[[Tensor, Tensor | None], Tensor] | None = None,
-        indicators: Sequence[int] | None = None,
+        indicators: ArrayLike | None = None,
         layout: Columns | None = None,
         fill: LinearFill | None = None,
         latent: Latent | None = None,
@@ -232,7 +234,7 @@ class Autoencoder(nn.Module):
         return torch.cat([X, missing[:, self.indicators].to(X.dtype)], dim=1)
 
 
-def encoder_of(network: nn.Module) -> Callable[[Tensor], Tensor]:
+def encoder_of(network: Any) -> Callable[[Tensor], Tensor]:
     """Return the method `encode` of a network, else its submodule `encoder`.
 
     Raises
@@ -244,7 +246,7 @@ def encoder_of(network: nn.Module) -> Callable[[Tensor], Tensor]:
     return network.encode if hasattr(type(network), "encode") else network.encoder
 
 
-def decoder_of(network: nn.Module) -> Callable[[Tensor], Tensor]:
+def decoder_of(network: Any) -> Callable[[Tensor], Tensor]:
     """Return the method `decode` of a network, else its submodule `decoder`.
 
     Raises

@@ -109,7 +109,7 @@ class Dense(nn.Module):
             mirrored = reversed(self.encoder)
             decoder = [
                 TiedLinear(layer, own.out_features)
-                if isinstance(own, nn.Linear)
+                if isinstance(own, nn.Linear) and isinstance(layer, nn.Linear)
                 else own
                 for own, layer in zip(decoder, mirrored, strict=True)
             ]

@@ -15,6 +15,7 @@ References
 """
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -222,12 +223,12 @@ class PCAStart:
         module : Autoencoder
             Its network is a `Dense` one.
         """
-        network = module.network
+        network = cast(Dense, module.network)
         if module.latent is not None or network.tied_weights:
             # The map would undo the effect of the penalty; and a mirrored decoder can
             # undo no map but a rotation.
             return
-        last, first = network.encoder[-1], network.decoder[0]
+        last, first = _linear(network.encoder)[-1], _linear(network.decoder)[0]
         if len(self.components_) < last.out_features:
             return
         root = np.sqrt(self._weight)[:, None]

@@ -53,10 +53,11 @@ class L2SP(Callback):
         """Take a step towards the start; implicit, so that none is too long."""
         if training:
             groups = net.optimizer_.param_groups
-            for group, *pair in zip(groups, self.weights_, self.starts_, strict=True):
+            pairs = zip(groups, self.weights_, self.starts_, strict=True)
+            for group, weights, starts in pairs:
                 step = group["lr"] * self.strength
-                if pair[0]:
-                    _foreach_lerp_(*pair, step / (1 + step))
+                if weights:
+                    _foreach_lerp_(weights, starts, step / (1 + step))
 
     def on_train_end(
         self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any

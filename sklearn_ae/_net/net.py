@@ -192,7 +192,7 @@ class AutoencoderNet(NeuralNet):
         -------
         X_reconstructed : {ndarray, dataframe} of shape (n_samples, n_features)
         """
-        encoder = self.table_encoder
+        encoder: Any = self.table_encoder
         rows = encoder.check(X)
         self.module_.eval()  # the next step of the training sets it back
         values = infer(self, reconstruct, rows, encoder.n_features_in_, encoder=encoder)
@@ -378,7 +378,8 @@ class AutoencoderNet(NeuralNet):
         """Train or validate on all batches, and record their mean loss."""
         if iterator is None:
             return
-        total, n_rows, n_batches = None, 0, 0
+        total: Any = None
+        n_rows, n_batches = 0, 0
         weights = []
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
