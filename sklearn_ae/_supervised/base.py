@@ -1,4 +1,4 @@
-"""What the classifier and the regressor share."""
+"""Base class of the classifier and the regressor: pre-training, then fine-tuning."""
 
 import warnings
 from copy import deepcopy
@@ -29,11 +29,9 @@ from sklearn_ae._modules.dense import Dense
 from sklearn_ae._net.inference import encode, has_nan, infer
 from sklearn_ae._net.params import TrainingParams, check_training, resolve_device
 from sklearn_ae._seeding import draw_seed, seeded
-from sklearn_ae._supervised.fine_tuning import (
-    FineTuning,
-    PredictorParams,
-    make_labelled_rows,
-)
+from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
+from sklearn_ae._supervised.predictor import take_encoder
+from sklearn_ae._supervised.targets import make_labelled_rows
 from sklearn_ae._tables.scaling import sample_rows
 from sklearn_ae.noise import SwapNoise
 
@@ -102,6 +100,51 @@ class PretrainedPredictor(
         },
     }
 
+    def __init__(
+        self,
+        autoencoder=None,
+        *,
+        freeze_encoder=False,
+        encoder_lr_scale=1.0,
+        head_layer_sizes=(),
+        dropout=0.0,
+        optimizer="adamw",
+        lr=1e-3,
+        weight_decay=None,
+        lr_schedule="cosine",
+        max_epochs=None,
+        batch_size=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        device=None,
+        callbacks=None,
+        net_params=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.autoencoder = autoencoder
+        self.freeze_encoder = freeze_encoder
+        self.encoder_lr_scale = encoder_lr_scale
+        self.head_layer_sizes = head_layer_sizes
+        self.dropout = dropout
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.device = device
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.verbose = verbose
+        self.random_state = random_state
+
     def _fit(self, X, targets, weights, criterion, probe, n_outputs):
         """Pre-train on all rows, and fine-tune on those that have a target.
 
@@ -129,23 +172,24 @@ class PretrainedPredictor(
                 encoder, rows, weights[1], targets, device
             )
             labelled, valid = self._split(labelled)
-            rng = np.random.default_rng(seed)
-            training = TrainingParams.from_params(
-                params,
-                device=device,
-                precision=autoencoder.precision,
-                compile=autoencoder.compile,
-            )
             tuning = FineTuning(
-                PredictorParams.from_params(params),
-                training,
-                autoencoder,
-                criterion,
-                probe,
-                n_outputs,
-                rng,
+                encoder=take_encoder(autoencoder.module_).to(device),
+                n_components=autoencoder.n_components_,
+                n_outputs=n_outputs,
+                probe=probe,
+                criterion=criterion,
+                activation=autoencoder.activation,
+                interpolate=is_classifier(self),
+                params=PredictorParams.from_params(params),
+                training=TrainingParams.from_params(
+                    params,
+                    device=device,
+                    precision=autoencoder.precision,
+                    compile=autoencoder.compile,
+                ),
+                rng=np.random.default_rng(seed),
             )
-            tuning.fit_probe(rows, labelled)
+            tuning.fit(rows, labelled)
             net = self._fine_tune(tuning, rows, labelled, valid)
             # The optimizer's running means belong to the weights before the last step.
             net.optimizer_.state.clear()
@@ -220,7 +264,7 @@ class PretrainedPredictor(
         return predict_raw(self.net_, rows, n_outputs, self.table_encoder_)
 
     def transform(self, X):
-        """Return the features that the head predicts from: fine-tuned latent codes.
+        """Return the latents of the fine-tuned encoder, from which the head predicts.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""AutoencoderPretrainedClassifier: classify rows by the encoder of an autoencoder."""
+"""AutoencoderPretrainedClassifier: pre-training, then fine-tuning on labels."""
 
 from numbers import Real
 
@@ -10,161 +10,97 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_ae._autoencoder.base import unchanged_on_error
 from sklearn_ae._compat import Interval, StrOptions, _fit_context
 from sklearn_ae._supervised.base import PretrainedPredictor
+from sklearn_ae._supervised.docstrings import fill_docstring
 from sklearn_ae._supervised.fine_tuning import ROWS_TO_CHOOSE
 from sklearn_ae._supervised.linear_probe import ClassProbe
 from sklearn_ae._supervised.predictor import ClassLoss
-from sklearn_ae._supervised.semi_supervised import Neighborhood, most_rows
+from sklearn_ae._supervised.semi_supervised import Neighborhood, max_rows
 from sklearn_ae._supervised.targets import (
     check_observed,
-    encode_labels,
+    read_labels,
     weights_of_classes,
 )
 from sklearn_ae._tables.encoder import check_weight
 from sklearn_ae._tables.reading import as_table
 
 
+@fill_docstring
 class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
-    """Classify rows by an encoder that was trained on all rows, labelled or not.
+    """Semi-supervised classifier: pre-training on all rows, fine-tuning on labels.
 
     For many rows of which few have a label. First an autoencoder learns to reconstruct
-    all rows; then a head takes the place of its decoder, and both are fine-tuned on the
-    labelled rows. Where rows of one class lie together, the second phase learns from
-    the others, too.
+    all rows (self-supervised pre-training); then a head takes the place of its decoder,
+    and encoder and head are fine-tuned on the labelled rows. Where rows of one class
+    lie together, fine-tuning learns from the unlabelled rows, too.
 
     Read more in :doc:`/getting_started`.
 
     Parameters
     ----------
-    autoencoder : AutoencoderTransformer or FrozenEstimator, default=None
-        What is trained on all rows first. A fitted one in a
-        :class:`~sklearn.frozen.FrozenEstimator` is used as it is: one pre-trained
-        encoder serves many models. `None` takes
-        ``AutoencoderTransformer(128, noise=SwapNoise(0.3))`` with two hidden layers as
-        wide as the table, but of 256 to 600 units, and with ``scaling="robust"``, or
-        "minmax" if most columns have the same range, as pixels do.
-    freeze_encoder : bool or int, default=False
-        Whether the encoder stays as it is, bit for bit, or the number of epochs for
-        which it does.
-    encoder_lr_scale : float, default=1.0
-        Learning rate of the encoder, in units of that of the head.
-    head_layer_sizes : array-like of int, default=()
-        Widths of hidden layers between the latent code and the output.
-    dropout : float, default=0.0
-        Share of the inputs of each layer of the head that are set to 0 while training.
+    {autoencoder_and_head}
     label_smoothing : float, default=0.0
         Share of the probability that the loss gives to all classes alike.
     semi_supervised : bool or "auto", default="auto"
-        Whether the second phase learns from rows without their labels, too, see Notes.
-        "auto" asks cross-validation, if 20 to 30,000 rows are labelled (fewer where
+        Whether fine-tuning learns from rows without their labels, too, see Notes. With
+        "auto", cross-validation decides, if 20 to 30,000 rows are labelled (fewer where
         there are more than 2,000 columns).
     class_weight : dict, "balanced" or None, default=None
         Weight of each class, as in
         :class:`~sklearn.linear_model.LogisticRegression`.
     unlabeled_label : object, default=None
-        A label that marks unlabelled rows, beside `NaN`, `None` and `pandas.NA`: -1
+        A label that marks unlabelled rows, besides `NaN`, `None` and `pandas.NA`: -1
         follows :mod:`sklearn.semi_supervised`. By default, -1 is a class like others.
-    optimizer : {"adamw", "adam", "rmsprop", "sgd"} or type, default="adamw"
-        Optimizer of the fine-tuning, or a class derived from
-        :class:`torch.optim.Optimizer`. On labelled rows alone, "adamw" and "adam" take
-        betas of 0.9 and 0.95 and an eps of 1e-4, unless `net_params` say otherwise.
-    lr : float, default=1e-3
-        Learning rate at the start.
-    weight_decay : float, default=None
-        Weight decay of the optimizer. `None` draws the weights back to where
-        fine-tuning started instead of to zero, the fewer the labels the more, with
-        "adamw" and "adam"; with other optimizers it is 0.
-    lr_schedule : {"cosine", "plateau", "constant"}, default="cosine"
-        As in :class:`AutoencoderTransformer`.
+    {optimizer}
     max_epochs : int, default=None
-        Passes over the rows that are trained on. `None`
-        takes 300 to 2,500 steps; with unlabelled rows in the second phase 30 epochs, or
-        1,000 steps.
+        Passes over the rows that are trained on. `None` takes 300 to 2,500 steps; if
+        fine-tuning learns from unlabelled rows, 30 epochs, or 1,000 steps.
     batch_size : int, default=None
-        Largest number of rows in a step. `None` takes a tenth
-        of the labelled rows, from 32 to 256; with unlabelled rows 256.
+        Largest number of rows in a step. `None` takes a tenth of the labelled rows,
+        from 32 to 256; if fine-tuning learns from unlabelled rows, 256.
     early_stopping : bool, default=False
         Whether to hold out labelled rows, stratified by class, stop when the loss on
         them does not improve, and restore the weights that had the lowest one. The last
-        row of a class is not held out; where none can be, those to train on have to do.
-    validation_fraction : float, default=0.1
-        Share of the labelled rows to hold out, if `early_stopping`.
-    n_iter_no_change : int, default=10
-        Epochs without improvement of the validation loss by `tol` before stopping.
-    tol : float, default=1e-4
-        Smallest improvement that counts.
-    device : str or torch.device, default=None
-        Where to fine-tune, as in :class:`AutoencoderTransformer`. `None` takes that of
-        the autoencoder; a device given here is also that of the default one. The
-        autoencoder's `precision` and `compile` hold for both phases.
-    callbacks : list, default=None
-        skorch callbacks of the fine-tuning.
-    net_params : dict, default=None
-        Further parameters of the skorch net, as in ``{"optimizer__momentum": 0.9}``
-        for ``optimizer="sgd"``.
-    verbose : int, default=0
-        0 is silent, 1 shows a progress bar with the losses, 2 skorch's table. An
-        `autoencoder` that is given has its own.
-    random_state : int, RandomState instance or None, default=None
-        Seed of everything random, also of the autoencoder unless it has its own. The
-        same seed gives the same model, bit for bit on the CPU.
+        row of a class is not held out; where none can be, the rows to train on are also
+        those to validate on.
+    {stopping_and_net}
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     semi_supervised_ : bool
-        Whether the second phase learnt from rows without their labels.
-    autoencoder_ : AutoencoderTransformer
-        As it was before fine-tuning; `transform` gives what became of its latent codes.
-    net_ : skorch.NeuralNet
-        The fitted net.
-    module_ : torch.nn.Module
-        Its module, on scaled rows, with the parts `encoder` and `head`.
-    pretraining_history_, history_ : skorch.history.History
-        Losses and durations of each epoch of the two phases.
-    n_iter_ : int
-        Number of epochs of the fine-tuning.
-    loss_curve_ : list of float
-        Mean training loss of each epoch of the fine-tuning.
-    validation_loss_curve_ : list of float or None
-        Mean loss of the held-out rows after each epoch, if `early_stopping`.
-    n_components_ : int
-        Number of features that `transform` returns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns, if X is a frame whose column names are all strings.
+        Whether fine-tuning learnt from rows without their labels.
+    {attributes}
 
     See Also
     --------
-    AutoencoderPretrainedRegressor : The same for numbers.
+    AutoencoderPretrainedRegressor : Semi-supervised regressor.
     sklearn.semi_supervised.SelfTrainingClassifier : Learns from its own predictions.
 
     Notes
     -----
-    *Start.* A head without hidden layers starts as a linear model, fitted to the latent
-    codes of the labelled rows, with a penalty chosen by cross-validation: a head that
-    starts at random would distort the encoder before it learns anything [1]_.
+    {start}
 
     *Noise.* The autoencoder's noise corrupts the labelled rows, too, half as strongly,
     but not in semi-supervised training.
 
     *Few labels.* A network that is trained on few rows ends up worse than the linear
-    model. So the weights stop on the way from there to where training ends [2]_: half
-    the way for fewer than 20 labels, as far as cross-validation recommends for up to
-    20,000 (from 2,000 on a single fifth is held out), and all the way for more, with
-    `early_stopping`, and in semi-supervised training. `history_` tells how training
-    went; `callbacks` do not see the trials.
+    model. So the weights are interpolated between those at the start and those at the
+    end of training [2]_: their mean for fewer than 20 labels, an interpolation chosen
+    by cross-validation for up to 20,000 (from 2,000 on a single fifth is held out), and
+    the end for more, with `early_stopping`, and in semi-supervised training. `history_`
+    has the training on all labelled rows; `callbacks` do not see the trials of the
+    cross-validation.
 
-    *Unlabelled rows in the second phase.* Labels are spread along a graph of nearest
-    neighbours [3]_. If these tell held-out labels better than the linear model does, by
-    more than a standard error, rows of one class lie together; then the second phase
-    starts out from the spread labels, and lets no border between classes pass near a
-    row: predictions must not change within a quarter of the distance to its tenth
-    neighbour (virtual adversarial training [4]_). At most 60,000 rows take part in it.
-    Its probabilities are tempered to be as sure as spread labels are right.
-    Unless it is frozen or slower than the head, the encoder starts half the way between
-    random and pre-trained weights, and its hidden layers are normalised for each row.
+    *Semi-supervised training.* Labels are spread along a graph of nearest neighbours
+    [3]_. If these predict held-out labels better than the linear model does, by more
+    than a standard error, rows of one class lie together; then fine-tuning starts from
+    the spread labels, and lets no border between classes pass near a row: predictions
+    must not change within a quarter of the distance to its tenth neighbour (virtual
+    adversarial training [4]_). At most 60,000 rows take part in it. The temperature of
+    its probabilities is set so that they are as sure as spread labels are right. Unless
+    it is frozen or slower than the head, the encoder starts at the mean of random and
+    pre-trained weights, and its hidden layers are normalised for each row.
 
     References
     ----------
@@ -227,30 +163,32 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         verbose=0,
         random_state=None,
     ):
-        self.autoencoder = autoencoder
-        self.freeze_encoder = freeze_encoder
-        self.encoder_lr_scale = encoder_lr_scale
-        self.head_layer_sizes = head_layer_sizes
-        self.dropout = dropout
+        super().__init__(
+            autoencoder,
+            freeze_encoder=freeze_encoder,
+            encoder_lr_scale=encoder_lr_scale,
+            head_layer_sizes=head_layer_sizes,
+            dropout=dropout,
+            optimizer=optimizer,
+            lr=lr,
+            weight_decay=weight_decay,
+            lr_schedule=lr_schedule,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            device=device,
+            callbacks=callbacks,
+            net_params=net_params,
+            verbose=verbose,
+            random_state=random_state,
+        )
         self.label_smoothing = label_smoothing
         self.semi_supervised = semi_supervised
         self.class_weight = class_weight
         self.unlabeled_label = unlabeled_label
-        self.optimizer = optimizer
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.lr_schedule = lr_schedule
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.device = device
-        self.callbacks = callbacks
-        self.net_params = net_params
-        self.verbose = verbose
-        self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -280,13 +218,13 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         """
         with unchanged_on_error(self):
             X = as_table(X)
-            classes, codes = encode_labels(y, len(X), self.unlabeled_label)
+            classes, class_indices = read_labels(y, len(X), self.unlabeled_label)
             sample_weight = check_weight(sample_weight, len(X))
             weight = weights_of_classes(
-                self.class_weight, classes, codes, sample_weight
+                self.class_weight, classes, class_indices, sample_weight
             )
             self.classes_ = classes
-            targets = np.where(codes < 0, np.nan, codes)[:, None]
+            targets = np.where(class_indices < 0, np.nan, class_indices)[:, None]
             check_observed(targets, weight)
             self._fit(
                 X,
@@ -299,19 +237,20 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         return self
 
     def _fine_tune(self, tuning, rows, labelled, valid):
+        """Return the trained net, semi-supervised if that is asked for or better."""
         asked, n_classes = self.semi_supervised, len(self.classes_)
         # A single row has no neighbours.
         self.semi_supervised_ = bool(asked) and len(rows) > 1
-        enough = ROWS_TO_CHOOSE <= len(labelled) <= most_rows(rows) / 2
+        enough = ROWS_TO_CHOOSE <= len(labelled) <= max_rows(rows) / 2
         if asked == "auto" and not (enough and n_classes > 1):
             self.semi_supervised_ = False
         if self.semi_supervised_:
             unseen = None if valid is labelled else valid
-            neighbors = Neighborhood(rows, unseen, tuning.encoder, n_classes)
-            wins = tuning.spreading_wins(neighbors)
-            self.semi_supervised_ = wins or asked != "auto"
+            neighbors = Neighborhood(n_classes).fit(rows, unseen, tuning.encoder)
+            spreading = tuning.score_spreading(neighbors)
+            self.semi_supervised_ = spreading.beats_probe or asked != "auto"
         if self.semi_supervised_:
-            return tuning.fine_tune_on_all(neighbors, valid)
+            return tuning.fine_tune_on_all(neighbors, valid, spreading.accuracy)
         return tuning.fine_tune(labelled, valid)
 
     def predict_proba(self, X):

@@ -1,9 +1,9 @@
-"""From a fitted autoencoder and labelled rows to a net that predicts.
+"""Fine-tuning: from a pre-trained encoder and labelled rows to a net that predicts.
 
 A head that starts at random would distort the features of the encoder before it learns
-anything, so it starts as a linear model that was fitted to the latent codes (Kumar et
-al., 2022 [1]_). Trained on few rows, a network soon does worse than that linear model;
-so the weights stop on the way from there to where training ends, as far as
+anything, so it starts as a linear model that was fitted to the latents (Kumar et al.,
+2022 [1]_). Trained on few rows, a network soon does worse than that linear model; so
+the weights are interpolated between the start and the end of training, as far as
 cross-validation recommends (Wortsman et al., 2022 [2]_).
 
 References
@@ -11,16 +11,17 @@ References
 .. [1] Kumar, A. et al. "Fine-tuning can distort pretrained features and underperform
    out-of-distribution." ICLR 2022.
 .. [2] Wortsman, M. et al. "Robust fine-tuning of zero-shot models." CVPR 2022.
-.. [3] Guo, C. et al. "On calibration of modern neural networks." ICML 2017.
 """
 
 from copy import copy, deepcopy
 from dataclasses import dataclass, fields
 from math import ceil
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch import nn
 
 from sklearn_ae._defaults import (
     default_fine_tuning,
@@ -31,59 +32,45 @@ from sklearn_ae._modules.dense import ACTIVATIONS
 from sklearn_ae._net.callbacks import L2SP
 from sklearn_ae._net.make import make_net
 from sklearn_ae._net.net import train
-from sklearn_ae._supervised.linear_probe import (
-    N_FOLDS,
-    PROBE_ROWS,
-    ClassProbe,
-    draw_folds,
-)
+from sklearn_ae._net.params import TrainingParams
+from sklearn_ae._supervised.linear_probe import N_FOLDS, PROBE_ROWS, draw_folds
 from sklearn_ae._supervised.predictor import Predictor, UnfreezeEncoder, make_head
 from sklearn_ae._supervised.semi_supervised import (
     SemiSupervisedNet,
     normalize_hidden,
+    scale_temperature,
     shrink_and_perturb,
 )
-from sklearn_ae._tables.rows import BatchIterator, apply_in_parts, make_rows
+from sklearn_ae._tables.rows import BatchIterator, apply_in_parts
 
-# How far to go from the linear model to the trained network.
-WAYS = (0.1, 0.25, 0.5, 0.75, 1.0)
-# Half of it with fewer rows than can tell. Up to so many, all are held out in turn, and
-# up to so many, a fifth of them. More need not be: they are enough to go all the way.
-HALF, WHOLE = 0.5, 1.0
-ROWS_TO_CHOOSE, ROWS_FOR_FOLDS, ROWS_TO_HOLD_OUT = 20, 2_000, 20_000
+# Interpolations to choose from: 0 is the linear model, 1 the trained network.
+INTERPOLATIONS = (0.1, 0.25, 0.5, 0.75, 1.0)
+# The interpolation where rows are too few to choose one.
+HALF_INTERPOLATION = 0.5
+# The trained network itself.
+FULL_INTERPOLATION = 1.0
+# Fewer rows than this cannot tell which interpolation is best.
+ROWS_TO_CHOOSE = 20
+# Up to so many rows are all held out in turn; of more, one fold is enough.
+ROWS_FOR_FOLDS = 2_000
+# More rows than this are enough for the trained network to be best.
+ROWS_TO_HOLD_OUT = 20_000
 # Where most gradients have become tiny, as those of rare classes do, Adam's usual
 # memory turns the next large one into a leap.
 STEADY = {"optimizer__betas": (0.9, 0.95), "optimizer__eps": 1e-4}
-# What the outputs may be divided by to be less sure.
-TEMPERATURES = np.geomspace(1, 100, 200).tolist()
-# Latent codes that say what their mean and deviation is.
+# The optimizers whose steps have the length of the learning rate.
+ADAM = ("adam", "adamw")
+# The mean and the deviation of the latents are taken over so many rows.
 SAMPLE_ROWS = 20_000
 
 
-def make_labelled_rows(encoder, X, weight, targets, device):
-    """Return the rows of a table, and those of them that have a target.
+class SpreadingScore(NamedTuple):
+    """How well spread labels predict held-out labels."""
 
-    Parameters
-    ----------
-    encoder : TableEncoder
-        Fitted.
-    X : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_rows, n_columns)
-        Checked by `encoder`.
-    weight : ndarray of shape (n_rows,) or None
-    targets : ndarray of shape (n_rows, n_targets)
-        `NaN` where one is missing.
-    device : torch.device
-
-    Returns
-    -------
-    rows, labelled : Rows, SparseRows or MappedRows
-        The mean weight of the labelled rows is 1.
-    """
-    rows = make_rows(X, encoder.transform, weight, device, targets)
-    has_target = ~torch.isnan(rows.targets).all(dim=1)
-    labelled = rows.subset(has_target.nonzero()[:, 0].int())
-    rows.y[:, 0] /= rows.y[labelled.index, 0].mean()
-    return rows, labelled
+    accuracy: float
+    """Weighted share of the rows whose label is predicted."""
+    beats_probe: bool
+    """Whether they are better than the linear model, by more than a standard error."""
 
 
 @dataclass(frozen=True)
@@ -115,48 +102,68 @@ class PredictorParams:
         return cls(**{field.name: params[field.name] for field in fields(cls)})
 
 
+@dataclass(kw_only=True)
 class FineTuning:
-    """Fine-tune the encoder of an autoencoder, and a head, on labelled rows.
+    """Fine-tuning of a pre-trained encoder and a new head on labelled rows.
 
     Parameters
     ----------
+    encoder : Autoencoder
+        Pre-trained, on the device to train on; copies of it are trained.
+    n_components : int
+        Number of latents.
+    n_outputs : int
+        Number of outputs of the head.
+    probe : ClassProbe or TargetProbe
+        Linear model that the head starts from.
+    criterion : nn.Module
+        Loss of a batch.
+    activation : str or nn.Module class
+        After hidden layers of the head, if it is one of them.
+    interpolate : bool
+        Whether cross-validation chooses weights between start and end of training.
     params : PredictorParams
     training : TrainingParams
         Its device is the one to train on.
-    autoencoder : AutoencoderTransformer
-        Fitted; copies of its encoder are trained.
-    criterion : nn.Module
-        Loss of a batch.
-    probe : ClassProbe or TargetProbe
-        Linear model that the head starts from.
-    n_outputs : int
     rng : Generator
+
+    Attributes
+    ----------
+    center_ : float64 ndarray of shape (n_components,)
+        Mean of the latents.
+    unit_ : float
+        One unit for all latents: those that vary little are mostly noise.
     """
 
-    def __init__(self, params, training, autoencoder, criterion, probe, n_outputs, rng):
-        self.params = params
-        self.training = training
-        self.autoencoder = autoencoder
-        self.criterion = criterion
-        self.probe = probe
-        self.n_outputs = n_outputs
-        self.device = training.device
-        self.rng = rng
-        self.encoder = take_encoder(autoencoder).to(self.device)
+    encoder: nn.Module
+    n_components: int
+    n_outputs: int
+    probe: Any
+    criterion: nn.Module
+    activation: Any
+    interpolate: bool
+    params: PredictorParams
+    training: TrainingParams
+    rng: np.random.Generator
 
-    def fit_probe(self, rows, labelled):
-        """Fit the linear model to the latent codes of labelled rows.
+    @property
+    def device(self):
+        """Device to train on."""
+        return self.training.device
+
+    def fit(self, rows, labelled):
+        """Fit the linear model to the latents of labelled rows.
 
         Parameters
         ----------
         rows, labelled : Rows, SparseRows or MappedRows
-            All rows say in which units the codes are.
+            The unit of the latents is taken over all rows.
         """
         Z = self._encode(rows.sample(SAMPLE_ROWS)[0])
-        self.center = Z.mean(axis=0)
-        # One unit for all components: those that vary little are mostly noise.
-        self.unit = np.sqrt(np.mean((Z - self.center) ** 2)) or 1.0
-        self.probe.fit(*self._codes_and_targets(labelled), self.rng)
+        self.center_ = Z.mean(axis=0)
+        self.unit_ = np.sqrt(np.mean((Z - self.center_) ** 2)) or 1.0
+        self.probe.fit(*self._latents_and_targets(labelled), self.rng)
+        return self
 
     def fine_tune(self, labelled, valid):
         """Return a net that was trained on labelled rows, as far as is good.
@@ -166,47 +173,52 @@ class FineTuning:
         labelled, valid : Rows, SparseRows, MappedRows or None
             Rows to train on, and to stop early by.
         """
-        classes = isinstance(self.probe, ClassProbe)
-        chosen = classes and valid is None
-        way = self._choose_way(labelled) if chosen else WHOLE
+        interpolation = FULL_INTERPOLATION
+        # With early stopping, the rows held out say how far to go.
+        if self.interpolate and valid is None:
+            interpolation = self._choose_interpolation(labelled)
         self._refit_probe(labelled)
         net, start = self._train(labelled, valid)
-        go_back(net.module_, start, way)
+        interpolate_weights(net.module_, start, interpolation)
         return net
 
-    def spreading_wins(self, neighbors):
-        """Whether neighbours tell held-out labels better than the linear model does.
+    def score_spreading(self, neighbors):
+        """Compare spread labels with the linear model, by cross-validation.
 
-        Rows of one class then lie together, which is what learning from unlabelled rows
-        takes for granted. Better is what is so by more than a standard error.
+        If spread labels are better, rows of one class lie together, which is what
+        semi-supervised learning assumes.
 
         Parameters
         ----------
         neighbors : Neighborhood
             Of all rows.
+
+        Returns
+        -------
+        score : SpreadingScore
         """
-        places = neighbors.labelled
-        places = places[:: ceil(len(places) / PROBE_ROWS)]
-        labelled = neighbors.rows.subset(torch.from_numpy(places))
-        Z, y, weight = self._codes_and_targets(labelled)
-        codes, right, won = y[:, 0].astype(int), np.zeros(len(y)), np.zeros(len(y))
-        folds = draw_folds(codes, N_FOLDS, self.rng)
+        indices = neighbors.labelled_indices
+        indices = indices[:: ceil(len(indices) / PROBE_ROWS)]
+        labelled = neighbors.rows_.subset(torch.from_numpy(indices))
+        Z, y, weight = self._latents_and_targets(labelled)
+        classes, right, won = y[:, 0].astype(int), np.zeros(len(y)), np.zeros(len(y))
+        folds = draw_folds(classes, N_FOLDS, self.rng)
         for fold in range(N_FOLDS):
             out = folds == fold
             if not out.any() or out.all():
                 continue
             self.probe.refit(Z[~out], y[~out], weight[~out])
             by_probe = (Z[out] @ self.probe.coef_.T + self.probe.intercept_).argmax(1)
-            spread = neighbors.spread(without=places[out])
-            by_spread = spread[places[out]].argmax(1)
-            right[out] = by_spread == codes[out]
-            won[out] = right[out] - (by_probe == codes[out])
+            spread = neighbors.spread(without=indices[out])
+            by_spread = spread[indices[out]].argmax(1)
+            right[out] = by_spread == classes[out]
+            won[out] = right[out] - (by_probe == classes[out])
         share = weight / weight.sum()
         mean = share @ won
-        self.accuracy_of_spreading = share @ right
-        return bool(mean > np.sqrt(share**2 @ (won - mean) ** 2))
+        standard_error = np.sqrt(share**2 @ (won - mean) ** 2)
+        return SpreadingScore(share @ right, bool(mean > standard_error))
 
-    def fine_tune_on_all(self, neighbors, valid):
+    def fine_tune_on_all(self, neighbors, valid, accuracy):
         """Return a net that was trained on labelled rows and on all others.
 
         Parameters
@@ -215,9 +227,11 @@ class FineTuning:
             Of all rows.
         valid : Rows, SparseRows, MappedRows or None
             Rows to stop early by.
+        accuracy : float
+            That of the spread labels; predictions are to be no surer.
         """
-        rows, shares = neighbors.make_rows()
-        self._refit_probe(rows.labelled)
+        rows, shares = neighbors.make_rows(self.encoder)
+        self._refit_probe(rows.repeated)
         encoder = deepcopy(self.encoder)
         # Noise for all rows alike would hide what the adversary does.
         encoder.noise = None
@@ -233,23 +247,9 @@ class FineTuning:
             shares=shares,
         )
         train(net, rows, valid)
-        self._temper(net.module_, rows.sample(PROBE_ROWS)[0].to(self.device))
+        X, _ = rows.rows.sample(PROBE_ROWS)
+        scale_temperature(net.module_, X.to(self.device), accuracy)
         return net
-
-    @torch.no_grad()
-    def _temper(self, module, X):
-        """Make predictions as sure as labels spread along neighbours are right.
-
-        Trained to be sure of rows without a label, a network is surer than it is right
-        (temperature scaling; Guo et al., 2017 [3]_).
-        """
-        logits = module.eval()(X)
-        for temperature in TEMPERATURES:
-            sureness = torch.softmax(logits / temperature, 1).amax(1).mean()
-            if sureness <= self.accuracy_of_spreading:
-                break
-        for weight in module.head[-1].parameters():
-            weight.div_(temperature)
 
     def make_net(self, n_labelled, encoder=None, steps=None, **params):
         """Return a new net, whose head starts as the linear model.
@@ -283,9 +283,9 @@ class FineTuning:
 
     def _make_head(self):
         """Return a head that computes what the linear model does."""
-        activation = self.autoencoder.activation
+        activation = self.activation
         head = make_head(
-            self.autoencoder.n_components_,
+            self.n_components,
             self.n_outputs,
             [int(size) for size in np.atleast_1d(self.params.head_layer_sizes)],
             activation if activation in ACTIVATIONS else "relu",
@@ -300,7 +300,7 @@ class FineTuning:
         callbacks = []
         is_default = self.training.weight_decay is None
         # Its strength is for steps of the length that these optimizers take.
-        if is_default and self.training.optimizer in ("adam", "adamw"):
+        if is_default and self.training.optimizer in ADAM:
             strength = default_fine_tuning_pull(n_labelled)
             callbacks.append(("pull_to_start", L2SP(strength)))
         frozen = self.params.freeze_encoder
@@ -311,53 +311,53 @@ class FineTuning:
 
     @torch.no_grad()
     def _start_head(self, layer):
-        weight = self.probe.coef_ / self.unit
-        bias = self.probe.intercept_ - weight @ self.center
+        weight = self.probe.coef_ / self.unit_
+        bias = self.probe.intercept_ - weight @ self.center_
         layer.weight.copy_(torch.from_numpy(weight))
         layer.bias.copy_(torch.from_numpy(bias))
 
     def _train(self, labelled, valid=None):
         """Return a trained net, and the weights that it started from."""
-        steady = self.training.optimizer in ("adam", "adamw")
+        steady = self.training.optimizer in ADAM
         net = self.make_net(len(labelled), **(STEADY if steady else {}))
         start = deepcopy(net.module_.state_dict())
         train(net, labelled, valid)
         return net, start
 
-    def _choose_way(self, labelled):
-        """Return the share of the way that predicts rows best that were held out."""
+    def _choose_interpolation(self, labelled):
+        """Return the interpolation that predicts held-out rows best."""
         n_rows = len(labelled)
         if n_rows < ROWS_TO_CHOOSE:
-            return HALF
+            return HALF_INTERPOLATION
         if n_rows > ROWS_TO_HOLD_OUT:
-            return WHOLE
+            return FULL_INTERPOLATION
         # Trials are no part of the training that callbacks follow.
         trial = copy(self)
         trial.training = self.training.without_callbacks()
         folds = draw_folds(labelled.targets[:, 0].cpu().numpy(), N_FOLDS, self.rng)
-        losses = np.zeros(len(WAYS))
+        losses = np.zeros(len(INTERPOLATIONS))
         for fold in range(N_FOLDS if n_rows <= ROWS_FOR_FOLDS else 1):
             out = torch.from_numpy(folds == fold)
             parts = (part.nonzero()[:, 0].int() for part in (~out, out))
             losses += trial._try(*map(labelled.subset, parts))
-        return WAYS[np.argmin(losses)]
+        return INTERPOLATIONS[np.argmin(losses)]
 
     def _try(self, labelled, out):
-        """Return the loss of rows that were held out, after each way."""
+        """Return the loss of held-out rows with each interpolation."""
         self._refit_probe(labelled)
         net, start = self._train(labelled)
         if net.interrupted_after_ is not None:
             raise KeyboardInterrupt
         end = deepcopy(net.module_.state_dict())
         losses = []
-        for way in WAYS:
+        for interpolation in INTERPOLATIONS:
             net.module_.load_state_dict(end)
-            go_back(net.module_, start, way)
+            interpolate_weights(net.module_, start, interpolation)
             losses.append(self._loss(net, out))
         return np.array(losses)
 
     def _refit_probe(self, labelled):
-        self.probe.refit(*self._codes_and_targets(labelled))
+        self.probe.refit(*self._latents_and_targets(labelled))
 
     @torch.no_grad()
     def _loss(self, net, rows):
@@ -370,35 +370,30 @@ class FineTuning:
 
     @torch.no_grad()
     def _encode(self, X):
-        codes = apply_in_parts(self.encoder.eval().encode, X, self.device)
-        return codes.double().numpy()
+        Z = apply_in_parts(self.encoder.eval().encode, X, self.device)
+        return Z.double().numpy()
 
-    def _codes_and_targets(self, rows):
-        """Return codes, targets and weights of rows, evenly spaced if too many."""
+    def _latents_and_targets(self, rows):
+        """Return latents, targets and weights of rows, evenly spaced if too many."""
         X, y = rows.sample(PROBE_ROWS)
-        Z = (self._encode(X) - self.center) / self.unit
+        Z = (self._encode(X) - self.center_) / self.unit_
         y = y.cpu().double().numpy()
         return Z, y[:, 1:], y[:, 0]
 
 
 @torch.no_grad()
-def go_back(module, start, way):
-    """Set the weights of a module to a point on the way from where they started."""
+def interpolate_weights(module, start, interpolation):
+    """Set the weights of a module to a mean of those at the start and those it has.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Trained.
+    start : dict of str to Tensor
+        State of the module at the start of training.
+    interpolation : float
+        0 for the weights at the start, 1 for those that the module has.
+    """
     for name, weight in module.state_dict().items():
         if weight.is_floating_point() and not torch.equal(weight, start[name]):
-            weight.copy_(torch.lerp(start[name], weight, way))
-
-
-def take_encoder(autoencoder):
-    """Return a copy of the encoder of a fitted autoencoder, with half its noise."""
-    encoder = deepcopy(autoencoder.module_)
-    if encoder.noise is not None:
-        strengths = encoder.noise.get_params().items()
-        encoder.noise.set_params(**{name: value / 2 for name, value in strengths})
-    # Rows to fine-tune on may have missing cells where those before had none.
-    encoder.allow_missing()
-    network = encoder.network
-    if not hasattr(type(network), "encode") and not hasattr(type(network), "decode"):
-        # A method may use any part of the network, a submodule only itself.
-        del network.decoder
-    return encoder
+            weight.copy_(torch.lerp(start[name], weight, interpolation))

@@ -1,5 +1,6 @@
 """The torch module of a classifier or regressor: an encoder and a head."""
 
+from copy import deepcopy
 from itertools import pairwise
 
 import torch
@@ -11,12 +12,12 @@ from sklearn_ae._modules.dense import make_activation
 
 
 class UnfreezeEncoder(Callback):
-    """Freeze the encoder of a predictor for the first epochs.
+    """Freeze the encoder of a predictor for the first epochs, then unfreeze it.
 
     Parameters
     ----------
     n_epochs : int or None
-        How many; `None` for all of them.
+        Epochs for which the encoder is frozen; `None` for all of them.
     """
 
     def __init__(self, n_epochs):
@@ -27,17 +28,17 @@ class UnfreezeEncoder(Callback):
         net.module_.freeze()
 
     def on_epoch_begin(self, net, **kwargs):
-        """Unfreeze the encoder after these epochs."""
+        """Unfreeze the encoder after the epochs for which it stays as it is."""
         if self.n_epochs is not None and len(net.history) == self.n_epochs + 1:
             net.module_.unfreeze()
 
     def on_train_end(self, net, **kwargs):
-        """Leave no weight frozen for those who go on to train the module."""
+        """Unfreeze the encoder for a user who goes on to train the module."""
         net.module_.unfreeze()
 
 
 class Predictor(nn.Module):
-    """A head on the latent codes of an encoder.
+    """A head on the latents of an encoder.
 
     **Shape** input (n_rows, n_columns) with NaN for missing cells; output
     (n_rows, n_outputs): a logit for each class, or scaled targets.
@@ -47,7 +48,7 @@ class Predictor(nn.Module):
     encoder : Autoencoder
         Its network needs no decoder.
     head : nn.Module
-        From latent codes to outputs.
+        From latents to outputs.
 
     Examples
     --------
@@ -72,7 +73,7 @@ class Predictor(nn.Module):
 
     @property
     def one_hot(self):
-        """What makes indicators of categories."""
+        """The module that makes indicators of categories, or `None`."""
         return self.encoder.one_hot
 
     @property
@@ -92,11 +93,11 @@ class Predictor(nn.Module):
         return self.encoder.encode(X, may_have_missing)
 
     def inputs(self, X):
-        """Return what the network gets of scaled rows."""
+        """Return the inputs of the network for scaled rows."""
         return self.encoder.inputs(X)
 
     def predict_inputs(self, X):
-        """Return the raw output for what `inputs` returns."""
+        """Return the raw output for inputs of the network."""
         return self.head(self.encoder.encode_inputs(X))
 
     def freeze(self):
@@ -142,11 +143,35 @@ def make_head(n_inputs, n_outputs, hidden_layer_sizes=(), activation="relu", dro
     return nn.Sequential(*layers[:-1])
 
 
+def take_encoder(module):
+    """Return a copy of a trained autoencoder, with half its noise and no decoder.
+
+    Parameters
+    ----------
+    module : Autoencoder
+
+    Returns
+    -------
+    encoder : Autoencoder
+    """
+    encoder = deepcopy(module)
+    if encoder.noise is not None:
+        strengths = encoder.noise.get_params().items()
+        encoder.noise.set_params(**{name: value / 2 for name, value in strengths})
+    # Rows to fine-tune on may have missing cells where those before had none.
+    encoder.allow_missing()
+    network = encoder.network
+    if not hasattr(type(network), "encode") and not hasattr(type(network), "decode"):
+        # A method may use any part of the network, a submodule only itself.
+        del network.decoder
+    return encoder
+
+
 class ClassLoss(nn.Module):
     """Weighted cross-entropy of the classes.
 
-    **Shape** logits (n_rows, n_classes); y (n_rows, 2), the weight and the class of
-    each row.
+    **Shape** logits (n_rows, n_classes); y (n_rows, 2), the weight and the class
+    index of each row.
 
     Parameters
     ----------
@@ -168,9 +193,12 @@ class ClassLoss(nn.Module):
 
     def forward(self, logits, X, y):
         """Return the mean over the rows of weight times loss."""
-        weight, code = y.unbind(1)
+        weight, class_index = y.unbind(1)
         losses = cross_entropy(
-            logits, code.long(), reduction="none", label_smoothing=self.label_smoothing
+            logits,
+            class_index.long(),
+            reduction="none",
+            label_smoothing=self.label_smoothing,
         )
         return (weight * losses).mean()
 

@@ -1,15 +1,16 @@
-"""Fine-tuning that learns from unlabelled rows, too.
+"""Semi-supervised fine-tuning: it learns from unlabelled rows, too.
 
-Each step takes a batch of labelled rows and one of all rows. On the latter the
-predictions are asked to be the same a little way from the row, whatever the direction
-(virtual adversarial training; Miyato et al., 2019 [1]_), where "a little" is measured
-by the distance to its neighbours (Hu et al., 2017 [2]_). In the first epochs they also
-follow labels that were spread along a graph of neighbours. As that fades, they have to
-be sure of one class instead, but on average keep to the shares of the classes that the
-spread labels have: else the network may soon be sure of a wrong partition of the rows.
-The encoder starts half the way from random weights to the pre-trained ones, which as
-they are hardly let go of what they have learnt (Ash and Adams, 2020 [3]_). Its hidden
-layers are normalised for each row (Ba et al., 2016 [4]_).
+Each step takes a batch of labelled rows and one of all rows. On the latter, predictions
+are to stay the same near a row, whatever the direction (virtual adversarial training;
+Miyato et al., 2019 [1]_), where "near" is measured by the distance to its neighbours
+(Hu et al., 2017 [2]_). In the first epochs the predictions also follow labels that were
+spread along a graph of neighbours. As that fades, their entropy has to become small
+instead, while their average keeps to the shares of the classes in the spread labels:
+else the network may soon be sure of a wrong partition of the rows.
+
+The encoder starts at the mean of random weights and the pre-trained ones, which as they
+are hardly let go of what they have learnt (Ash and Adams, 2020 [3]_). Its hidden layers
+are normalised for each row (Ba et al., 2016 [4]_).
 
 References
 ----------
@@ -21,72 +22,130 @@ References
    2020.
 .. [4] Ba, J. L., Kiros, J. R. and Hinton, G. E. "Layer normalization."
    arXiv:1607.06450, 2016.
+.. [5] Guo, C. et al. "On calibration of modern neural networks." ICML 2017.
 """
 
-from copy import copy
-from itertools import chain, repeat
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.functional import log_softmax, normalize
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax
 
 from sklearn_ae._modules.dense import Dense
+from sklearn_ae._modules.neighbors import NeighborGraph
 from sklearn_ae._net.net import AutoencoderNet
-from sklearn_ae._supervised.label_spreading import NeighborGraph
-from sklearn_ae._tables.rows import BatchIterator, Rows, apply_in_parts
+from sklearn_ae._net.virtual_adversarial import (
+    PairedIterator,
+    PairedRows,
+    PairedTargets,
+    virtual_adversarial_divergence,
+)
+from sklearn_ae._supervised.label_spreading import spread_labels
+from sklearn_ae._supervised.targets import replace_targets
+from sklearn_ae._tables.rows import Rows, apply_in_parts
 
-# Radius of a row, in distances to the last of its neighbours.
+# Length of a perturbation, in distances of the row to the last of its neighbours.
 RADIUS = 0.25
-# Part of the training in which spread labels fade out.
+# Spread labels fade out in this share of the training.
 FADING = 0.4
-# Share of the pre-trained weights in those that training starts from.
+# The pre-trained weights have this share in those that training starts from.
 PRETRAINED = 0.5
-# The narrowest hidden layer that is normalised.
+# Expected shares of the classes move this far towards equal ones: none may be 0.
+SMOOTHED = 0.01
+# A hidden layer of fewer units is not normalised: little would be left of it.
 LEAST_NORMALIZED = 8
-# A graph of so many rows takes half a minute; as many cells fill half a GB.
+# A graph of more rows than this would take longer than half a minute.
 MOST_ROWS = 60_000
+# The rows of a graph have at most so many cells, half a GB.
 MOST_CELLS = 2**27
+# Outputs may be divided by these numbers to make predictions less sure.
+TEMPERATURES = np.geomspace(1, 100, 200).tolist()
 
 
-class Neighborhood:
-    """Rows and their neighbours, by their latent codes.
+class UnlabelledTargets(NamedTuple):
+    """What comes with rows that are used without their labels."""
+
+    weight: Tensor
+    """How much each row counts, of shape (n_rows,)."""
+    radius: Tensor
+    """Length of a perturbation, of shape (n_rows, 1)."""
+    probabilities: Tensor
+    """Probability of each class by spread labels, of shape (n_rows, n_classes)."""
+
+    def to(self, device):
+        """Return all parts on a device."""
+        return UnlabelledTargets(*(part.to(device) for part in self))
+
+
+class UnlabelledRows(Rows):
+    """Rows whose batches come with :class:`UnlabelledTargets`.
 
     Parameters
     ----------
-    rows : Rows, SparseRows or MappedRows
-        All rows; `y` holds their weights and classes. Where there are too many, the
-        labelled ones and some of the others are taken.
-    valid : Rows, SparseRows, MappedRows or None
-        Those of them whose labels are not to be seen.
-    encoder : Autoencoder
-        Fitted.
+    X : Tensor of shape (n_rows, n_encoded), dtype=float32
+    targets : UnlabelledTargets
+    """
+
+    def __init__(self, X, targets):
+        weight, radius, probabilities = targets.to(X.device)
+        # One tensor: a batch takes one look-up instead of three.
+        super().__init__(X, torch.cat([weight[:, None], radius, probabilities], dim=1))
+
+    def __getitem__(self, indices):
+        X, y = super().__getitem__(indices)
+        return X, UnlabelledTargets(y[:, 0], y[:, 1:2], y[:, 2:])
+
+
+class Neighborhood:
+    """Rows, their neighbours by their latents, and the classes of those with a label.
+
+    Parameters
+    ----------
     n_classes : int
 
     Attributes
     ----------
-    rows : Rows
-        In memory.
-    codes : int64 ndarray of shape (n_rows,)
-        Classes, -1 where there is no label.
+    rows_ : Rows
+        In memory; `y` holds the weight and the class of each row.
+    class_indices_ : int64 ndarray of shape (n_rows,)
+        -1 where there is no label.
+    graph_ : NeighborGraph
     """
 
-    def __init__(self, rows, valid, encoder, n_classes):
-        if valid is not None:
-            rows = copy(rows)
-            rows.y = rows.y.clone()
-            rows.y[valid.index.long(), 1] = torch.nan
-        X, y = rows[_choose(rows).to(rows.device)]
+    def __init__(self, n_classes):
         self.n_classes = n_classes
-        self.codes = np.where(torch.isnan(y[:, 1]).cpu(), -1, y[:, 1].cpu()).astype(int)
-        self.rows = Rows(X, y)
-        self._encoder = encoder.eval()
-        self._graph = NeighborGraph(self._apply(self._encoder.encode).numpy())
+
+    def fit(self, rows, valid, encoder):
+        """Find the neighbours of each row.
+
+        Parameters
+        ----------
+        rows : Rows, SparseRows or MappedRows
+            All rows; `y` holds their weights and classes. Where there are too many, the
+            labelled ones and some of the others are taken.
+        valid : Rows, SparseRows, MappedRows or None
+            Those of them that are held out, whose labels are not to be seen.
+        encoder : Autoencoder
+            Fitted.
+        """
+        if valid is not None:
+            y = rows.y.clone()
+            y[valid.index.long(), 1] = torch.nan
+            rows = replace_targets(rows, y)
+        X, y = rows[_choose(rows).to(rows.device)]
+        class_indices = y[:, 1].cpu().numpy()
+        self.class_indices_ = np.where(
+            np.isnan(class_indices), -1, class_indices
+        ).astype(int)
+        self.rows_ = Rows(X, y)
+        self.graph_ = NeighborGraph().fit(self._apply(encoder, "encode").numpy())
+        return self
 
     @property
-    def labelled(self):
-        """Places of the labelled rows."""
-        return np.flatnonzero(self.codes >= 0)
+    def labelled_indices(self):
+        """Indices of the labelled rows."""
+        return np.flatnonzero(self.class_indices_ >= 0)
 
     def spread(self, without=()):
         """Return probabilities of the classes by the labels of neighbours.
@@ -94,41 +153,66 @@ class Neighborhood:
         Parameters
         ----------
         without : ndarray of int, default=()
-            Places of rows whose labels are not to be used.
+            Indices of rows whose labels are not to be used.
 
         Returns
         -------
         probabilities : float64 ndarray of shape (n_rows, n_classes)
         """
-        codes = self.codes.copy()
-        codes[np.asarray(without, dtype=int)] = -1
-        return self._graph.spread(codes, self.n_classes)
+        class_indices = self.class_indices_.copy()
+        class_indices[np.asarray(without, dtype=int)] = -1
+        return spread_labels(self.graph_, class_indices, self.n_classes)
 
-    def make_rows(self):
-        """Return rows for :class:`SemiSupervisedNet`, and the shares of the classes."""
-        inputs = self._apply(self._encoder.inputs)
-        farthest = torch.from_numpy(self._graph.neighbors[:, -1])
-        radius = RADIUS * torch.linalg.vector_norm(inputs - inputs[farthest], dim=1)
+    def make_rows(self, encoder):
+        """Return rows for :class:`SemiSupervisedNet`, and the shares of the classes.
+
+        Parameters
+        ----------
+        encoder : Autoencoder
+            Its inputs are what the net perturbs.
+
+        Returns
+        -------
+        rows : PairedRows
+        shares : Tensor of shape (n_classes,)
+        """
+        radius = RADIUS * self.graph_.radius(self._apply(encoder, "inputs"))
         spread = torch.from_numpy(self.spread())
         # Not how often each is the most likely class: a rare one seldom is.
-        weight = self.rows.y[:, 0].cpu().double()
+        weight = self.rows_.y[:, 0].cpu().double()
         shares = (weight @ spread / weight.sum()).float()
-        shares = torch.lerp(shares, torch.tensor(1 / self.n_classes), 0.01)
-        X, y = self.rows.X, self.rows.y
-        rows = Rows(X, torch.cat([y, radius[:, None].to(y), spread.to(y)], dim=1))
-        rows.labelled = rows.subset(torch.from_numpy(self.labelled).int())
-        return rows, shares
+        shares = torch.lerp(shares, torch.tensor(1 / self.n_classes), SMOOTHED)
+        targets = UnlabelledTargets(
+            self.rows_.y[:, 0], radius[:, None].float(), spread.float()
+        )
+        labelled = self.rows_.subset(torch.from_numpy(self.labelled_indices).int())
+        return PairedRows(UnlabelledRows(self.rows_.X, targets), labelled), shares
 
     @torch.no_grad()
-    def _apply(self, function):
-        """Return what a function of the encoder makes of all rows."""
-        device = next(self._encoder.parameters()).device
-        return apply_in_parts(function, self.rows.X, device)
+    def _apply(self, encoder, method):
+        """Return on the CPU what a method of the encoder returns for all rows."""
+        function = getattr(encoder.eval(), method)
+        device = next(encoder.parameters()).device
+        return apply_in_parts(function, self.rows_.X, device)
+
+
+def max_rows(rows):
+    """Return how many rows may take part in semi-supervised training."""
+    return min(MOST_ROWS, max(1, MOST_CELLS // rows.X.shape[1]))
+
+
+def _choose(rows):
+    """Return the indices of all rows, or of the labelled and some others."""
+    n_rows, most = len(rows), max_rows(rows)
+    if n_rows <= most:
+        return torch.arange(n_rows)
+    order = torch.isnan(rows.targets[:, 0]).cpu().float() + torch.rand(n_rows)
+    return order.argsort()[:most].sort().values
 
 
 @torch.no_grad()
 def shrink_and_perturb(encoder):
-    """Draw the linear layers of an encoder half the way to random weights."""
+    """Move the linear layers of an encoder towards random weights."""
     for layer in encoder.network.modules():
         if isinstance(layer, nn.Linear):
             drawn = nn.init.kaiming_normal_(
@@ -147,59 +231,42 @@ def normalize_hidden(encoder):
     layers = list(network.encoder)
     *hidden, _ = (layer for layer in layers if isinstance(layer, nn.Linear))
     for layer in hidden:
-        # Of few units it would leave little.
         if layer.out_features >= LEAST_NORMALIZED:
             norm = nn.LayerNorm(layer.out_features).to(layer.weight)
             layers.insert(layers.index(layer) + 1, norm)
     network.encoder = nn.Sequential(*layers)
 
 
-def most_rows(rows):
-    """Return how many rows may take part."""
-    return min(MOST_ROWS, max(1, MOST_CELLS // rows.X.shape[1]))
+@torch.no_grad()
+def scale_temperature(module, X, accuracy):
+    """Make predictions as sure as they may be expected to be right.
 
-
-def _choose(rows):
-    """Return the places of all rows, or of the labelled and some others."""
-    n_rows, most = len(rows), most_rows(rows)
-    if n_rows <= most:
-        return torch.arange(n_rows)
-    first = torch.isnan(rows.targets[:, 0]).cpu().float() + torch.rand(n_rows)
-    return first.argsort()[:most].sort().values
-
-
-class PairedIterator:
-    """Iterate over batches of all rows, each behind a batch of labelled ones.
+    Trained to be sure of rows without a label, a network is surer than it is right
+    (temperature scaling; Guo et al., 2017 [5]_).
 
     Parameters
     ----------
-    rows : Rows
-        All rows, which come once, with an attribute `labelled`: those that have a
-        label, which come as often as it takes.
-    batch_size : int
-        Largest number of rows, and of labelled rows, in a batch.
-    shuffle : bool, default=False
+    module : Predictor
+    X : Tensor of shape (n_rows, n_columns)
+        Scaled rows, on the device of the module.
+    accuracy : float
+        The mean probability of the most likely class should not be above it.
     """
-
-    def __init__(self, rows, batch_size, shuffle=False):
-        self.batches = BatchIterator(rows, batch_size, shuffle)
-        self.labelled = BatchIterator(rows.labelled, batch_size, shuffle)
-
-    def __iter__(self):
-        labelled = chain.from_iterable(repeat(self.labelled))
-        for pair in zip(labelled, self.batches, strict=False):
-            (X_labelled, y_labelled), (X, y) = pair
-            # That a row is there for its label is written where others have a radius.
-            y_labelled = y_labelled.clone()
-            y_labelled[:, 2] = torch.nan
-            yield torch.cat([X_labelled, X]), torch.cat([y_labelled, y])
+    logits = module.eval()(X)
+    for temperature in TEMPERATURES:
+        confidence = torch.softmax(logits / temperature, 1).amax(1).mean()
+        if confidence <= accuracy:
+            break
+    for weight in module.head[-1].parameters():
+        weight.div_(temperature)
 
 
 class SemiSupervisedNet(AutoencoderNet):
-    """A net that trains a predictor of classes on all rows.
+    """A net that trains a predictor of classes on labelled rows and on all rows.
 
-    What comes with a row is its weight, its class or `NaN`, its radius, and a
-    probability of each class.
+    It trains on :class:`PairedRows`: the repeated rows are the labelled ones and come
+    with their weight and class, the others with :class:`UnlabelledTargets`. The rows to
+    validate on are labelled.
 
     Parameters
     ----------
@@ -214,52 +281,44 @@ class SemiSupervisedNet(AutoencoderNet):
         super().__init__(*args, **{"iterator_train": PairedIterator, **kwargs})
 
     def count_rows(self, batch):
-        """Return how many rows a batch holds beside those that come for their label."""
-        return len(batch[0]) - _count_labelled(batch[1])
+        """Return how many rows a batch holds, without the repeated ones."""
+        _, y = batch
+        return len(y.rows.weight if isinstance(y, PairedTargets) else y)
 
     def weigh(self, batch):
         """Return the summed weight of these rows."""
-        return batch[1][_count_labelled(batch[1]) :, 0].sum()
+        _, y = batch
+        return (y.rows.weight if isinstance(y, PairedTargets) else y[:, 0]).sum()
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the loss of labelled rows and, in training, that of the others."""
         y = y_true.to(self.device)
-        if not training:
-            return self.criterion_(y_pred, X, y[:, :2])
-        n_labelled = _count_labelled(y)
-        loss = self.criterion_(y_pred[:n_labelled], X, y[:n_labelled, :2])
-        others = slice(n_labelled, None)
-        return loss + self._loss_of_rows(X[others], y_pred[others], y[others])
+        if not isinstance(y, PairedTargets):
+            return self.criterion_(y_pred, X, y)
+        n_labelled = len(y.repeated)
+        loss = self.criterion_(y_pred[:n_labelled], X[:n_labelled], y.repeated)
+        return loss + self._unlabelled_loss(X[n_labelled:], y_pred[n_labelled:], y.rows)
 
-    def _loss_of_rows(self, X, logits, y):
+    def _unlabelled_loss(self, X, logits, targets):
         """Return the loss of rows whose labels do not matter."""
-        weight, radius, spread = y[:, 0], y[:, 2:3], y[:, 3:]
         shares = self.shares.to(logits.device)
-        weight = weight / len(weight)
-        logp = log_softmax(logits, dim=1)
-        p = logp.exp()
-        sure = min(1.0, (len(self.history) - 1) / (FADING * self.max_epochs))
-        losses = self._divergence_nearby(X, logp.detach(), radius)
-        losses = losses - sure * (p * logp).sum(1) - (1 - sure) * (spread * logp).sum(1)
+        weight = targets.weight / len(targets.weight)
+        log_p = log_softmax(logits, dim=1)
+        p = log_p.exp()
+        divergence = virtual_adversarial_divergence(
+            self._predict_inputs,
+            self.module_.inputs(X.to(self.device)).detach(),
+            log_p.detach(),
+            targets.radius,
+        )
+        # The cross-entropy with spread labels fades into the entropy.
+        faded = min(1.0, (len(self.history) - 1) / (FADING * self.max_epochs))
+        losses = divergence - faded * (p * log_p).sum(1)
+        losses = losses - (1 - faded) * (targets.probabilities * log_p).sum(1)
         average = weight @ p / weight.sum()
         imbalance = average @ (average.clamp_min(1e-8) / shares).log()
         return weight @ losses + imbalance
 
-    def _divergence_nearby(self, X, logp, radius):
-        """Return how far predictions change within a radius, in the worst direction."""
-        module = self.module_
-        inputs = module.inputs(X.to(self.device)).detach()
-
-        def divergence(step):
-            logq = log_softmax(self.compute(module.predict_inputs, inputs + step), 1)
-            return (logp.exp() * (logp - logq)).sum(1)
-
-        step = normalize(torch.randn_like(inputs), dim=1) * radius
-        step.requires_grad_()
-        (gradient,) = torch.autograd.grad(divergence(step).sum(), step)
-        return divergence(normalize(gradient, dim=1, eps=1e-20) * radius)
-
-
-def _count_labelled(y):
-    """Return how many rows of a batch come for their label; those held out do not."""
-    return int(torch.isnan(y[:, 2]).sum()) if y.shape[1] > 2 else 0
+    def _predict_inputs(self, inputs):
+        """Return logits for what the network gets of the rows."""
+        return self.compute(self.module_.predict_inputs, inputs)

@@ -1,6 +1,9 @@
-"""Labels and targets: which rows have one, and what it is as numbers."""
+"""Labels and targets as numbers, and which rows have one."""
+
+from copy import copy
 
 import numpy as np
+import torch
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -8,11 +11,12 @@ from sklearn.utils.validation import assert_all_finite
 
 from sklearn_ae._compat import warn
 from sklearn_ae._tables.reading import as_values, infer_dtype
+from sklearn_ae._tables.rows import make_rows
 from sklearn_ae._tables.table import is_missing, to_numbers
 
 
-def encode_labels(y, n_rows, unlabeled_label=None):
-    """Return the classes among labels, and the class of each row.
+def read_labels(y, n_rows, unlabeled_label=None):
+    """Return the classes among labels, and the class index of each row.
 
     Parameters
     ----------
@@ -27,16 +31,16 @@ def encode_labels(y, n_rows, unlabeled_label=None):
     -------
     classes : ndarray of shape (n_classes,)
         Sorted.
-    codes : int64 ndarray of shape (n_rows,)
-        Position among the classes, -1 where a row has no label.
+    class_indices : int64 ndarray of shape (n_rows,)
+        Index among the classes, -1 where a row has no label.
 
     Raises
     ------
     TypeError
-        If the labels cannot be sorted, as text beside numbers.
+        If the labels cannot be sorted, as text and numbers.
     ValueError
         If `y` has the wrong length or shape, if its values are no labels, or if no row
-        has one.
+        has a label.
     """
     y = _one_column(_as_array(y, n_rows))
     missing = is_missing(y)
@@ -53,19 +57,19 @@ def encode_labels(y, n_rows, unlabeled_label=None):
         labels = infer_dtype(labels)
     if labels.dtype.kind == "f":
         assert_all_finite(labels, input_name="y")
-    codes = np.full(n_rows, -1)
+    class_indices = np.full(n_rows, -1)
     try:
-        classes, codes[~missing] = np.unique(labels, return_inverse=True)
+        classes, class_indices[~missing] = np.unique(labels, return_inverse=True)
     except TypeError as error:
         raise TypeError(
             f"The labels in y cannot be sorted: {error}. Make them one type, for "
             "example text, and missing ones None."
         ) from error
     check_classification_targets(labels)
-    return classes, codes
+    return classes, class_indices
 
 
-def encode_targets(y, n_rows):
+def read_targets(y, n_rows):
     """Return the targets of a regression as a table of numbers.
 
     Parameters
@@ -143,18 +147,18 @@ def _one_column(y):
 
 
 def _equal(y, label):
-    """Return where labels are the one given; NumPy does not compare some kinds."""
+    """Return where labels equal a given one; NumPy does not compare some kinds."""
     return np.array([value == label for value in y.tolist()], dtype=bool)
 
 
-def weights_of_classes(class_weight, classes, codes, sample_weight):
+def weights_of_classes(class_weight, classes, class_indices, sample_weight):
     """Return the weight of each row, the sample's times that of its class.
 
     Parameters
     ----------
     class_weight : dict, "balanced" or None
     classes : ndarray of shape (n_classes,)
-    codes : int64 ndarray of shape (n_rows,)
+    class_indices : int64 ndarray of shape (n_rows,)
         -1 where a row has no label.
     sample_weight : ndarray of shape (n_rows,) or None
 
@@ -164,15 +168,17 @@ def weights_of_classes(class_weight, classes, codes, sample_weight):
     """
     if class_weight is None:
         return sample_weight
-    labelled = codes >= 0
-    weight = np.ones(len(codes)) if sample_weight is None else sample_weight.copy()
+    labelled = class_indices >= 0
+    indices = class_indices[labelled]
+    n_rows = len(class_indices)
+    weight = np.ones(n_rows) if sample_weight is None else sample_weight.copy()
     if isinstance(class_weight, str):
         # scikit-learn's function knows sample weights from release 1.7 on.
-        totals = np.bincount(codes[labelled], weight[labelled], len(classes))
+        totals = np.bincount(indices, weight[labelled], len(classes))
         factors = totals.sum() / (np.count_nonzero(totals) * np.maximum(totals, 1e-300))
     else:
         factors = compute_class_weight(class_weight, classes=classes, y=classes)
-    weight[labelled] *= factors[codes[labelled]]
+    weight[labelled] *= factors[indices]
     return weight
 
 
@@ -183,3 +189,38 @@ def check_observed(targets, weight):
             "Sample and class weights leave no labelled row: all of them weigh 0. Pass "
             "at least one labelled row with a weight above 0."
         )
+
+
+def make_labelled_rows(encoder, X, weight, targets, device):
+    """Return the rows of a table, and those of them that have a target.
+
+    Parameters
+    ----------
+    encoder : TableEncoder
+        Fitted.
+    X : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_rows, n_columns)
+        Checked by `encoder`.
+    weight : ndarray of shape (n_rows,) or None
+    targets : ndarray of shape (n_rows, n_targets)
+        `NaN` where one is missing.
+    device : torch.device
+
+    Returns
+    -------
+    rows, labelled : Rows, SparseRows or MappedRows
+        The mean weight of the labelled rows is 1.
+    """
+    rows = make_rows(X, encoder.transform, weight, device, targets)
+    has_target = ~torch.isnan(rows.targets).all(dim=1)
+    labelled = has_target.nonzero()[:, 0].int()
+    mean = rows.y[rows.subset(labelled).index, 0].mean()
+    y = torch.cat([rows.y[:, :1] / mean, rows.y[:, 1:]], dim=1)
+    rows = replace_targets(rows, y)
+    return rows, rows.subset(labelled)
+
+
+def replace_targets(rows, y):
+    """Return the same rows with other weights and targets."""
+    rows = copy(rows)
+    rows.y = y
+    return rows

@@ -69,7 +69,7 @@ def weights(model):
     return torch.cat(parts).numpy()
 
 
-def thawed(model):
+def unfrozen(model):
     """Return which tensors of the encoder fine-tuning changed."""
     encoder = state(model.module_.encoder)
     return differing(encoder, state(model.autoencoder_.module_))

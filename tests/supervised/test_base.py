@@ -23,7 +23,7 @@ from tests.supervised.helpers import (
     regressor,
     small,
     state,
-    thawed,
+    unfrozen,
     weights,
 )
 
@@ -38,7 +38,7 @@ def test__fit__fitted_autoencoder__serves_two_models_and_stays_as_it_was():
     assert len(fitted.history_) == n_epochs
     assert_array_equal(fitted.transform(X), codes)
     assert first.autoencoder_ is second.autoencoder_ is fitted
-    assert thawed(first)
+    assert unfrozen(first)
     assert_array_equal(second.transform(X), codes)
 
 

@@ -20,17 +20,17 @@ from tests.supervised.helpers import (
     differing,
     small,
     state,
-    thawed,
+    unfrozen,
     weights,
 )
 
-# The encoder, frozen and thawed
+# The encoder, frozen and unfrozen
 
 
 def test__fit__frozen_encoder__stays_as_it_was_bit_for_bit(model_and_y):
     model, y = model_and_y
     model.set_params(freeze_encoder=True).fit(X, y)
-    assert thawed(model) == set()
+    assert unfrozen(model) == set()
     assert_array_equal(model.transform(X), model.autoencoder_.transform(X))
 
 
@@ -82,7 +82,7 @@ def test__fit__encoder_frozen_for_some_epochs__changes_only_then(
     start = watch.seen_[0]
     changed = [bool(differing(start, seen)) for seen in watch.seen_[1:]]
     assert changed == [False] * n_epochs + [True] * (4 - n_epochs)
-    assert thawed(model)
+    assert unfrozen(model)
 
 
 @pytest.mark.parametrize("semi_supervised", [False, True])
@@ -117,10 +117,10 @@ def test__fit__frozen_encoder_with_running_means__keeps_them(semi_supervised):
         small(architecture=TorchModule(Normed)), semi_supervised=semi_supervised
     )
     model.fit(X, Y)
-    changed = thawed(model)
+    changed = unfrozen(model)
     assert any("running_mean" in name for name in changed)
     model.set_params(freeze_encoder=True).fit(X, Y)
-    assert thawed(model) == set()
+    assert unfrozen(model) == set()
     assert_array_equal(model.transform(X), model.autoencoder_.transform(X))
 
 
@@ -218,7 +218,7 @@ def test__fit__early_stopping_and_a_class_of_one_row__trains_on_that_row():
 
 def test__fit__freeze_encoder_from_an_array__is_what_it_says():
     models = [classifier(freeze_encoder=f).fit(X, Y) for f in np.array([False, True])]
-    assert [bool(thawed(model)) for model in models] == [True, False]
+    assert [bool(unfrozen(model)) for model in models] == [True, False]
 
 
 class Following(Callback):

@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import make_blobs, make_moons
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ae._supervised.label_spreading import NeighborGraph, expected_shares
+from sklearn_ae._modules.neighbors import NeighborGraph
+from sklearn_ae._supervised.label_spreading import expected_shares, spread_labels
 
 
 def spread_accuracy(table, classes, n_labelled):
@@ -17,7 +18,8 @@ def spread_accuracy(table, classes, n_labelled):
     for code in np.unique(classes):
         codes[np.flatnonzero(classes == code)[:n_labelled]] = code
     table = StandardScaler().fit_transform(table).astype(np.float32)
-    probabilities = NeighborGraph(table).spread(codes, len(np.unique(classes)))
+    graph = NeighborGraph().fit(table)
+    probabilities = spread_labels(graph, codes, len(np.unique(classes)))
     assert_allclose(probabilities.sum(axis=1), 1.0)
     assert (probabilities >= 0).all()
     return np.mean(probabilities.argmax(axis=1) == classes)
@@ -35,7 +37,8 @@ def test__spread__cluster_without_label__has_the_expected_shares():
     table[40:] += 1000
     codes = np.full(60, -1)
     codes[:30] = np.arange(30) % 3 > 0
-    probabilities = NeighborGraph(table).spread(codes, 2)
+    graph = NeighborGraph().fit(table)
+    probabilities = spread_labels(graph, codes, 2)
     shares = expected_shares(np.array([10, 20]))
     assert_allclose(probabilities[40:], np.tile(shares, (20, 1)), atol=1e-6)
 
@@ -44,7 +47,8 @@ def test__spread__cluster_without_label__has_the_expected_shares():
 def test__spread__equal_rows_or_few__is_finite(n_rows):
     codes = np.full(n_rows, -1)
     codes[:2] = 0, 1
-    probabilities = NeighborGraph(np.zeros((n_rows, 3), np.float32)).spread(codes, 3)
+    graph = NeighborGraph().fit(np.zeros((n_rows, 3), np.float32))
+    probabilities = spread_labels(graph, codes, 3)
     assert np.isfinite(probabilities).all()
     assert_allclose(probabilities.sum(axis=1), 1.0)
 

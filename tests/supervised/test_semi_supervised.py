@@ -12,7 +12,6 @@ from skorch.callbacks import Callback
 from torch import nn
 
 import sklearn_ae._supervised.semi_supervised
-from sklearn_ae._supervised.label_spreading import NeighborGraph
 from sklearn_ae.noise import SwapNoise
 from tests.supervised.helpers import X_DIGITS, Y_DIGITS, X, Y, classifier, hide, small
 
@@ -134,13 +133,14 @@ def test__fit__more_rows_than_take_part__uses_some_of_them(
 
 def test__fit__semi_supervised__does_not_see_the_labels_held_out(monkeypatch):
     seen = []
-    spread = NeighborGraph.spread
+    module = sklearn_ae._supervised.semi_supervised
+    spread = module.spread_labels
 
-    def spy(self, codes, n_classes):
-        seen.append(np.count_nonzero(codes >= 0))
-        return spread(self, codes, n_classes)
+    def spy(graph, class_indices, n_classes):
+        seen.append(np.count_nonzero(class_indices >= 0))
+        return spread(graph, class_indices, n_classes)
 
-    monkeypatch.setattr(NeighborGraph, "spread", spy)
+    monkeypatch.setattr(module, "spread_labels", spy)
     y = hide(Y_DIGITS[:300], 50)
     params = {"early_stopping": True, "validation_fraction": 0.4, "max_epochs": 1}
     classifier(semi_supervised=True, **params).fit(X_DIGITS[:300], y)

@@ -1,0 +1,114 @@
+"""Parts of the docstrings that the classifier and the regressor share."""
+
+from inspect import cleandoc
+
+AUTOENCODER_AND_HEAD = """
+autoencoder : AutoencoderTransformer or FrozenEstimator, default=None
+    Autoencoder that is pre-trained on all rows. A fitted one in a
+    :class:`~sklearn.frozen.FrozenEstimator` is used as it is: one pre-trained encoder
+    serves many models. `None` takes ``AutoencoderTransformer(128,
+    noise=SwapNoise(0.3))`` with two hidden layers as wide as the table, but of 256 to
+    600 units, and with ``scaling="robust"``, or "minmax" if most columns have the same
+    range, as pixels do.
+freeze_encoder : bool or int, default=False
+    Whether the encoder stays as it is, bit for bit, or the number of epochs for which
+    it does.
+encoder_lr_scale : float, default=1.0
+    Learning rate of the encoder, in units of that of the head.
+head_layer_sizes : array-like of int, default=()
+    Widths of hidden layers between the latents and the output.
+dropout : float, default=0.0
+    Share of the inputs of each layer of the head that are set to 0 while training.
+"""
+
+OPTIMIZER = """
+optimizer : {"adamw", "adam", "rmsprop", "sgd"} or type, default="adamw"
+    Optimizer of the fine-tuning, or a class derived from
+    :class:`torch.optim.Optimizer`. On labelled rows alone, "adamw" and "adam" take
+    betas of 0.9 and 0.95 and an eps of 1e-4, unless `net_params` say otherwise.
+lr : float, default=1e-3
+    Learning rate at the start.
+weight_decay : float, default=None
+    Weight decay of the optimizer. `None` pulls the weights towards those at the start
+    of fine-tuning instead of zero, the fewer the labels the more, with "adamw" and
+    "adam"; with other optimizers it is 0.
+lr_schedule : {"cosine", "plateau", "constant"}, default="cosine"
+    As in :class:`AutoencoderTransformer`.
+"""
+
+STOPPING_AND_NET = """
+validation_fraction : float, default=0.1
+    Share of the labelled rows to hold out, if `early_stopping`.
+n_iter_no_change : int, default=10
+    Epochs without improvement of the validation loss by `tol` before stopping.
+tol : float, default=1e-4
+    Smallest improvement that counts.
+device : str or torch.device, default=None
+    Where to fine-tune, as in :class:`AutoencoderTransformer`. `None` takes that of the
+    autoencoder; a device given here is also that of the default autoencoder. The
+    autoencoder's `precision` and `compile` hold for both phases.
+callbacks : list, default=None
+    skorch callbacks of the fine-tuning.
+net_params : dict, default=None
+    Further parameters of the skorch net, as in ``{"optimizer__momentum": 0.9}`` for
+    ``optimizer="sgd"``.
+verbose : int, default=0
+    0 is silent, 1 shows a progress bar with the losses, 2 skorch's table. An
+    `autoencoder` that is given has its own.
+random_state : int, RandomState instance or None, default=None
+    Seed of everything random, also of the autoencoder unless it has its own. The same
+    seed gives the same model, bit for bit on the CPU.
+"""
+
+ATTRIBUTES = """
+autoencoder_ : AutoencoderTransformer
+    The pre-trained autoencoder, as it was before fine-tuning; `transform` gives the
+    latents of the fine-tuned encoder.
+net_ : skorch.NeuralNet
+    The fitted net.
+module_ : torch.nn.Module
+    Its module, on scaled rows, with the parts `encoder` and `head`.
+pretraining_history_, history_ : skorch.history.History
+    Losses and durations of each epoch of the two phases.
+n_iter_ : int
+    Number of epochs of the fine-tuning.
+loss_curve_ : list of float
+    Mean training loss of each epoch of the fine-tuning.
+validation_loss_curve_ : list of float or None
+    Mean loss of the held-out rows after each epoch, if `early_stopping`.
+n_components_ : int
+    Number of features that `transform` returns.
+n_features_in_ : int
+    Number of columns seen in `fit`.
+feature_names_in_ : ndarray of shape (n_features,)
+    Names of the columns, if X is a frame whose column names are all strings.
+"""
+
+START = """
+*Start.* A head without hidden layers starts as a linear model (a linear probe), fitted
+to the latents of the labelled rows, with a penalty chosen by cross-validation: a head
+that starts at random would distort the encoder before it learns anything [1]_.
+"""
+
+PARTS = {
+    "autoencoder_and_head": AUTOENCODER_AND_HEAD,
+    "optimizer": OPTIMIZER,
+    "stopping_and_net": STOPPING_AND_NET,
+    "attributes": ATTRIBUTES,
+    "start": START,
+}
+
+
+def fill_docstring(cls):
+    """Replace each ``{part}`` in the docstring of a class by the shared text.
+
+    It is the text that `help`, Sphinx and doctest see.
+    """
+    # Python does not keep docstrings if it is called with -OO.
+    if cls.__doc__ is not None:
+        # Python strips the indentation from release 3.13 on, here all of them do.
+        doc = cleandoc(cls.__doc__)
+        for name, text in PARTS.items():
+            doc = doc.replace(f"{{{name}}}", text.strip())
+        cls.__doc__ = doc
+    return cls
