@@ -35,12 +35,15 @@ from sklearn_ae._supervised.targets import make_labelled_rows
 from sklearn_ae._tables.scaling import sample_rows
 from sklearn_ae.noise import SwapNoise
 
-# The encoder of the default autoencoder: as wide as the table, but neither narrow nor
-# slow, and a latent that loses nothing.
-LEAST_WIDTH, LARGEST_WIDTH = 256, 600
+# Hidden layers of the default autoencoder are as wide as the table, but not narrower.
+LEAST_WIDTH = 256
+# They are not wider than this either, since a wide network is slow.
+LARGEST_WIDTH = 600
+# So many latents of the default autoencoder lose nothing that labels may depend on.
 N_COMPONENTS = 128
+# The noise of the default autoencoder swaps this share of the cells.
 SWAPPED = 0.3
-# What each of the two phases has of its own.
+# Each of the two phases has parameters of its own with these names.
 TRAINING_PARAMS = (
     "optimizer",
     "lr",
@@ -251,7 +254,7 @@ class PretrainedPredictor(
         rows, valid = labelled.split_stratified(
             self.validation_fraction, is_classifier(self)
         )
-        # Where no class has a row to spare, those to train on have to do.
+        # Where no class has a row to spare, the rows to train on validate, too.
         return (rows, valid) if len(valid) else (labelled, labelled)
 
     def _fine_tune(self, tuning, rows, labelled, valid):
