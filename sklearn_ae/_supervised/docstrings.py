@@ -82,6 +82,8 @@ n_features_in_ : int
     Number of columns seen in `fit`.
 feature_names_in_ : ndarray of shape (n_features,)
     Names of the columns, if X is a frame whose column names are all strings.
+table_encoder_ : TableEncoder
+    What is known of the table: it scales rows for the network, and back.
 """
 
 START = """
