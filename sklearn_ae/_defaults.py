@@ -2,10 +2,26 @@
 
 from math import ceil
 
+from sklearn_ae.noise import SwapNoise
+
+# Share of cells that the default autoencoder of the detector and of the predictors
+# replaces by cells of other rows in training, so that it cannot copy its input.
+SWAP_RATE = 0.3
+
 
 def default_n_components(n_features):
     """Return half the number of columns, at most 32."""
     return min(32, ceil(n_features / 2))
+
+
+def default_detector_n_components(n_features):
+    """Return one latent for each column, at most 32: most tables lose nothing."""
+    return min(32, n_features)
+
+
+def default_noise_and_scaling():
+    """Return the parameters that the detector's and predictors' autoencoders share."""
+    return {"noise": SwapNoise(SWAP_RATE), "scaling": "robust"}
 
 
 def default_hidden_layer_sizes(n_components):

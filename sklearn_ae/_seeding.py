@@ -1,8 +1,12 @@
-"""The seeded scope: global generators and threads, left as they were found."""
+"""Random numbers: seeds, their streams, and the seeded scope.
+
+The seeded scope leaves the global generators and the threads as they were found.
+"""
 
 import random
 import threading
 from contextlib import contextmanager
+from enum import IntEnum
 from functools import cache
 
 import numpy as np
@@ -11,6 +15,23 @@ from threadpoolctl import ThreadpoolController
 
 # torch, NumPy and Python each have one global generator for all threads.
 _GLOBAL_GENERATORS = threading.RLock()
+# Training that goes on takes the seed this much further for each epoch so far. With 1,
+# it would draw the numbers that fits with the next few seeds start with.
+SEED_STEP = 7919
+
+
+class Stream(IntEnum):
+    """The streams of random numbers that one `random_state` seeds.
+
+    Numbers that are drawn from different streams are independent. A stream of its own
+    also differs from ``numpy.random.default_rng(random_state)``, which a user may have
+    drawn from with the same seed, for instance to delete the cells that are imputed.
+    """
+
+    # Cells of the table that the imputer hides from training.
+    HIDDEN_CELLS = 7919
+    # Rows that the detector sets aside for calibration or compares others with.
+    DETECTOR_ROWS = 6007
 
 
 def draw_seed(random_state):
@@ -24,6 +45,17 @@ def draw_seed(random_state):
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**32, dtype=np.uint32))
     return int(random_state)
+
+
+def make_generator(random_state, stream):
+    """Return a NumPy generator of the numbers of one stream.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+    stream : Stream
+    """
+    return np.random.default_rng([draw_seed(random_state), int(stream)])
 
 
 @cache
@@ -64,6 +96,34 @@ def seeded(seed, device, *, one_thread):
                 yield
         finally:
             torch.set_num_threads(n_threads)
+
+
+def seeded_for(random_state, device, *, seed=None, n_epochs=0):
+    """Return `seeded` as an estimator with a parameter `random_state` needs it.
+
+    With `random_state=None` nobody can repeat the results, and several threads are
+    faster.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+    device : torch.device
+        Device that the block computes on.
+    seed : int, default=None
+        Seed that was drawn from `random_state` before. `None` draws it.
+    n_epochs : int, default=0
+        Number of epochs before the block: training that goes on does not draw the same
+        numbers again.
+
+    Returns
+    -------
+    scope : context manager
+    """
+    if seed is None:
+        seed = draw_seed(random_state)
+    seed = (seed + SEED_STEP * n_epochs) % 2**32
+    one_thread = random_state is not None and device.type == "cpu"
+    return seeded(seed, device, one_thread=one_thread)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
-"""AutoencoderAnomalyDetector: find the odd rows of a table, and say why."""
+"""AutoencoderAnomalyDetector: find outliers in a table, and explain them."""
 
-from functools import partial
 from math import ceil
 from numbers import Integral, Real
 
@@ -9,15 +8,8 @@ import torch
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._anomaly.distances import N_ROWS, Rarity
-from sklearn_ae._anomaly.scoring import (
-    _explain,
-    _rarity_of,
-    _to_numpy,
-    encode_and_expect,
-    encoded_blocks,
-    expect_each,
-)
+from sklearn_ae._anomaly.distances import N_ROWS
+from sklearn_ae._anomaly.scoring import AnomalyScorer
 from sklearn_ae._autoencoder.base import unchanged_on_error
 from sklearn_ae._autoencoder.meta import (
     AUTOENCODER_CONSTRAINT,
@@ -26,44 +18,42 @@ from sklearn_ae._autoencoder.meta import (
 from sklearn_ae._autoencoder.training import fit_autoencoder
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval, StrOptions, _fit_context
-from sklearn_ae._net.inference import infer
+from sklearn_ae._defaults import (
+    default_detector_n_components,
+    default_noise_and_scaling,
+)
 from sklearn_ae._net.params import resolve_device
-from sklearn_ae._seeding import draw_seed
+from sklearn_ae._seeding import Stream, draw_seed, make_generator
 from sklearn_ae._tables.reading import as_table
-from sklearn_ae.noise import SwapNoise
 
-# The default autoencoder: a latent that loses nothing of most tables, and noise that
-# keeps the network from passing cells on as they are.
-LARGEST_LATENT, SWAPPED = 32, 0.3
-MOST_CALIBRATION = 10_000
-# Cells of other rows that stand in for one that is to be expected from the others.
-N_DONORS = 16
-# What stands for categories that were not there in `fit`.
+# Most rows of `fit` that are set aside for calibration.
+MAX_CALIBRATION_ROWS = 10_000
+# Code of categories that were not there in `fit`.
 UNKNOWN = -1.0
-# Stream of random numbers that rows are drawn from, beside the seed.
-DRAWING = 6007
-# How far from their median the roots of ordinary rows' scores are, in units of the
-# distance of the third quartile: if they are normally distributed, 2.7 deviations.
+# Distance from the median to the fence that roots of outliers' scores lie beyond, in
+# units of the distance from the median to the third quartile. If the roots are normally
+# distributed, this is 2.7 standard deviations.
 FENCE = 4.0
-# A row that is no farther than the median in any way is no outlier.
-LEAST_FENCE = 0.3
+# Least score, without the minus, of an outlier: a row that is no farther than the
+# median in any of the three distances scores less.
+MIN_FENCE = 0.3
 
 
 class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEstimator):
-    """Find the odd rows of a table, and say what is odd about them.
+    """Outlier and novelty detection with an autoencoder, and why rows are outliers.
 
-    A row is odd if it lies far from the others, or if an autoencoder that was trained
-    on them cannot restore it from what its cells have to do with one another. For
-    tables of numbers and categories, with missing cells or without. The rows of `fit`
-    may be clean (novelty detection) or contain odd ones that are to be found (outlier
-    detection).
+    A row is an outlier, or anomaly, if it lies far from the others, or if an
+    autoencoder that was trained on them cannot restore it, because its cells do not go
+    together as those of the others do. For tables of numbers and categories, with or
+    without missing cells. The rows of `fit` may be clean (novelty detection) or contain
+    outliers that are to be found (outlier detection).
 
     Read more in :doc:`/getting_started`.
 
     Parameters
     ----------
     autoencoder : AutoencoderTransformer or FrozenEstimator, default=None
-        What is trained to restore the rows. A fitted one in a
+        The autoencoder that is trained to restore the rows. A fitted one in a
         :class:`~sklearn.frozen.FrozenEstimator` is used as it is, and is the only one;
         if it has seen the rows of `fit`, `p_values` are too small. `None` takes
         ``AutoencoderTransformer(n, noise=SwapNoise(0.3), scaling="robust")`` with as
@@ -117,23 +107,23 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     rows of `fit` [1]_), to the nearest neighbour (among 1,024 rows), and to the
     reconstruction. Below the median, a distance counts a tenth:
     ``f(x) = 0.1 * x + 0.9 * max(x - 1, 0)``. So ordinary rows score about -0.3 to -5.
-    Numbers are compared in robust units, those far out drawn in by the inverse
-    hyperbolic sine; a column of categories counts as much as one of numbers. Squared
-    residuals are divided by the mean of their column; of numbers, the logarithm of one
-    more than that counts. No row is compared with itself: rows of `fit` score as new
-    ones that equal them.
+    Numbers are compared in robust units, by their inverse hyperbolic sine, so that
+    those far out count less; a column of categories counts as much as one of numbers.
+    Squared residuals are divided by the mean of their column; of numbers, the logarithm
+    of one more than that counts. No row is compared with itself: rows of `fit` score as
+    new ones that equal them.
 
     *Missing cells* are left out, and the others count more; a row without any cell
     scores 0. In rows that others are compared with, they count as the median. Where
     columns had no missing cells in `fit`, the autoencoder has not learnt to do without
-    them, and a missing cell may make others look odd. A category that was not there in
-    `fit` is as far from all others as these are from one another, unless there are
-    infrequent ones that it counts as.
+    them, and a missing cell may make others look anomalous. A category that was not
+    there in `fit` is as far from all others as these are from one another, unless there
+    are infrequent ones that it counts as.
 
-    *Clean rows or not.* In either case nothing has to be set. Odd rows that lie
-    together vouch for one another if they are more than some 7 % of the rows of `fit`.
-    If the rows of `fit` are known to be clean, `p_values` hold what they promise; with
-    odd rows among them they are too large rather than too small.
+    *Clean rows or not.* In either case nothing has to be set. Outliers that lie
+    together mask one another if they are more than some 7 % of the rows of `fit`. If
+    the rows of `fit` are known to be clean, `p_values` are valid; with outliers among
+    them they are too large rather than too small.
 
     References
     ----------
@@ -144,7 +134,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
 
     Examples
     --------
-    Two of these columns say the same thing twice, but in one row:
+    Two of these columns hold the same temperature, except in one row:
 
     >>> import pandas as pd
     >>> from sklearn_ae import AutoencoderAnomalyDetector
@@ -192,7 +182,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Learn what rows are like.
+        """Train the autoencoders, and learn how far ordinary rows lie from others.
 
         Parameters
         ----------
@@ -216,33 +206,37 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         with unchanged_on_error(self):
             template = self._make_template()
             encoder, rows = self._read_table(template, X, unknown=UNKNOWN)
+            n_rows, n_columns = rows.shape
             if self.autoencoder is None:
-                n_components = min(LARGEST_LATENT, rows.shape[1])
+                n_components = default_detector_n_components(n_columns)
                 template.set_params(n_components=n_components)
-            rng = np.random.default_rng([draw_seed(self.random_state), DRAWING])
-            order = rng.permutation(rows.shape[0])
-            n_held_out = int(self.calibration_fraction * len(order))
-            n_held_out = min(n_held_out, MOST_CALIBRATION)
-            held_out, used = np.sort(order[:n_held_out]), order[n_held_out:]
+            rng = make_generator(self.random_state, Stream.DETECTOR_ROWS)
+            held_out, used = self._split(n_rows, rng)
             self.estimators_ = self._fit_members(template, encoder, rows, held_out, rng)
             self.autoencoder_ = self.estimators_[0]
             self.table_encoder_ = encoder
             encoder.describe_to(self)
-            used = rng.choice(used, min(N_ROWS, len(used)), replace=False)
-            some = rows[used]
-            self._rarities = [self._fit_rarity(m, some) for m in self.estimators_]
-            self._donors = self._draw_donors(some)
+            some = rows[rng.choice(used, min(N_ROWS, len(used)), replace=False)]
+            nets = [member.net_ for member in self.estimators_]
+            self._scorer = AnomalyScorer(encoder, nets).fit(some)
             self.offset_ = self._find_offset(rows, some)
             self.calibration_indices_ = held_out
-            self.calibration_scores_ = np.sort(self._score(rows[held_out]))
+            scores = self._scorer.score_samples(rows[held_out])
+            self.calibration_scores_ = np.sort(scores)
         return self
+
+    def _split(self, n_rows, rng):
+        """Return the indices of the rows to set aside, ascending, and of the others."""
+        order = rng.permutation(n_rows)
+        n_held_out = min(int(self.calibration_fraction * n_rows), MAX_CALIBRATION_ROWS)
+        return np.sort(order[:n_held_out]), order[n_held_out:]
 
     def _make_template(self):
         """Return the autoencoder to train clones of, or the fitted one to use."""
         if self.device is not None:
             resolve_device(self.device)
         default = AutoencoderTransformer(
-            noise=SwapNoise(SWAPPED), scaling="robust", verbose=self.verbose
+            **default_noise_and_scaling(), verbose=self.verbose
         )
         template = self._take_autoencoder(default)
         if self.device is not None and not hasattr(template, "net_"):
@@ -270,57 +264,24 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
                 break
         return members
 
-    def _fit_rarity(self, member, rows):
-        """Return what says how rare rows are, by what a member makes of some."""
-        blocks, n_numbers = encoded_blocks(member.net_, rows.shape[1])
-        encoder = self.table_encoder_
-        rarity = Rarity(blocks, n_numbers, drawn_in=encoder.scaling_ == "robust")
-        scaled = torch.from_numpy(encoder.transform(rows)).to(member.net_.device)
-        with torch.inference_mode():
-            return rarity.fit(*_to_numpy(encode_and_expect(member.net_, scaled)))
-
-    def _draw_donors(self, rows):
-        """Return scaled cells that stand for the column that they come from."""
-        cells = np.sort(self.table_encoder_.transform(rows), axis=0)
-        shares = (np.arange(N_DONORS) + 0.5) / N_DONORS
-        places = np.outer(shares, (~np.isnan(cells)).sum(axis=0)).astype(int)
-        return np.take_along_axis(cells, places, axis=0)
-
-    def _find_offset(self, table, rows):
+    def _find_offset(self, rows, some):
         """Return the score below which rows are outliers."""
         if self.contamination != "auto":
             share = 100 * self.contamination
-            return float(np.percentile(self._score(table), share))
-        # As distances.
-        roots = np.sqrt(-self._score(rows))
+            return float(np.percentile(self._scorer.score_samples(rows), share))
+        # The score is a sum of squared distances. Distances themselves are less skewed.
+        roots = np.sqrt(-self._scorer.score_samples(some))
         median, third = np.quantile(roots, [0.5, 0.75])
         fence = (median + FENCE * (third - median)) ** 2
-        return -float(max(fence, LEAST_FENCE))
+        return -float(max(fence, MIN_FENCE))
 
     def _check(self, X):
         """Return checked rows, in which categories unknown in `fit` are marked."""
         check_is_fitted(self)
         return self.table_encoder_.check(X, unknown=UNKNOWN)
 
-    def _mean_of_members(self, table, function, *n_columns):
-        """Return the mean of what members say about rows, in float64."""
-        total = np.zeros((table.shape[0], *n_columns))
-        for member, rarity in zip(self.estimators_, self._rarities, strict=True):
-            total += infer(
-                member.net_,
-                partial(function, rarity),
-                table,
-                *n_columns,
-                encoder=self.table_encoder_,
-                dtype=np.float64,
-            )
-        return total / len(self.estimators_)
-
-    def _score(self, table):
-        return -self._mean_of_members(table, _rarity_of)
-
     def score_samples(self, X):
-        """Return how ordinary rows are.
+        """Return the anomaly score of rows: how ordinary they are.
 
         Parameters
         ----------
@@ -332,7 +293,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         scores : ndarray of shape (n_samples,), dtype=float64
             At most 0; the lower, the more abnormal.
         """
-        return self._score(self._check(X))
+        return self._scorer.score_samples(self._check(X))
 
     def decision_function(self, X):
         """Return how far the scores of rows are above `offset_`.
@@ -350,7 +311,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         return self.score_samples(X) - self.offset_
 
     def predict(self, X):
-        """Return which rows are outliers.
+        """Predict which rows are outliers.
 
         Parameters
         ----------
@@ -376,8 +337,8 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows in the units seen in `fit`.
         return_expected : bool, default=False
-            Whether to return, too, what each cell would be expected to hold; this takes
-            some 16 times as long.
+            Whether to return the expected value of each cell, too; this takes some 16
+            times as long.
 
         Returns
         -------
@@ -385,26 +346,18 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
             In float64, none negative; those of a row sum to minus its score. A frame
             with the columns of X if that is one.
         expected : {ndarray, dataframe} of shape (n_samples, n_features)
-            Only if `return_expected`: for each cell what the first autoencoder makes of
-            the others in its row. In the units of X and the form of the table of `fit`.
+            Only if `return_expected`: for each cell what the first autoencoder predicts
+            from the others in its row. In the units of X and the form of the table of
+            `fit`.
         """
         check_is_fitted(self)
         table = as_table(X)
-        rows = self._check(table)
-        contributions = self._mean_of_members(rows, _explain, rows.shape[1])
-        contributions = table.with_values(contributions)
+        contributions = table.with_values(self._scorer.explain(self._check(table)))
         if not return_expected:
             return contributions
-        return contributions, self._expect(X)
-
-    def _expect(self, X):
-        """Return what cells are expected to hold, in original units."""
-        first = self.autoencoder_
-        function = partial(expect_each, donors=torch.from_numpy(self._donors))
         encoder = self.table_encoder_
-        rows = encoder.check(X)
-        values = infer(first.net_, function, rows, rows.shape[1], encoder=encoder)
-        return encoder.inverse_transform(values, like=X)
+        expected = self._scorer.expect(encoder.check(table))
+        return contributions, encoder.inverse_transform(expected, like=X)
 
     def p_values(self, X, *, level=None):
         """Return how likely scores as low as those of rows are among ordinary rows.

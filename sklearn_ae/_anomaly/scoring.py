@@ -1,119 +1,237 @@
-"""From rows to the detector's scores, and what each column adds to them."""
+"""The score of the anomaly detector, and the share of each column in it.
+
+The way of a row: scaled numbers and codes -> what the distances compare
+(`encode_and_reconstruct`) -> three distances in units of their medians (`distances.py`)
+-> their sum, in which distances below the median hardly count (`hinge`) -> the mean of
+that over the autoencoders -> the score, which is minus the mean.
+"""
+
+from functools import partial
 
 import numpy as np
 import torch
 
-from sklearn_ae._anomaly.distances import PART_ROWS
-from sklearn_ae._net.inference import encode, expect
+from sklearn_ae._anomaly.distances import PART_ROWS, OutlierDistances
+from sklearn_ae._net.inference import encode, expect, infer
 
-# That of a column in which nearly all cells are equal: its variance is 0.05.
-LARGEST_INDICATOR = 0.05**-0.5
+# Slope of the score below the median of a distance; above, it is 1.
+SLOPE_BELOW_MEDIAN = 0.1
+# Largest indicator of a category, that of a column in which nearly all cells are equal:
+# its variance is 0.05. A rare category should not be farther away than all other
+# columns together.
+MAX_INDICATOR = 0.05**-0.5
+# Cells of other rows that stand in for one that is to be predicted from its row.
+N_DONORS = 16
 
 
-def _rarity_of(rarity, net, X, n_left_out=0):
-    """Return how rare scaled rows are.
+class AnomalyScorer:
+    """The detector's score: how ordinary rows are, averaged over autoencoders.
 
-    All parts have the same number of rows: else the last digits of what is said about
-    one row would depend on how many others there are.
+    Parameters
+    ----------
+    encoder : TableEncoder
+        Fitted; it scales checked rows.
+    nets : list of AutoencoderNet
+        Trained, one for each autoencoder.
+
+    Attributes
+    ----------
+    distances_ : list of OutlierDistances
+        One for each net.
+    donors_ : float32 ndarray of shape (N_DONORS, n_columns)
+        Scaled cells of each column, spread over its quantiles.
     """
-    scores = []
+
+    def __init__(self, encoder, nets):
+        self.encoder = encoder
+        self.nets = nets
+
+    def fit(self, rows):
+        """Learn the distances of ordinary rows.
+
+        Parameters
+        ----------
+        rows : {ndarray, CSR matrix, CodedTable} of shape (n_rows, n_columns)
+            Checked rows in random order.
+
+        Returns
+        -------
+        self : AnomalyScorer
+        """
+        scaled = self.encoder.transform(rows)
+        soft_clipped = self.encoder.scaling_ == "robust"
+        self.distances_ = [
+            _fit_distances(net, torch.from_numpy(scaled).to(net.device), soft_clipped)
+            for net in self.nets
+        ]
+        self.donors_ = _draw_donors(scaled)
+        return self
+
+    def score_samples(self, rows):
+        """Return the score of each checked row: at most 0, lowest for outliers.
+
+        Minus the sum over the three distances ``d``, in units of their medians, of
+        ``0.1 * d + 0.9 * max(d - 1, 0)``.
+        """
+        return -self._mean(_abnormality, rows)
+
+    def explain(self, rows):
+        """Return the contribution of each cell to minus the score of its row."""
+        return self._mean(_contributions, rows, rows.shape[1])
+
+    def expect(self, rows):
+        """Return for each cell its value predicted from the others in the row, scaled.
+
+        By the first net. Categories that it does not know are to be missing cells.
+        """
+        function = partial(_expect_each_cell, donors=torch.from_numpy(self.donors_))
+        return infer(self.nets[0], function, rows, rows.shape[1], encoder=self.encoder)
+
+    def _mean(self, function, rows, *n_columns):
+        """Return the mean over the nets of a function of rows, in float64.
+
+        Parameters
+        ----------
+        function : callable
+            Takes an `OutlierDistances`, a net and scaled rows.
+        rows : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_rows, n_columns)
+        *n_columns : int
+            Number of columns that `function` returns, if it returns any.
+        """
+        total = np.zeros((rows.shape[0], *n_columns))
+        for net, distances in zip(self.nets, self.distances_, strict=True):
+            total += infer(
+                net,
+                partial(function, distances),
+                rows,
+                *n_columns,
+                encoder=self.encoder,
+                dtype=np.float64,
+            )
+        return total / len(self.nets)
+
+
+def hinge(distances):
+    """Return how much distances count, in units of their medians.
+
+    Below the median they hardly do: a row is an outlier if one of its distances is
+    large, and small ones shall not make up for that.
+    """
+    above = np.maximum(distances - 1, 0)
+    return SLOPE_BELOW_MEDIAN * distances + (1 - SLOPE_BELOW_MEDIAN) * above
+
+
+def _abnormality(distances, net, X, n_left_out=0):
+    """Return minus the score of scaled rows by one autoencoder.
+
+    Parameters
+    ----------
+    distances : OutlierDistances
+    net : AutoencoderNet
+    X : Tensor of shape (n_rows, n_columns)
+        Scaled rows.
+    n_left_out : int, default=0
+        How many of the missing cells of each row the others do not stand in for.
+    """
+    totals = []
+    # All parts have the same number of rows: else the last digits of the score of one
+    # row would depend on how many others there are.
     for part in X.split(PART_ROWS):
         padded = torch.nn.functional.pad(part, (0, 0, 0, PART_ROWS - len(part)))
-        score = rarity.score(*_to_numpy(encode_and_expect(net, padded)), n_left_out)
-        scores.append(score[: len(part)])
-    return torch.from_numpy(np.concatenate(scores))
+        encoded, reconstructed = _to_numpy(encode_and_reconstruct(net, padded))
+        relative = distances.relative_distances(encoded, reconstructed, n_left_out)
+        totals.append(hinge(relative).sum(axis=1)[: len(part)])
+    return torch.from_numpy(np.concatenate(totals))
 
 
-def _explain(rarity, net, X):
-    """Return what each cell contributes to how rare scaled rows are."""
-    total = _rarity_of(rarity, net, X)
-    gains = torch.empty(X.shape, dtype=total.dtype)
-    # A part is filled with the same rows, each time without another column.
-    for columns in torch.arange(X.shape[1]).split(max(1, PART_ROWS // len(X))):
-        without = X.repeat(len(columns), 1, 1)
-        without[torch.arange(len(columns)), :, columns] = torch.nan
-        left = _rarity_of(rarity, net, without.flatten(0, 1), n_left_out=1)
-        gains[:, columns] = total[:, None] - left.view(len(columns), -1).T
-    here = (~torch.isnan(X)).cpu().to(gains.dtype)
-    gains = gains.clamp_(min=0).mul_(here)
-    gained = gains.sum(1, keepdim=True)
-    # Where no cell is to blame more than others, all that are there are alike.
-    alike = here / here.sum(1, keepdim=True).clamp(min=1)
-    return torch.where(gained > 0, gains / gained, alike) * total[:, None]
+def _contributions(distances, net, X):
+    """Return the share of each cell in minus the score of its row.
 
-
-def _to_numpy(tensors):
-    return [tensor.cpu().numpy() for tensor in tensors]
-
-
-def expect_each(net, X, donors):
-    """Return for each cell what is expected there, given the others in its row.
-
-    The cell is replaced by some of other rows, as it may have been in training, and
-    what the network makes of these is averaged.
-
-    Parameters
-    ----------
-    net : AutoencoderNet
-    X : Tensor of shape (n_rows, n_columns)
-        Scaled rows.
-    donors : Tensor of shape (n_donors, n_columns)
-        Scaled cells of other rows.
+    Shared out in proportion to what would be gone if the cell were missing.
     """
-    out = torch.empty_like(X)
-    for column in range(X.shape[1]):
-        rows, expected = X.clone(), 0.0
-        for cell in donors[:, column].tolist():
-            rows[:, column] = cell
-            expected = expected + expect(net, rows)
-        best = net.criterion_.most_likely(expected / len(donors))
-        out[:, column] = best[:, column]
-    return out
+    total = _abnormality(distances, net, X)[:, None]
+    observed = (~torch.isnan(X)).cpu().to(total.dtype)
+    gains = total - _abnormality_without_each_cell(distances, net, X)
+    gains = gains.clamp_(min=0).mul_(observed)
+    sum_of_gains = gains.sum(1, keepdim=True)
+    # Where no cell adds more than the others, all observed ones have equal shares.
+    equal = observed / observed.sum(1, keepdim=True).clamp(min=1)
+    return torch.where(sum_of_gains > 0, gains / sum_of_gains, equal) * total
 
 
-def encode_and_expect(net, X):
-    """Return encoded rows, and what they are expected to hold.
+def _abnormality_without_each_cell(distances, net, X):
+    """Return minus the score of rows if one cell were missing, for each cell."""
+    n_rows, n_columns = X.shape
+    results = []
+    # Copies of the rows, each without another column, fill a part of `_abnormality`.
+    for columns in torch.arange(n_columns).split(max(1, PART_ROWS // n_rows)):
+        copies = X.repeat(len(columns), 1, 1)
+        copies[torch.arange(len(columns)), :, columns] = torch.nan
+        result = _abnormality(distances, net, copies.flatten(0, 1), n_left_out=1)
+        results.append(result.view(len(columns), n_rows).T)
+    return torch.cat(results, dim=1)
 
-    Missing cells are `NaN`. A negative code is a category that was not there in `fit`:
-    it has an indicator of its own, which stands last and is never expected.
+
+def _fit_distances(net, scaled, soft_clipped):
+    """Return the distances that a net and some scaled rows of `fit` give."""
+    cells, n_numbers = encoded_cells(net, scaled.shape[1])
+    distances = OutlierDistances(cells, n_numbers, soft_clipped)
+    with torch.inference_mode():
+        return distances.fit(*_to_numpy(encode_and_reconstruct(net, scaled)))
+
+
+def encode_and_reconstruct(net, X):
+    """Return rows as the distances compare them, and their reconstruction.
 
     Parameters
     ----------
     net : AutoencoderNet
     X : Tensor of shape (n_rows, n_columns)
-        Scaled rows.
+        Scaled numbers and codes. Missing cells are `NaN`. A negative code is a category
+        that was not there in `fit`: the network takes it for a missing cell, but it
+        differs from all categories that were.
 
     Returns
     -------
-    encoded, expected : Tensor of shape (n_rows, n_encoded)
-        See `encoded_blocks`.
+    encoded, reconstructed : Tensor of shape (n_rows, n_encoded)
+        All numbers, the indicators of all categories, and for each categorical column
+        the indicator of an unknown category, which is never predicted.
     """
-    module, one_hot = net.module_, net.module_.one_hot
+    one_hot = net.module_.one_hot
     if one_hot is None:
-        return X, net.criterion_.expected(module.decode(encode(net, X)))
+        return X, _reconstruct(net, X)
     codes = X[:, one_hot.categorical]
-    missing, unknown = torch.isnan(codes), codes < 0
-    X = X.index_copy(1, one_hot.categorical, codes.masked_fill(unknown, torch.nan))
-    encoded = one_hot(X)
-    expected = net.criterion_.expected(module.decode(encode(net, X)))
-    expected = one_hot.from_shares(expected)
-    n_numbers, columns = len(one_hot.numeric), one_hot.column_of_category
-    encoded[:, n_numbers:] = torch.where(
-        unknown[:, columns], -one_hot.shift, encoded[:, n_numbers:]
+    is_missing, is_unknown = torch.isnan(codes), codes < 0
+    X = X.index_copy(1, one_hot.categorical, codes.masked_fill(is_unknown, torch.nan))
+
+    n_numbers, n_categories = len(one_hot.numeric), len(one_hot.scale)
+    numbers, known = one_hot(X).split([n_numbers, n_categories], dim=1)
+    reconstructed = one_hot.from_shares(_reconstruct(net, X))
+    new_numbers, new_known = reconstructed.split([n_numbers, n_categories], dim=1)
+
+    # The indicators of a cell that holds an unknown category are those of no category.
+    column_of_category = one_hot.column_of_category
+    known = torch.where(is_unknown[:, column_of_category], -one_hot.shift, known)
+    largest = one_hot.scale.clamp(max=MAX_INDICATOR)
+    factor = largest / one_hot.scale
+    # All categories of a column have the scale of its first one.
+    unknown = is_unknown * largest[one_hot.offsets]
+    unknown = unknown.masked_fill(is_missing, torch.nan)
+    return (
+        torch.cat([numbers, known * factor, unknown], dim=1),
+        torch.cat([new_numbers, new_known * factor, torch.zeros_like(unknown)], dim=1),
     )
-    # A rare category should not be farther away than all other columns together.
-    damped = one_hot.scale.clamp(max=LARGEST_INDICATOR) / one_hot.scale
-    encoded[:, n_numbers:] *= damped
-    expected[:, n_numbers:] *= damped
-    own = unknown * one_hot.scale[one_hot.offsets].clamp(max=LARGEST_INDICATOR)
-    encoded = torch.cat([encoded, own.masked_fill(missing, torch.nan)], dim=1)
-    return encoded, torch.cat([expected, torch.zeros_like(own)], dim=1)
 
 
-def encoded_blocks(net, n_columns):
-    """Return the cell of each encoded column, and how many columns are of numbers.
+def _reconstruct(net, X):
+    """Return numbers, and a share for each category, as the network restores them."""
+    return net.criterion_.expected(net.module_.decode(encode(net, X)))
 
-    Numbers come first, and so do their cells.
+
+def encoded_cells(net, n_columns):
+    """Return the cell that each column of `encode_and_reconstruct` belongs to.
+
+    Cells are counted in the order of the encoded columns: numbers, then categories.
 
     Parameters
     ----------
@@ -123,14 +241,52 @@ def encoded_blocks(net, n_columns):
 
     Returns
     -------
-    blocks : int64 ndarray of shape (n_encoded,)
+    cells : int64 ndarray of shape (n_encoded,)
     n_numbers : int
+        How many of the encoded columns, the first ones, hold numbers.
     """
-    module = net.module_
-    if module.one_hot is None:
+    one_hot = net.module_.one_hot
+    if one_hot is None:
         return np.arange(n_columns), n_columns
-    n_numbers = len(module.one_hot.numeric)
-    unknown = n_numbers + torch.arange(len(module.one_hot.categorical))
-    return torch.cat(
-        [module.blocks, unknown.to(module.blocks)]
-    ).cpu().numpy(), n_numbers
+    n_numbers = len(one_hot.numeric)
+    known = n_numbers + one_hot.column_of_category.cpu().numpy()
+    unknown = np.arange(n_numbers, n_columns)
+    return np.concatenate([np.arange(n_numbers), known, unknown]), n_numbers
+
+
+def _draw_donors(scaled):
+    """Return observed cells of each column at evenly spaced quantiles."""
+    in_order = np.sort(scaled, axis=0)
+    n_observed = (~np.isnan(in_order)).sum(axis=0)
+    shares = (np.arange(N_DONORS) + 0.5) / N_DONORS
+    indices = np.outer(shares, n_observed).astype(int)
+    return np.take_along_axis(in_order, indices, axis=0)
+
+
+def _expect_each_cell(net, X, donors):
+    """Return for each cell its value predicted from the others in the row.
+
+    The cell is replaced by some of other rows, as it may have been in training, and
+    the predictions for these are averaged.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+    X : Tensor of shape (n_rows, n_columns)
+        Scaled rows.
+    donors : Tensor of shape (n_donors, n_columns)
+        Scaled cells of other rows.
+    """
+    predicted = torch.empty_like(X)
+    for column in range(X.shape[1]):
+        rows, expected = X.clone(), 0.0
+        for cell in donors[:, column].tolist():
+            rows[:, column] = cell
+            expected = expected + expect(net, rows)
+        best = net.criterion_.most_likely(expected / len(donors))
+        predicted[:, column] = best[:, column]
+    return predicted
+
+
+def _to_numpy(tensors):
+    return [tensor.cpu().numpy() for tensor in tensors]

@@ -23,7 +23,7 @@ from sklearn_ae._autoencoder.parameters import check_sizes
 from sklearn_ae._autoencoder.training import fit_autoencoder
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval
-from sklearn_ae._defaults import default_scaling
+from sklearn_ae._defaults import default_noise_and_scaling, default_scaling
 from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae._modules.dense import Dense
 from sklearn_ae._net.inference import encode, has_nan, infer
@@ -33,7 +33,6 @@ from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
 from sklearn_ae._supervised.predictor import take_encoder
 from sklearn_ae._supervised.targets import make_labelled_rows
 from sklearn_ae._tables.scaling import sample_rows
-from sklearn_ae.noise import SwapNoise
 
 # Hidden layers of the default autoencoder are as wide as the table, but not narrower.
 LEAST_WIDTH = 256
@@ -41,8 +40,6 @@ LEAST_WIDTH = 256
 LARGEST_WIDTH = 600
 # So many latents of the default autoencoder lose nothing that labels may depend on.
 N_COMPONENTS = 128
-# The noise of the default autoencoder swaps this share of the cells.
-SWAPPED = 0.3
 # Each of the two phases has parameters of its own with these names.
 TRAINING_PARAMS = (
     "optimizer",
@@ -216,8 +213,7 @@ class PretrainedPredictor(
         """
         default = AutoencoderTransformer(
             N_COMPONENTS,
-            noise=SwapNoise(SWAPPED),
-            scaling="robust",
+            **default_noise_and_scaling(),
             device=self.device or "cpu",
             verbose=self.verbose,
         )

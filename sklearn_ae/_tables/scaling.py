@@ -104,19 +104,14 @@ class Scaler:
         return self
 
     def _fit_quartiles(self, rows):
+        center, scale = self._moments.mean_.copy(), self._moments.scale_.copy()
         # A column that is observed in none of these rows has its mean and deviation.
         observed = self.has_observed_ & ~np.isnan(rows).all(axis=0)
-        quartiles = np.tile(self._moments.mean_, (3, 1))
-        quartiles[:, observed] = np.nanquantile(
-            rows[:, observed], [0.25, 0.5, 0.75], axis=0
-        )
         with np.errstate(over="ignore", invalid="ignore"):
-            scale = (quartiles[2] - quartiles[0]) / QUARTILES_OF_NORMAL
-            # Most cells of such a column are equal.
-            self._center_and_scale = (
-                quartiles[1],
-                np.where(scale > 0, scale, self._moments.scale_),
+            center[observed], scale[observed] = robust_center_and_scale(
+                rows[:, observed], scale[observed]
             )
+        self._center_and_scale = center, scale
         self._set_center_and_scale()
 
     def _fit_quantiles(self, rows):
@@ -316,6 +311,30 @@ class Scaler:
         if self.is_categorical is None:
             return values
         return np.where(self.is_categorical, codes, values)
+
+
+def robust_center_and_scale(rows, fallback, least=0.0):
+    """Return the median and the robust deviation of each column.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_columns)
+        Missing cells are `NaN`; each column has other cells.
+    fallback : ndarray of shape (n_columns,)
+        Deviations for columns in which most cells are equal, so that the quartiles say
+        nothing about the others.
+    least : ndarray of shape (n_columns,), default=0.0
+        Deviations that are not larger than this give way to the fallback.
+
+    Returns
+    -------
+    center, scale : ndarray of shape (n_columns,)
+        The median, and the distance of the quartiles in units of that of a normal
+        distribution.
+    """
+    quartiles = np.nanquantile(rows, [0.25, 0.5, 0.75], axis=0)
+    scale = (quartiles[2] - quartiles[0]) / QUARTILES_OF_NORMAL
+    return quartiles[1], np.where(scale > least, scale, fallback)
 
 
 def sample_rows(X, sample_weight):
