@@ -21,7 +21,6 @@ from sklearn.utils.validation import (
     _check_sample_weight,
     _num_samples,
 )
-from torch.nn.modules.dropout import _DropoutNd
 
 try:
     from sklearn.utils._dataframe import is_pandas_df, is_polars_df
@@ -33,7 +32,6 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
-    "_DropoutNd",
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",

@@ -1,20 +1,25 @@
-"""How far predictions of missing cells can be trusted, learnt from hidden cells."""
+"""Cells hidden from training, and what they say about predictions of missing cells."""
 
 import warnings
+from math import ceil
 
 import numpy as np
 import torch
 
 from sklearn_ae._net.inference import infer
 
-# Observed cells that are hidden from training: this share of them, in at most so many
-# rows.
+# Share of the observed cells that are hidden from training.
 HIDDEN_SHARE = 0.1
-HIDDEN_ROWS = 20_000
-# Encoded cells that are looked at in all; each is held a few times.
+# Most rows in which cells are hidden.
+MAX_HIDDEN_ROWS = 20_000
+# Most encoded cells that predictions are compared with the truth for: each takes
+# memory in several arrays.
 MAX_CELLS = 2**22
-# A column's predictions are trusted as if so many of its hidden cells had said so.
+# Imaginary hidden cells of each column that agree with its predictions: where there are
+# few real ones, it may be chance that they disagree.
 PRIOR_CELLS = 5.0
+# Least variance to divide by, that of a column of equal cells.
+MIN_VARIANCE = 1e-12
 
 
 def hide(observed, rng):
@@ -28,8 +33,8 @@ def hide(observed, rng):
     n_rows, n_columns = observed.shape
     hidden = np.zeros_like(observed)
     rows = np.arange(n_rows)
-    if n_rows > HIDDEN_ROWS:
-        rows = np.sort(rng.choice(n_rows, HIDDEN_ROWS, replace=False))
+    if n_rows > MAX_HIDDEN_ROWS:
+        rows = np.sort(rng.choice(n_rows, MAX_HIDDEN_ROWS, replace=False))
     hidden[rows] = rng.random((len(rows), n_columns)) < HIDDEN_SHARE
     hidden &= observed
     # A column has to keep something to learn from.
@@ -37,107 +42,138 @@ def hide(observed, rng):
     return hidden
 
 
-class Trust:
-    """How well the expectations of each column agree with cells that were hidden.
+class Shrinkage:
+    """Shrink the predictions of each column to its mean, as hidden cells tell.
 
-    Parameters
-    ----------
-    encoder : TableEncoder
-        Fitted.
-    net : AutoencoderNet
-        Says what is known about observed cells.
-    X : {ndarray, CodedTable} of shape (n_rows, n_columns)
-        The rows of `fit`.
+    The deviations of the predictions from the mean are multiplied by one factor for
+    each column, the one with which they fit the hidden cells best by least squares over
+    all its indicators.
 
     Attributes
     ----------
     factor_ : float64 ndarray of shape (n_columns,)
-        With which deviations of the expectations from the mean fit the hidden cells
-        best, by least squares over all indicators of a column, between 0 and 1.
+        From 0, where the mean is the best prediction, to 1.
     """
 
-    def __init__(self, encoder, net, X):
-        self.columns = _columns_of_outputs(encoder)
-        self.X = X
-        self.encode = encoder.transform
-        self.max_rows = max(1, MAX_CELLS // len(self.columns))
-        V = self.encode(X[:: -(-X.shape[0] // self.max_rows)])
-        truth = self._truth(net, V)
+    def fit(self, encoder, nets, rows, hidden, predict):
+        """Learn the factors, and the spread of the truth around the predictions.
+
+        Parameters
+        ----------
+        encoder : TableEncoder
+            Scales rows, and knows where columns stand in the output of a net.
+        nets : list of AutoencoderNet
+        rows : {ndarray, CodedTable} of shape (n_rows, n_columns)
+            The checked rows of `fit`.
+        hidden : list of bool ndarray of shape (n_rows, n_columns)
+            For each net the cells that it was trained without.
+        predict : callable
+            Takes a net and scaled rows, and returns predictions of all cells, numbers
+            and a share for each category.
+
+        Returns
+        -------
+        self : Shrinkage
+        """
+        self.column_of_output_ = _column_of_output(encoder)
+        self.n_columns_ = rows.shape[1]
+        max_rows = max(1, MAX_CELLS // len(self.column_of_output_))
+        step = ceil(rows.shape[0] / max_rows)
+        self._fit_moments(nets[0], encoder.transform(rows[::step]))
+        sums = np.zeros((5, self.n_columns_))
+        for net, mask in zip(nets, hidden, strict=True):
+            chosen = np.flatnonzero(mask.any(axis=1))[:max_rows]
+            if len(chosen):
+                scaled = encoder.transform(rows[chosen])
+                sums += self._compare(net, scaled, mask[chosen], predict)
+        self._fit_factor(*sums)
+        return self
+
+    def _fit_moments(self, net, scaled):
+        """Learn the mean of each output and the variance of each column."""
+        truth = self._truth(net, scaled)
         with warnings.catch_warnings():
             # Columns without any value are left out anyway.
             warnings.filterwarnings("ignore", category=RuntimeWarning)
-            self.center = np.nan_to_num(np.nanmean(truth, 0))
+            self.center_ = np.nan_to_num(np.nanmean(truth, 0))
             variance = np.nan_to_num(np.nanvar(truth, 0))
-        self.variance = self._sum_of_columns(variance)
-        self.sums = np.zeros((5, X.shape[1]))
+        self.variance_ = self._sum_of_columns(variance)
 
-    def _truth(self, net, V):
+    def _compare(self, net, scaled, hidden, predict):
+        """Return what least squares needs, summed over the hidden cells of each column.
+
+        Returns
+        -------
+        sums : list of ndarray of shape (n_columns,)
+            Squares of the truth, its products with the predictions, squares of these,
+            all as deviations from the mean; the variances that the linear model gives
+            the cells; the number of cells.
+        """
+        n_outputs = len(self.column_of_output_)
+        truth = self._truth(net, scaled) - self.center_
+        # The truth may be a category that a frozen autoencoder does not know.
+        chosen = hidden[:, self.column_of_output_] & ~np.isnan(truth)
+        scaled[hidden] = np.nan
+        predicted = infer(net, predict, scaled, n_outputs) - self.center_
+        variance = infer(net, _linear_variance, scaled, n_outputs)
+        truth = np.where(chosen, truth, 0.0)
+        predicted = np.where(chosen, predicted, 0.0)
+        squares = truth**2, truth * predicted, predicted**2
+        terms = *squares, chosen * variance, chosen
+        return [self._sum_of_columns(term.sum(0)) for term in terms]
+
+    def _fit_factor(self, truths, products, predictions, variances, counts):
+        """Learn from the sums of `_compare` over all nets."""
+        prior = PRIOR_CELLS * self.variance_ + MIN_VARIANCE
+        factor = (products + prior) / (predictions + prior)
+        self.factor_ = factor = np.clip(factor, 0.0, 1.0)
+        residuals = truths - 2 * factor * products + factor**2 * predictions
+        # Rounding takes those of a column of equal cells a hair below 0.
+        ratio = residuals.clip(min=0) / np.maximum(variances, MIN_VARIANCE)
+        spread = np.sqrt(np.where(counts, ratio, 1.0))
+        self.spread_ = spread[self.column_of_output_]
+
+    def _truth(self, net, scaled):
         """Return scaled rows with a share of 0 or 1 for each category."""
-        truth = infer(net, _observe, V, len(self.columns))
-        truth[np.isnan(V)[:, self.columns]] = np.nan
+        truth = infer(net, _numbers_and_shares, scaled, len(self.column_of_output_))
+        truth[np.isnan(scaled)[:, self.column_of_output_]] = np.nan
         return truth
 
     def _sum_of_columns(self, values):
-        return np.bincount(self.columns, values, self.X.shape[1])
+        """Return the sum over the outputs of each column."""
+        return np.bincount(self.column_of_output_, values, self.n_columns_)
 
-    def add(self, net, hidden, predict):
-        """Compare what a net expects in hidden cells with what was there.
+    def apply(self, predicted):
+        """Return predictions of a net, shrunk to the mean.
+
+        Parameters
+        ----------
+        predicted : Tensor of shape (n_rows, n_outputs)
+        """
+        center, factor = (
+            torch.as_tensor(values, dtype=predicted.dtype, device=predicted.device)
+            for values in (self.center_, self.factor_[self.column_of_output_])
+        )
+        return center + factor * (predicted - center)
+
+    def deviations(self, net, X):
+        """Return the standard deviation of numbers around their predictions.
+
+        The linear model tells how much more is known about one row than about another,
+        the hidden cells how far that is right.
 
         Parameters
         ----------
         net : AutoencoderNet
-            Trained without these cells.
-        hidden : bool ndarray of shape (n_rows, n_columns)
-        predict : callable
-            Takes a net and scaled rows, and returns what they are expected to hold.
+        X : Tensor of shape (n_rows, n_columns)
+            Scaled rows.
         """
-        rows = np.flatnonzero(hidden.any(axis=1))[: self.max_rows]
-        if len(rows) == 0:
-            return
-        V = self.encode(self.X[rows])
-        truth = self._truth(net, V) - self.center
-        V[hidden[rows]] = np.nan
-        n_outputs = len(self.columns)
-        expected = infer(net, predict, V, n_outputs) - self.center
-        variance = infer(net, _variance, V, n_outputs)
-        # The truth may be a category that a frozen autoencoder does not know.
-        chosen = hidden[rows][:, self.columns] & ~np.isnan(truth)
-        truth, expected = np.where(chosen, truth, 0.0), np.where(chosen, expected, 0.0)
-        terms = truth**2, truth * expected, expected**2, chosen * variance, chosen
-        self.sums += [self._sum_of_columns(term.sum(0)) for term in terms]
-
-    def finish(self):
-        """Learn from all comparisons how far to trust each column."""
-        total, product, square, variance, count = self.sums
-        prior = PRIOR_CELLS * self.variance + 1e-12
-        self.factor_ = np.clip((product + prior) / (square + prior), 0.0, 1.0)
-        left = total - 2 * self.factor_ * product + self.factor_**2 * square
-        # Rounding takes what is left of a column of equal cells a hair below 0.
-        ratio = left.clip(min=0) / np.maximum(variance, 1e-12)
-        self.spread = np.sqrt(np.where(count, ratio, 1.0))[self.columns]
-        del self.X, self.encode
-        return self
-
-    def apply(self, expected):
-        """Return expectations drawn towards the mean as far as they are not trusted."""
-        center, factor = (
-            torch.as_tensor(values, dtype=expected.dtype, device=expected.device)
-            for values in (self.center, self.factor_[self.columns])
-        )
-        return center + factor * (expected - center)
-
-    def deviations(self, net, X):
-        """Return the standard deviation of numbers around what is expected of them.
-
-        The linear model says how much more is known about one row than about another,
-        the hidden cells how far it is right about that.
-        """
-        spread = torch.as_tensor(self.spread, dtype=X.dtype, device=X.device)
-        return spread * _variance(net, X).sqrt()
+        spread = torch.as_tensor(self.spread_, dtype=X.dtype, device=X.device)
+        return spread * _linear_variance(net, X).sqrt()
 
 
-def _columns_of_outputs(encoder):
-    """Return the column of the table that each output of the network belongs to."""
+def _column_of_output(encoder):
+    """Return the column of the table that each output of a net belongs to."""
     layout = encoder.layout_
     if layout is None:
         return np.arange(encoder.n_features_in_)
@@ -145,9 +181,9 @@ def _columns_of_outputs(encoder):
     return torch.cat([layout.numeric, categorical]).numpy()
 
 
-def _observe(net, X):
+def _numbers_and_shares(net, X):
     return net.module_.expect_linearly(X)
 
 
-def _variance(net, X):
+def _linear_variance(net, X):
     return net.module_.linear_variance(X)

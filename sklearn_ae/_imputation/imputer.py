@@ -1,4 +1,4 @@
-"""AutoencoderImputer: fill the missing cells of a table."""
+"""AutoencoderImputer: imputation of the missing values of a table."""
 
 from contextlib import contextmanager
 from numbers import Integral
@@ -20,29 +20,36 @@ from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import (
     Interval,
     _check_feature_names_in,
-    _DropoutNd,
     _fit_context,
     _wrap_data_with_container,
     warn,
 )
-from sklearn_ae._imputation.hidden_cells import Trust, hide
+from sklearn_ae._imputation.column_values import ColumnValues
+from sklearn_ae._imputation.hidden_cells import Shrinkage, hide
 from sklearn_ae._net.inference import expect, infer
-from sklearn_ae._seeding import draw_seed, seeded
+from sklearn_ae._seeding import Stream, make_generator, seeded_for
 from sklearn_ae._tables.encoder import take_rows
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.table import name_columns
 from sklearn_ae.noise import HidingNoise
 
-# Stream of random numbers that hidden cells are drawn from, beside the seed.
-HIDING = 7919
-# Refinement passes of an autoencoder that starts from the means.
+# Refinement passes, by default, of an autoencoder that starts from the means.
 PASSES_FROM_MEAN = 10
 # Most turns in which the missing cells of a row are drawn.
 MAX_TURNS = 10
+# Layers that are active while `draw` draws. torch has a private base class of these.
+DROPOUT_LAYERS = (
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
 
 
 class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimator):
-    """Fill the missing cells of a table with a denoising autoencoder.
+    """Imputation of missing values in tables, with a denoising autoencoder.
 
     An autoencoder learns to restore cells that are hidden from it while it trains
     [1]_ [2]_, and then restores those that are missing. Columns of numbers and of
@@ -54,9 +61,9 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
     Parameters
     ----------
     autoencoder : AutoencoderTransformer or FrozenEstimator, default=None
-        What is trained; cells are hidden from it unless it brings `noise` of its own. A
-        fitted one in a :class:`~sklearn.frozen.FrozenEstimator` is used as it is.
-        `None` takes ``AutoencoderTransformer(weight_decay=0.0)``.
+        The autoencoder to train; cells are hidden from it unless it has `noise` of its
+        own. A fitted one in a :class:`~sklearn.frozen.FrozenEstimator` is used as it
+        is. `None` takes ``AutoencoderTransformer(weight_decay=0.0)``.
     n_estimators : int, default=2
         Number of autoencoders whose predictions are averaged, together with the linear
         model that they start from. Each hides other cells, and takes as long as the
@@ -81,11 +88,13 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         The first of the fitted autoencoders.
     estimators_ : list of AutoencoderTransformer
         All of them.
-    trust_ : ndarray of shape (n_features,)
-        How far the predictions of each column are trusted, from 0, where its mean or
-        its most frequent category is filled in, to 1: the factor by which deviations
-        from the mean fit the hidden cells best. Predictions that hardly deviate, of a
-        column that nothing is known about, need no smaller one.
+    shrinkage_ : ndarray of shape (n_features,)
+        Factor by which the predictions of each column deviate from its mean, chosen so
+        that they fit the hidden cells best: from 0, where the mean or the most frequent
+        category is filled in, to 1, where the prediction itself is. Predictions that
+        hardly deviate, of a column that nothing is known about, need no small factor.
+        In the order of the columns of X; where these have names, those can be used as
+        an index, too: ``shrinkage_["weight"]``.
     n_iter_ : int
         Number of refinement passes.
     n_features_in_ : int
@@ -101,9 +110,9 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
     Notes
     -----
     A tenth of the observed cells, in at most 20,000 rows, are hidden from training.
-    What they turn out to be decides `trust_`, so that columns that nothing can be known
-    about get their mean or most frequent category and not a guess. A frozen autoencoder
-    may know these cells: fit the imputer on other rows than it was trained on.
+    Their values decide `shrinkage_`, so that columns that nothing is known about get
+    their mean or most frequent category and not a guess. A frozen autoencoder may know
+    these cells: fit the imputer on other rows than it was trained on.
 
     Numbers are filled with their expectation, so an integer column that is stored as
     floats gets fractions; nullable integers of pandas and polars stay whole. Heavy
@@ -197,8 +206,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             returns.
         """
         with unchanged_on_error(self):
-            # Not the numbers that the same seed gives to whoever took cells out of X.
-            rng = np.random.default_rng([draw_seed(self.random_state), HIDING])
+            rng = make_generator(self.random_state, Stream.HIDDEN_CELLS)
             template = self._make_template()
             frozen = isinstance(self.autoencoder, FrozenEstimator)
             encoder, rows = self._read_table(template, _as_dense_table(X))
@@ -214,16 +222,14 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
                 self._fit_member(template, rows, mask, rng) for mask in hidden
             ]
             self.autoencoder_ = self.estimators_[0]
-            self.n_iter_ = self.max_iter or 1
-            if self.max_iter is None and self.autoencoder_.module_.fill is None:
-                self.n_iter_ = PASSES_FROM_MEAN
-            self._learn_trust(rows, hidden)
+            self.n_iter_ = self.max_iter or self._default_max_iter()
+            self._shrinkage = self._fit_shrinkage(rows, hidden)
         return self
 
     def _make_template(self):
         """Return the autoencoder to train a clone of, or the fitted one to use."""
-        # Small tables are drawn to the linear solution by default, which hidden cells
-        # do better.
+        # By default, weight decay draws networks of small tables back to the linear model
+        # that they start from. Hidden cells prevent overfitting better.
         template = self._take_autoencoder(AutoencoderTransformer(weight_decay=0.0))
         if not hasattr(template, "net_"):
             template.set_params(noise=template.noise or HidingNoise())
@@ -249,29 +255,36 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         member = self._make_member(template, rng)
         return fit_autoencoder(member, rows, self.table_encoder_, hidden=hidden)
 
-    def _learn_trust(self, rows, hidden):
-        """Learn how far to trust the predictions of each column, and their spread."""
-        trust = Trust(self.table_encoder_, self.autoencoder_.net_, rows)
-        for member, mask in zip(self.estimators_, hidden, strict=True):
-            trust.add(member.net_, mask, self._predict)
-        self._trust = trust.finish()
-        self.trust_ = trust.factor_
+    def _default_max_iter(self):
+        starts_from_mean = self.autoencoder_.module_.fill is None
+        return PASSES_FROM_MEAN if starts_from_mean else 1
+
+    def _fit_shrinkage(self, rows, hidden):
+        """Return the shrinkage of predictions that the hidden cells tell."""
+        nets = [member.net_ for member in self.estimators_]
+        return Shrinkage().fit(self.table_encoder_, nets, rows, hidden, self._predict)
+
+    @property
+    def shrinkage_(self):
+        """Factor of the predictions' deviations from the mean, for each column."""
+        names = getattr(self, "feature_names_in_", None)
+        return ColumnValues(self._shrinkage.factor_, names)
 
     def _predict(self, net, X):
-        """Return what scaled rows are expected to hold, after all passes."""
-        linear = expected = net.module_.expect_linearly(X)
+        """Return predictions for the cells of scaled rows, after all passes."""
+        linear = predicted = net.module_.expect_linearly(X)
         for _ in range(self.n_iter_):
-            expected = expect(net, X, expected)
+            predicted = expect(net, X, predicted)
         if net.module_.fill is None:
-            return expected
+            return predicted
         # The linear model errs elsewhere than the networks: it is one more member.
-        return torch.lerp(expected, linear, 1 / (len(self.estimators_) + 1))
+        return torch.lerp(predicted, linear, 1 / (len(self.estimators_) + 1))
 
     def _fill(self, net, X):
         """Return scaled rows, with the best guess in place of missing cells."""
         parts = [self._predict(member.net_, X) for member in self.estimators_]
-        expected = self._trust.apply(sum(parts) / len(parts))
-        return net.criterion_.most_likely(expected)
+        predicted = self._shrinkage.apply(sum(parts) / len(parts))
+        return net.criterion_.most_likely(predicted)
 
     def _draw(self, net, X):
         """Return scaled rows, with a draw in place of missing cells.
@@ -284,14 +297,14 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         n_turns = min(MAX_TURNS, int(missing.sum(1).max()))
         order = torch.where(missing, order % n_turns, -1)
         for turn in range(n_turns):
-            expected = self._trust.apply(self._predict(net, X))
-            deviations = self._trust.deviations(net, X)
-            drawn = net.criterion_.sample(expected, deviations)
+            predicted = self._shrinkage.apply(self._predict(net, X))
+            deviations = self._shrinkage.deviations(net, X)
+            drawn = net.criterion_.sample(predicted, deviations)
             X = torch.where(order == turn, net.criterion_.most_likely(drawn), X)
         return X
 
     def transform(self, X):
-        """Return X with its missing cells filled.
+        """Impute X: return it with its missing values filled in.
 
         Parameters
         ----------
@@ -310,13 +323,13 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         return self._complete(table, rows, self.autoencoder_.net_, self._fill)
 
     def draw(self, X):
-        """Return several tables with the missing cells drawn at random.
+        """Return several tables for multiple imputation, the missing cells drawn.
 
-        For multiple imputation [1]_: what is computed on each of them differs by as
-        much as is not known about the missing cells. A number is drawn around its
+        Results that are computed on each of them differ by as much as is not known
+        about the missing cells [1]_. A number is drawn at random around its
         prediction, with the spread that hidden cells had around theirs, and a category
         with its probability; the autoencoders take turns, and their dropout layers, if
-        they have any, are active. What the autoencoders themselves do not know shows
+        they have any, are active. How uncertain the autoencoders themselves are shows
         only in how they differ: for intervals by Rubin's rules, let `n_estimators` be
         at least `n_draws`.
 
@@ -340,8 +353,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         table = _table_as_given(X, rows)
         device = torch.device(self.autoencoder_.net_.device)
         tables = []
-        one_thread = self.random_state is not None and device.type == "cpu"
-        with seeded(draw_seed(self.random_state), device, one_thread=one_thread):
+        with seeded_for(self.random_state, device):
             for i in range(self.n_draws):
                 net = self.estimators_[i % len(self.estimators_)].net_
                 with _dropout_active(net.module_):
@@ -422,7 +434,7 @@ def _table_as_given(X, rows):
 @contextmanager
 def _dropout_active(module):
     """Let the dropout layers of a module drop cells, as while training."""
-    layers = [m for m in module.modules() if isinstance(m, _DropoutNd)]
+    layers = [m for m in module.modules() if isinstance(m, DROPOUT_LAYERS)]
     try:
         for layer in layers:
             layer.train()

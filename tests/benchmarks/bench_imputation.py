@@ -187,7 +187,7 @@ def fill_from_mean(X, seed):
     return AutoencoderImputer(FrozenEstimator(ae), random_state=seed).fit_transform(X)
 
 
-class WithoutTrust(AutoencoderImputer):
+class WithoutShrinkage(AutoencoderImputer):
     """Take the predictions of all columns as they are."""
 
     def _fill(self, net, X):
@@ -233,7 +233,7 @@ ABLATION = {
     "`n_estimators=4`": with_ae(n_estimators=4),
     "`max_iter=3`": with_ae(max_iter=3),
     "`weight_decay=None`": with_ae(AutoencoderImputer, AutoencoderTransformer()),
-    "without trust": with_ae(WithoutTrust),
+    "without shrinkage": with_ae(WithoutShrinkage),
     "linear model alone": with_ae(LinearModel),
     "networks alone": with_ae(Networks),
     "plain autoencoder, frozen": fill_from_mean,
