@@ -228,8 +228,8 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
 
     def _make_template(self):
         """Return the autoencoder to train a clone of, or the fitted one to use."""
-        # By default, weight decay draws networks of small tables back to the linear model
-        # that they start from. Hidden cells prevent overfitting better.
+        # By default, weight decay keeps networks of small tables near the linear model
+        # that they start from. Hidden cells are the better regularisation.
         template = self._take_autoencoder(AutoencoderTransformer(weight_decay=0.0))
         if not hasattr(template, "net_"):
             template.set_params(noise=template.noise or HidingNoise())

@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from sklearn_ae import AutoencoderAnomalyDetector
+from sklearn_ae import AutoencoderAnomalyDetector, AutoencoderTransformer
+from sklearn_ae._anomaly.scoring import encode_and_reconstruct, encoded_cells, hinge
 from sklearn_ae.architectures import TorchModule
 from tests.anomaly.helpers import (
     X_CANCER,
@@ -34,14 +36,14 @@ def test__score_samples__malignant_tumours_among_benign_ones__are_odd():
     assert roc_auc_score(odd, -scores) > 0.95
 
 
-def test__score_samples__odd_rows_in_fit__are_still_the_oddest():
+def test__score_samples__outliers_in_fit__still_have_the_lowest_scores():
     rows, odd = correlated(500, 0), 6 + 0.1 * correlated(15, 1)
     table = np.vstack([rows, odd])
     scores = AutoencoderAnomalyDetector(random_state=0).fit(table).score_samples(table)
     assert roc_auc_score(np.arange(515) >= 500, -scores) > 0.99
 
 
-def test__score_samples__odd_rows_that_lie_together__do_not_vouch_for_one_another():
+def test__score_samples__outliers_that_lie_together__do_not_mask_one_another():
     table = correlated(1000, 0)
     table[:50] = 8 + 0.05 * correlated(50, 1)
     model = AutoencoderAnomalyDetector(random_state=0).fit(table)
@@ -196,7 +198,7 @@ def test__autoencoder__of_other_kinds__finds_the_moved_row(params):
 
 
 def test__categories__rare_one__does_not_outweigh_all_columns():
-    """A thousand rows of the other one do not make it a thousand times as odd."""
+    """A thousand rows of the other one do not make its score a thousand times lower."""
     frame = pd.DataFrame(correlated(3000, 0)).rename(columns=str)
     frame["kind"] = "usual"
     frame.loc[17, "kind"] = "rare"
@@ -211,3 +213,47 @@ def test__missing__row_without_any_cell__scores_0():
     row = np.full((1, 8), np.nan)
     assert model.score_samples(row) == 0
     assert_array_equal(model.explain(row), 0)
+
+
+# What the distances compare, and how they add up
+
+_COLOUR = np.random.default_rng(0).integers(3, size=90)
+COLOURS = pd.DataFrame(
+    {"colour": np.array(["red", "blue", "grey"])[_COLOUR], "size": _COLOUR + 0.5}
+)
+NET = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(COLOURS).net_
+
+
+def encode(codes):
+    """Return one encoded row of an ordinary size for each code of a colour."""
+    X = torch.tensor([[code, 0.0] for code in codes])
+    with torch.inference_mode():
+        encoded, reconstructed = encode_and_reconstruct(NET, X)
+    assert encoded.shape == reconstructed.shape
+    return encoded
+
+
+def test__encoded_cells__table_with_categories__counts_numbers_first():
+    cells, n_numbers = encoded_cells(NET, 2)
+    assert n_numbers == 1
+    # The size, three colours, and the colours that were not there in `fit`.
+    assert cells.tolist() == [0, 1, 1, 1, 1]
+    assert len(cells) == encode([0.0]).shape[1]
+
+
+def test__encode__unknown_category__is_as_far_from_all_others_as_these():
+    unknown, *known = encode([-1.0, 0.0, 1.0, 2.0])
+    apart = torch.stack([(unknown - other).norm() for other in known])
+    among = (known[0] - known[1]).norm()
+    torch.testing.assert_close(apart, among.expand(3), rtol=0.2, atol=0)
+
+
+def test__encode__missing_category__has_only_missing_indicators():
+    (row,) = encode([float("nan")])
+    assert torch.isnan(row).tolist() == [False, True, True, True, True]
+
+
+def test__hinge__distances_below_the_median__hardly_count():
+    below, at, above = hinge(np.array([0.5, 1.0, 3.0]))
+    assert 0 < below < at == 0.1
+    assert above - at == 2.0

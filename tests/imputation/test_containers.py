@@ -176,5 +176,5 @@ def test__transform__random_frame__fills_missing_cells_and_no_others(library, co
         for (kind, given_cells), filled in zip(columns, columns_of(got), strict=True):
             if kind not in ("int", "float"):
                 assert {*filled} <= {*given_cells}
-    assert (imputer.trust_ >= 0).all()
-    assert (imputer.trust_ <= 1).all()
+    assert (imputer.shrinkage_ >= 0).all()
+    assert (imputer.shrinkage_ <= 1).all()

@@ -227,7 +227,7 @@ def test__random_state__same_seed__gives_the_same_bits():
         make(n_estimators=2, random_state=seed).fit(FRAME) for seed in (0, 0, 1)
     )
     assert columns_of(one.transform(FRAME)) == columns_of(same.transform(FRAME))
-    assert_array_equal(one.trust_, same.trust_)
+    assert_array_equal(one.shrinkage_, same.shrinkage_)
     for a, b in zip(one.draw(FRAME), same.draw(FRAME), strict=True):
         assert columns_of(a) == columns_of(b)
     assert columns_of(one.transform(FRAME)) != columns_of(other.transform(FRAME))
@@ -298,7 +298,7 @@ def test__fit__frozen_autoencoder_that_knows_other_columns__fills_those_it_knows
     ae = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(empty)
     imputer = AutoencoderImputer(FrozenEstimator(ae)).fit(FRAME)
     assert_only_filled(imputer.transform(FRAME), FRAME.drop(columns="size"))
-    assert ((imputer.trust_ >= 0) & (imputer.trust_ <= 1)).all()
+    assert ((imputer.shrinkage_ >= 0) & (imputer.shrinkage_ <= 1)).all()
     ae.fit(FRAME)
     imputer = AutoencoderImputer(FrozenEstimator(ae)).fit(empty)
     assert_only_filled(imputer.transform(empty), empty)
@@ -396,7 +396,7 @@ def test__fit__frozen_autoencoder_and_a_category_it_does_not_know__fills_the_res
     X.loc[::2, "c"] = "new"
     X.loc[3, "c"] = None
     imputer = AutoencoderImputer(frozen, random_state=0).fit(X)
-    assert np.isfinite(imputer.trust_).all()
+    assert np.isfinite(imputer.shrinkage_).all()
     assert imputer.transform(X).loc[3, "c"] in ("x", "y", "z")
     assert_array_equal(imputer.transform(X)["c"][::2], "new")
 
