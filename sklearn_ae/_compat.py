@@ -42,6 +42,7 @@ __all__ = [
     "import_optional",
     "is_pandas_df",
     "is_polars_df",
+    "set_grid_style",
     "validate_params",
     "warn",
 ]
@@ -136,3 +137,11 @@ def did_you_mean(
     """
     close = get_close_matches(str(name), [str(k) for k in known], n=n, cutoff=cutoff)
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def set_grid_style(axis, **style):
+    """Set the colour and width of the grid lines of an axis in three dimensions.
+
+    `Axes3D.grid` takes such arguments, and ignores them.
+    """
+    axis._axinfo["grid"].update(style)

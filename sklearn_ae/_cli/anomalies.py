@@ -1,4 +1,4 @@
-"""The command ``anomalies``: the odd rows of a table, and what is odd about them."""
+"""The command ``anomalies``: the outliers of a table, and why they are outliers."""
 
 from pathlib import Path
 
@@ -6,29 +6,41 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ae._anomaly.detector import AutoencoderAnomalyDetector
-from sklearn_ae._cli.arguments import Parser, add_seed, fit, say, whole_number
+from sklearn_ae._cli.arguments import (
+    Parser,
+    add_seed,
+    fit,
+    print_lines,
+    whole_number,
+)
 from sklearn_ae._cli.tables import UserError, describe, leave_out_unusable, read_table
+from sklearn_ae._tables.reading import as_table
+from sklearn_ae.displays._text import printed_cell
 
+# First part of the help text.
 DESCRIPTION = """\
-Find the rows of a table that are unlike all others, and say what is odd about them.
+Find the outliers of a table, the rows that are unlike all others, and say why.
 
-An autoencoder learns what the rows of the table are like. The rows that it finds
-strangest are printed, each with the three columns that contribute most to that, what
-is in their cells, and what the rest of the row would let one expect there. The scores
+An autoencoder learns what the rows of the table are like. The most anomalous rows are
+printed, each with the three columns that contribute most to its score, the values in
+these columns, and the values that the rest of the row would let one expect. The scores
 of all rows are written to a file.
 """
 
+# Last part of the help text.
 EPILOG = """\
 examples:
   python -m sklearn_ae anomalies wine.csv
-      the 10 strangest rows; all scores go to anomalies.csv
+      the 10 most anomalous rows; all scores go to anomalies.csv
 
   python -m sklearn_ae anomalies wine.csv --top 20 --output scores.csv
       20 rows, and another file
 """
 
-# Columns that are printed for each row, and characters of a cell.
-N_REASONS, CELL_WIDTH = 3, 22
+# Columns that are printed for each row.
+N_REASONS = 3
+# Characters of a printed cell.
+CELL_WIDTH = 22
 
 
 def make_parser():
@@ -59,38 +71,50 @@ def make_parser():
 
 
 def run(arguments):
-    """Print the odd rows of the table that the arguments name."""
+    """Print the outliers of the table that the arguments name."""
     table = read_table(arguments.path)
     _check_output(arguments.output, Path(arguments.path))
     n_rows = len(table.X)
     table = leave_out_unusable(table, np.arange(n_rows))
-    say(f"{describe(table)}, {n_rows:,} rows.", *table.notes, "")
+    print_lines(f"{describe(table)}, {n_rows:,} rows.", *table.notes, "")
     detector = AutoencoderAnomalyDetector(
         calibration_fraction=0, verbose=1, random_state=arguments.seed
     )
     fit(detector, table.X)
     scores = detector.score_samples(table.X)
-    odd = scores < detector.offset_
+    is_outlier = scores < detector.offset_
     order = np.argsort(scores, kind="stable")
-    ranks = np.empty(n_rows, dtype=int)
-    ranks[order] = np.arange(1, n_rows + 1)
-    columns = {"row": np.arange(1, n_rows + 1), "rank": ranks}
-    columns |= {"score": scores, "is_outlier": odd}
-    pd.DataFrame(columns).to_csv(arguments.output, index=False)
-
+    _write_scores(arguments.output, scores, order, is_outlier)
     top = order[: arguments.top]
-    rows = table.X.iloc[top]
-    contributions, expected = detector.explain(rows, return_expected=True)
-    whole = [name for name in table.numbers if _are_whole(table.X[name])]
-    expected[whole] = expected[whole].round()
-    say("", *_report(rows, top, scores[top], contributions, expected))
-    say(
+    contributions, expected = _explain(detector, table, top)
+    report = _report(table.X.iloc[top], top, scores[top], contributions, expected)
+    print_lines("", *report)
+    print_lines(
         "",
         "Rows are counted from 1, below the line of column names. The lower the score,",
-        "the stranger a row.",
-        f"{odd.sum():,} of {n_rows:,} rows stand out from the others.",
+        "the more anomalous a row.",
+        f"{is_outlier.sum():,} of {n_rows:,} rows are outliers.",
         f"All scores are in {arguments.output}.",
     )
+
+
+def _write_scores(path, scores, order, is_outlier):
+    """Write the scores of all rows, in the order of the table."""
+    numbers = np.arange(1, len(scores) + 1)
+    ranks = np.empty(len(scores), dtype=int)
+    ranks[order] = numbers
+    columns = {"row": numbers, "rank": ranks}
+    columns |= {"score": scores, "is_outlier": is_outlier}
+    pd.DataFrame(columns).to_csv(path, index=False)
+
+
+def _explain(detector, table, rows):
+    """Return contributions and expected cells, whole where all of a column are."""
+    X = table.X.iloc[rows]
+    contributions, expected = detector.explain(X, return_expected=True)
+    whole = [name for name in table.numbers if _are_whole(table.X[name])]
+    expected[whole] = expected[whole].round()
+    return contributions, expected
 
 
 def _are_whole(numbers):
@@ -109,34 +133,25 @@ def _check_output(path, source):
         raise UserError(f"Cannot write to {path}: {error.strerror}.") from error
 
 
-def _report(X, places, scores, contributions, expected):
+def _report(X, rows, scores, contributions, expected):
     """Return the lines of the table: up to three for each row."""
-    width = max(len("column"), *(len(_shorten(name)) for name in X.columns))
+    names = [printed_cell(name, CELL_WIDTH) for name in X.columns]
+    cells, expected = as_table(X).cells(), as_table(expected).cells()
+    width = max(len("column"), *map(len, names))
     lines = [
         f"{'row':>10}{'score':>9}  {'column':<{width}}  {'share':>5}  "
         f"{'value':<{CELL_WIDTH}}  expected"
     ]
-    for place, (row, score) in enumerate(zip(places, scores, strict=True)):
-        parts = contributions.iloc[place].to_numpy()
+    for i, (row, score) in enumerate(zip(rows, scores, strict=True)):
+        parts = contributions.iloc[i].to_numpy()
         start = f"{row + 1:>10,}{score:>9.2f}"
         for column in np.argsort(-parts, kind="stable")[:N_REASONS]:
             if parts[column] > 0:
                 lines.append(
-                    f"{start:<19}  {_shorten(X.columns[column]):<{width}}  "
+                    f"{start:<19}  {names[column]:<{width}}  "
                     f"{parts[column] / parts.sum():>5.0%}  "
-                    f"{_shorten(X.iloc[place, column]):<{CELL_WIDTH}}  "
-                    f"{_shorten(expected.iloc[place, column])}"
+                    f"{printed_cell(cells[i, column], CELL_WIDTH):<{CELL_WIDTH}}  "
+                    f"{printed_cell(expected[i, column], CELL_WIDTH)}"
                 )
                 start = ""
     return lines
-
-
-def _shorten(cell):
-    """Return a cell as text of one line that is not too long."""
-    if pd.isna(cell):
-        return "(missing)"
-    text = " ".join(str(cell).split())
-    if isinstance(cell, float):
-        text = f"{cell:.0f}" if cell % 1 == 0 and abs(cell) < 1e15 else f"{cell:.4g}"
-    half = (CELL_WIDTH - 3) // 2
-    return text if len(text) <= CELL_WIDTH else f"{text[:half]}...{text[-half:]}"

@@ -1,4 +1,4 @@
-"""What the commands of the command line share: arguments, output, folders."""
+"""Arguments, output and folders: the parts that the commands share."""
 
 import argparse
 import warnings
@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_seed(parser, what):
-    """Add the argument that says how random numbers are drawn."""
+    """Add the argument for the seed of random numbers."""
     parser.add_argument(
         "--seed",
         type=whole_number(0),
@@ -49,14 +49,14 @@ def whole_number(smallest):
     return parse
 
 
-def say(*lines):
-    """Print lines."""
+def print_lines(*lines):
+    """Print lines at once, also into a file."""
     # Flushed, so that the lines and the progress bars keep their order in a log file.
     print(*lines, sep="\n", flush=True)
 
 
-def count(n, noun):
-    """Return how many there are of something."""
+def pluralize(n, noun):
+    """Return a number and its noun, with an "s" unless there is one."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
@@ -75,8 +75,8 @@ def fit(estimator, X):
     Raises
     ------
     KeyboardInterrupt
-        If training was interrupted: the estimator keeps what it has, but what it says
-        would mislead.
+        If training was interrupted: the estimator keeps the weights it has, but the
+        results would mislead.
     UserError
         If X cannot be used.
     """

@@ -1,8 +1,8 @@
-"""The command line: ``python -m sklearn_ae``."""
+"""The entry of the command line: choose the command, run it, report its errors."""
 
 import sys
 
-from sklearn_ae._cli import anomalies, compare
+from sklearn_ae._cli import anomalies, default_compare
 from sklearn_ae._cli.tables import UserError
 
 
@@ -17,14 +17,14 @@ def main(argv=None):
     Returns
     -------
     exit_code : int
-        0, 2 after a line on stderr that says what is wrong with the request, or 130 if
-        it was interrupted.
+        0 after success, 2 after an error message of one line on stderr, 130 after an
+        interruption.
     """
     argv = sys.argv[1:] if argv is None else argv
     # A console that cannot show a letter of the table shows a question mark.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
-    command = compare
+    command = default_compare
     if argv[:1] == ["anomalies"]:
         command, argv = anomalies, argv[1:]
     try:

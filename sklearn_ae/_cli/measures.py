@@ -1,4 +1,4 @@
-"""How an autoencoder and PCA of the same size compare on rows held out from both."""
+"""Measures that compare an autoencoder with PCA of the same size, on held-out rows."""
 
 from dataclasses import dataclass
 
@@ -111,7 +111,7 @@ def squared_errors(numbers, restored, scales):
     Parameters
     ----------
     numbers, restored : DataFrame of shape (n_rows, n_columns)
-        Held-out rows, with NaN for a missing cell, and what a method makes of them.
+        Held-out rows, with NaN for a missing cell, and their reconstructions.
     scales : Series of shape (n_columns,)
         Unit of each column; NaN leaves a column out.
 
@@ -148,7 +148,7 @@ def guessed_share(categories):
 
 
 def compare_latents(latents, target, train, held_out, seed):
-    """Return the lines on what the latents are worth to other estimators.
+    """Return the measures of other estimators that predict the target from latents.
 
     Rows without a target take part in nothing but the training of KMeans.
 
@@ -156,8 +156,8 @@ def compare_latents(latents, target, train, held_out, seed):
     ----------
     latents : pair of ndarray of shape (n_samples, n_components)
         Latents of all rows, of the autoencoder and of PCA.
-    target : Target
-        Classes or numbers of all rows.
+    target : Labels
+        Classes or continuous values of all rows.
     train, held_out : ndarray of int
         Rows that the estimators learn from, and rows that they are measured on.
     seed : int
@@ -168,7 +168,7 @@ def compare_latents(latents, target, train, held_out, seed):
     lines : list of Line
     """
     known_train, known_held_out = (
-        rows[target.known[rows]] for rows in (train, held_out)
+        rows[~target.missing[rows]] for rows in (train, held_out)
     )
 
     def predict(estimator, Z):

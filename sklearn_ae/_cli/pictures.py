@@ -1,7 +1,7 @@
-"""The pictures of the command line.
+"""Pictures of the default command: images, errors of columns, latents.
 
-They are drawn on matplotlib's Figure objects, without pyplot, so that neither the
-user's backend nor open figures are touched.
+The pictures are drawn on matplotlib's Figure objects, without pyplot, so that neither
+the user's backend nor open figures are touched.
 """
 
 import numpy as np
@@ -11,14 +11,18 @@ from sklearn_ae.displays._drawing import (
     ImageRow,
     new_figure,
     save_image_rows,
-    shortened,
     value_range,
 )
 from sklearn_ae.displays._latent_space import LatentSpaceDisplay
+from sklearn_ae.displays._text import shortened
 
+# Names of the two methods, in the order of their results.
 METHODS = ("autoencoder", "PCA")
+# Colour of each method.
 METHOD_COLOURS = ("#4477aa", "#ddaa33")
+# Columns in a picture of errors; with more, the names would be illegible.
 MAX_BARS = 25
+# Titles of the axis of errors, by the kind of columns.
 ERROR_LABELS = {
     "numbers": "Numbers: mean squared error\nin squared standard deviations",
     "categories": "Categories: share of cells\nrestored wrongly",
@@ -26,7 +30,7 @@ ERROR_LABELS = {
 
 
 def draw_images(path, originals, reconstructions, shape):
-    """Draw images above what the two methods make of them.
+    """Draw images above their reconstructions by the two methods.
 
     Parameters
     ----------
@@ -45,7 +49,7 @@ def draw_images(path, originals, reconstructions, shape):
 
 
 def draw_column_errors(path, errors):
-    """Draw the error of each column as a pair of bars, numbers beside categories.
+    """Draw the error of each column as a pair of bars, numbers left of categories.
 
     Parameters
     ----------
@@ -78,7 +82,7 @@ def _draw_bars(axis, panel, n_bars):
     for method, colour, shift in zip(METHODS, METHOD_COLOURS, (-0.2, 0.2), strict=True):
         axis.barh(positions + shift, worst[method], 0.38, color=colour, label=method)
     axis.set_yticks(positions, [shortened(name) for name in worst.index])
-    # Bars are as thick beside more of them; the axis is above, where they start.
+    # Bars are as thick as in the other panel; the axis is above, where they start.
     axis.set_ylim(n_bars - 0.5, -0.5)
     axis.set_xlim(left=0)
     axis.xaxis.set_ticks_position("top")
@@ -92,7 +96,7 @@ def _draw_bars(axis, panel, n_bars):
 
 
 def draw_latent_space(path, planes, target, rows):
-    """Draw the rows in the autoencoder's plane, beside PCA's.
+    """Draw the rows in two planes, of the autoencoder and of PCA.
 
     Parameters
     ----------
@@ -100,23 +104,18 @@ def draw_latent_space(path, planes, target, rows):
         PNG file to write.
     planes : pair of ndarray of shape (n_rows, 2)
         Two latent columns of each method.
-    target : Target or None
-        Classes or numbers that colour the rows.
+    target : Labels or None
+        Classes or continuous values that colour the rows.
     rows : ndarray of int of shape (n_rows,)
         Where the rows of the planes stand in the target.
     """
-    y = None
-    if target is not None:
-        y = target.values[rows]
-        if target.classes:
-            y = pd.Categorical.from_codes(y, target.classes)
-        y = pd.Series(y, name=target.name)
+    y = None if target is None else target.take(rows)
     figure = new_figure(11, 4.2)
     for axis, method, plane in zip(figure.subplots(1, 2), METHODS, planes, strict=True):
         LatentSpaceDisplay(plane, y).plot(ax=axis)
         axis.set_title(f"{method}, two latent columns", fontsize=11)
         axis.set(xticks=[], yticks=[])
     if target is not None and target.classes:
-        # Both have the same.
+        # Both pictures have the same legend.
         figure.axes[0].get_legend().remove()
     figure.savefig(path)

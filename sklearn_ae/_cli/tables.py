@@ -1,4 +1,4 @@
-"""The tables that the command line works on: the digits, or a file of the user's."""
+"""Tables of the command line: the digits, or a file of the user's."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,54 +11,31 @@ from sklearn_ae._compat import did_you_mean
 from sklearn_ae._tables.categories import hardly_repeat
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.table import DATE, NUMBER, OTHER
+from sklearn_ae.displays._labels import Labels, as_labels
 
+# Endings of the files that can be read.
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+# Fewest rows that two methods can be compared on.
 MIN_ROWS = 10
-# More distinct whole numbers than this are amounts rather than classes.
-MAX_NUMBER_CLASSES = 20
+# Fewest rows of a class, on average; with fewer, a target is no class but free text.
 MIN_ROWS_PER_CLASS = 5
 
 
 class UserError(Exception):
-    """Something that the person at the command line can put right."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the latents are asked to predict.
-
-    `values` holds a class number for each row, -1 where it is missing, if there are
-    `classes`. Else it holds the numbers themselves, NaN where they are missing.
-    """
-
-    name: str
-    values: np.ndarray
-    classes: tuple = ()
-
-    @property
-    def known(self):
-        """Mask of the rows whose target is not missing."""
-        return self.values >= 0 if self.classes else ~np.isnan(self.values)
-
-    @property
-    def strata(self):
-        """Groups of at least two rows, each to be found on both sides of a split."""
-        groups = pd.Series(self.values if self.classes else self.known.astype(int))
-        size = groups.map(groups.value_counts())
-        return groups.mask(size < 2, groups.mode()[0]).to_numpy()
+    """An error in the request, which the user of the command line can correct."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows and what is known about them.
+    """A table with its name, target and notes.
 
-    Columns of float64 in `X` hold numbers, all others categories; `NaN` and `None` are
+    Columns of float64 in `X` are numbers, all others categories; `NaN` and `None` are
     missing cells.
     """
 
     name: str
     X: pd.DataFrame
-    target: Target | None = None
+    target: Labels | None = None
     notes: tuple = ()
     image_shape: tuple = ()
     n_components: int | None = None
@@ -80,7 +57,7 @@ def digits():
     return Table(
         name="The handwritten digits of scikit-learn",
         X=data.data,
-        target=Target("digit", data.target.to_numpy(), tuple("0123456789")),
+        target=Labels(data.target.to_numpy(), tuple("0123456789"), "digit"),
         image_shape=(8, 8),
         n_components=10,
     )
@@ -198,10 +175,7 @@ def leave_out_unusable(table, rows):
     seen = table.X.iloc[rows]
     kinds = dict(zip(seen, as_table(seen).kinds(), strict=True))
     faults = {name: _fault(seen[name], kind) for name, kind in kinds.items()}
-    notes = [
-        f"Left out, as {fault}: {_listed([n for n in faults if faults[n] == fault])}."
-        for fault in dict.fromkeys(filter(None, faults.values()))
-    ]
+    notes = _notes_on(faults)
     used = [name for name, fault in faults.items() if fault is None]
     if len(used) < 2:
         raise UserError(
@@ -210,12 +184,28 @@ def leave_out_unusable(table, rows):
         )
     numbers = [name for name in used if kinds[name] == NUMBER]
     X = table.X[used].astype(dict.fromkeys(numbers, "float64"))
-    infinite = [name for name in numbers if np.isinf(X[name]).any()]
+    _check_finite(X[numbers])
+    return replace(table, X=X, notes=tuple(notes))
+
+
+def _notes_on(faults):
+    """Return a note for each fault, with the names of the columns that have it."""
+    columns = {}
+    for name, fault in faults.items():
+        if fault is not None:
+            columns.setdefault(fault, []).append(name)
+    return [
+        f"Left out, as {fault}: {_listed(names)}." for fault, names in columns.items()
+    ]
+
+
+def _check_finite(numbers):
+    """Refuse columns with infinite values."""
+    infinite = [name for name in numbers if np.isinf(numbers[name]).any()]
     if infinite:
         raise UserError(
             f"Infinite values in: {_listed(infinite)}. Leave these cells empty instead."
         )
-    return replace(table, X=X, notes=tuple(notes))
 
 
 def _fault(cells, kind):
@@ -235,45 +225,49 @@ def _fault(cells, kind):
 
 
 def _target(column):
-    """Return the target: classes, unless it holds many or broken numbers."""
-    is_number = pd.api.types.is_numeric_dtype(column.dtype)
-    if not is_number:
+    """Return the target as classes or continuous values, if there are enough."""
+    # Text, as in a CSV file, whatever type the file gives to categories.
+    if not pd.api.types.is_numeric_dtype(column.dtype):
         column = column.astype("string")
-    distinct = column.dropna().unique()
-    if len(distinct) < 2:
+    n_distinct = column.nunique()
+    if n_distinct < 2:
         raise UserError(
-            f"The target {column.name!r} holds {len(distinct)} distinct values; "
-            "at least 2 are needed."
+            f"The target {column.name!r} has {n_distinct} distinct values; at least 2 "
+            "are needed."
         )
-    if is_number and not _are_class_numbers(distinct):
-        return Target(column.name, _target_numbers(column))
-    n_known = int(column.notna().sum())
-    if n_known < MIN_ROWS_PER_CLASS * len(distinct):
+    target = as_labels(column)
+    if target.classes:
+        _check_classes(column.name, n_distinct, (~target.missing).sum())
+    else:
+        _check_continuous(column.name, column.to_numpy(dtype=float, na_value=np.nan))
+    return target
+
+
+def _check_classes(name, n_classes, n_known):
+    """Refuse classes of which most have few rows."""
+    if n_known < MIN_ROWS_PER_CLASS * n_classes:
         raise UserError(
-            f"The target {column.name!r} has {len(distinct)} distinct values in "
-            f"{n_known} rows. Classes need {MIN_ROWS_PER_CLASS} rows each on average: "
-            "name a column whose values repeat."
+            f"The target {name!r} has {n_classes} distinct values in {n_known} rows. "
+            f"Classes need {MIN_ROWS_PER_CLASS} rows each on average: name a column "
+            "whose values repeat."
         )
-    codes, classes = pd.factorize(column, sort=True)
-    names = (f"{float(c):g}" if is_number else str(c) for c in classes)
-    return Target(column.name, codes, tuple(names))
 
 
-def _are_class_numbers(distinct):
-    numbers = np.asarray(distinct, dtype=float)
-    return len(numbers) <= MAX_NUMBER_CLASSES and np.array_equal(
-        numbers, np.round(numbers)
-    )
-
-
-def _target_numbers(column):
-    values = column.to_numpy(dtype=float, na_value=np.nan)
-    n_known = np.isfinite(values).sum()
+def _check_continuous(name, values):
+    """Refuse infinite values, and too few known ones."""
     if np.isinf(values).any():
-        raise UserError(f"The target {column.name!r} holds infinite values.")
+        raise UserError(f"The target {name!r} has infinite values.")
+    n_known = np.isfinite(values).sum()
     if n_known < MIN_ROWS:
         raise UserError(
-            f"The target {column.name!r} is known in {n_known} rows; "
-            f"at least {MIN_ROWS} are needed."
+            f"The target {name!r} is known in {n_known} rows; at least {MIN_ROWS} are "
+            "needed."
         )
-    return values
+
+
+def strata_of(target):
+    """Return groups of at least two rows, each to be found on both sides of a split."""
+    groups = target.values if target.classes else ~target.missing
+    groups = pd.Series(groups.astype(int))
+    size = groups.map(groups.value_counts())
+    return groups.mask(size < 2, groups.mode()[0]).to_numpy()

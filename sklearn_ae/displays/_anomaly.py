@@ -1,4 +1,6 @@
-"""A display of how odd rows are, and why."""
+"""AnomalyDisplay: the scores of an outlier detector, and its explanations."""
+
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -11,42 +13,48 @@ from sklearn_ae.displays._drawing import (
     cell_grid_size,
     column_names_inches,
     draw_cell_grid,
-    short_number,
-    shortened,
     take_axes,
 )
 from sklearn_ae.displays._input import (
     as_finite,
     as_numbers,
-    as_table,
-    cell_text,
-    cells_of,
+    as_rows,
     check_count,
     check_same_rows,
     feature_names,
     row_names,
-    take,
 )
+from sklearn_ae.displays._text import cell_text, short_number, shortened
 
-ORDINARY, ODD = CLASS_COLOURS[0], CLASS_COLOURS[1]
-# Scores that reach so much farther than most are drawn on a logarithmic axis.
+# Colour of the rows above the threshold.
+INLIER_COLOUR = CLASS_COLOURS[0]
+# Colour of the rows below the threshold.
+OUTLIER_COLOUR = CLASS_COLOURS[1]
+# Scores that reach so many times as far as the median get a logarithmic axis.
 LONG_TAIL = 20
-N_BINS = 50
-# Share of a row's score that has the full colour.
-FULL_COLOUR = 0.5
-# Bars of few rows cannot be seen beside one of so many more.
+# Bins of the histogram of scores.
+N_SCORE_BINS = 50
+# Share of a row's score from which on a cell has the full colour.
+FULL_COLOUR_SHARE = 0.5
+# Rows in the highest bar that make the axis of counts logarithmic.
 HIGH_BAR = 100
+# Height of the histogram in a new figure.
 HISTOGRAM_INCHES = 2.3
-# Of the numbers at its axis, and what they are.
+# Height of the numbers and the title below the histogram.
 HISTOGRAM_AXIS_INCHES = 0.55
+# Height of the legend, which stands above the bars.
 LEGEND_INCHES = 0.3
+
+# Axes that `plot` divided, and a reference to those of the table below each. A strong
+# reference would keep a closed figure in memory.
+_TABLE_BELOW = WeakKeyDictionary()
 
 
 class AnomalyDisplay:
-    """How the scores of rows are distributed, and what is odd about the oddest.
+    """Anomaly scores of rows, and an explanation of the lowest ones.
 
-    Two pictures: a histogram of the scores with the threshold, and a table of the
-    oddest rows, in which the colour of a cell says how much of the row's score its
+    Two pictures: a histogram of the scores with the threshold, and a table of the most
+    anomalous rows, in which the colour of a cell says how much of the row's score its
     column adds.
 
     Create it with :meth:`from_estimator` or :meth:`from_predictions`.
@@ -56,7 +64,7 @@ class AnomalyDisplay:
     scores : array-like of shape (n_samples,)
         Scores of all rows; the lower, the more abnormal.
     contributions : array-like of shape (n_rows, n_features)
-        What each column adds to the scores of the oddest rows, none negative.
+        What each column adds to the scores of the rows in the table, none negative.
     cells : array-like of shape (n_rows, n_features)
         The cells of these rows.
     offset : float, default=None
@@ -109,7 +117,7 @@ class AnomalyDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, *, n_rows=10, ax=None, **kwargs):
-        """Draw what a detector says about rows.
+        """Draw the scores and the explanations of an outlier detector.
 
         Parameters
         ----------
@@ -119,7 +127,7 @@ class AnomalyDisplay:
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows.
         n_rows : int, default=10
-            How many of the oddest to explain.
+            How many of the most anomalous rows to explain.
         ax : matplotlib Axes or two of them, default=None
             What to draw on. One that is part of a grid of subplots is divided: it keeps
             the upper half. `None` makes a new figure.
@@ -149,18 +157,18 @@ class AnomalyDisplay:
                 f"AutoencoderAnomalyDetector. {type(estimator).__name__} has no "
                 f"{' and no '.join(lacking)}."
             )
-        X = as_table(X)
-        scores = np.asarray(estimator.score_samples(X), dtype=np.float64)
+        table = as_rows(X)
+        scores = np.asarray(estimator.score_samples(table.X), dtype=np.float64)
         rows = np.argsort(scores, kind="stable")[:n_rows]
-        contributions = as_numbers(as_table(estimator.explain(take(X, rows))))
-        display = cls._from_table(X, scores, rows, contributions, estimator.offset_)
+        contributions = as_numbers(estimator.explain(table.take(rows)))
+        display = cls._from_table(table, scores, rows, contributions, estimator.offset_)
         return display.plot(ax=ax, **kwargs)
 
     @classmethod
     def from_predictions(
         cls, X, scores, contributions, *, offset=None, n_rows=10, ax=None, **kwargs
     ):
-        """Draw scores and explanations that are known.
+        """Draw scores and explanations that were computed before.
 
         Parameters
         ----------
@@ -174,7 +182,7 @@ class AnomalyDisplay:
         offset : float, default=None
             The threshold: rows that score below it are outliers.
         n_rows : int, default=10
-            How many of the oddest to show.
+            How many of the most anomalous rows to show.
         ax : matplotlib Axes or two of them, default=None
             What to draw on. One that is part of a grid of subplots is divided: it keeps
             the upper half. `None` makes a new figure.
@@ -191,25 +199,25 @@ class AnomalyDisplay:
             If the three do not fit one another, or a parameter cannot be used.
         """
         check_count("n_rows", n_rows)
-        X, contributions = as_table(X), as_table(contributions, "contributions")
+        table, contributions = as_rows(X), as_rows(contributions, "contributions")
         scores = as_finite(scores, "scores")
-        check_same_rows(X=X, scores=scores, contributions=contributions)
+        check_same_rows(X=table, scores=scores, contributions=contributions)
         rows = np.argsort(scores, kind="stable")[:n_rows]
-        contributions = as_numbers(take(contributions, rows))
-        display = cls._from_table(X, scores, rows, contributions, offset)
+        contributions = as_numbers(contributions.take(rows))
+        display = cls._from_table(table, scores, rows, contributions, offset)
         return display.plot(ax=ax, **kwargs)
 
     @classmethod
-    def _from_table(cls, X, scores, rows, contributions, offset):
-        """Return a display of the oddest rows of X."""
+    def _from_table(cls, table, scores, rows, contributions, offset):
+        """Return a display with some rows of a table."""
         return cls(
             scores,
             contributions,
-            cells_of(take(X, rows)),
+            as_rows(table.take(rows)).cells(),
             offset=offset,
             rows=rows,
-            feature_names=feature_names(X),
-            row_names=row_names(X, rows),
+            feature_names=feature_names(table),
+            row_names=row_names(table, rows),
         )
 
     def plot(self, ax=None, *, n_columns=8):
@@ -235,21 +243,21 @@ class AnomalyDisplay:
         self.ax_ = _take_two_axes(ax, grid)
         self.figure_ = self.ax_[0].figure
         self._plot_histogram(scores)
-        table = self.ax_[1]
-        draw_cell_grid(table, grid)
-        note = "oddest rows (score)"
+        draw_cell_grid(self.ax_[1], grid)
+        note = "most anomalous rows (score)"
         if len(grid.column_names) < n_features:
             note += (
                 f"; the {len(grid.column_names)} of {n_features} columns that add most"
             )
-        table.set_xlabel(note, fontsize=8, color=NOTE)
-        table.xaxis.set_label_position("bottom")
+        self.ax_[1].set_xlabel(note, fontsize=8, color=NOTE)
+        self.ax_[1].xaxis.set_label_position("bottom")
         return self
 
     def _grid(self, scores, n_columns):
         """Return the table to draw, and how many columns there are in all."""
-        contributions = as_numbers(as_table(self.contributions, "contributions"))
-        cells = cells_of(as_table(self.cells, "cells"))
+        contributions = as_numbers(self.contributions, "contributions")
+        table = as_rows(self.cells, "cells")
+        cells = table.cells()
         if contributions.shape != cells.shape:
             raise ValueError(
                 "contributions and cells must have the same shape. Got "
@@ -264,8 +272,8 @@ class AnomalyDisplay:
         order = np.argsort(-shares.sum(axis=0), kind="stable")
         columns = np.sort(order[:n_columns])
         names, titles = self.feature_names, self.row_names
-        names = feature_names(cells) if names is None else names
-        titles = row_names(cells, rows) if titles is None else titles
+        names = feature_names(table) if names is None else names
+        titles = row_names(table, rows) if titles is None else titles
         titles = [
             f"{title} ({short_number(scores[row])})"
             for title, row in zip(titles, rows, strict=True)
@@ -277,9 +285,9 @@ class AnomalyDisplay:
             shares[:, columns],
             titles_of_columns,
             titles,
-            FULL_COLOUR,
+            FULL_COLOUR_SHARE,
             "share of the\nrow's score",
-            {0: "0 %", 0.25: "25 %", FULL_COLOUR: "≥ 50 %"},
+            {0: "0 %", 0.25: "25 %", FULL_COLOUR_SHARE: "≥ 50 %"},
         )
         return grid, cells.shape[1]
 
@@ -289,14 +297,15 @@ class AnomalyDisplay:
         ax.set(xscale="linear", yscale="linear")
         if inner is not None:
             ax.set_xscale("symlog", linthresh=inner, linscale=0.5)
-        odd = np.zeros(len(scores), bool) if offset is None else scores < offset
+        is_outlier = np.zeros(len(scores), bool) if offset is None else scores < offset
         # The legend stands above the bars, where a title would meet it outside.
         height = ax.get_window_extent().height / ax.figure.dpi
         bars = max(0.5, 1 - LEGEND_INCHES / height)
         ax.margins(y=1 / bars - 1)
-        parts = [("row" if offset is None else "ordinary row", ~odd, ORDINARY)]
+        name = "row" if offset is None else "ordinary row"
+        parts = [(name, ~is_outlier, INLIER_COLOUR)]
         if offset is not None:
-            parts.append(("outlier", odd, ODD))
+            parts.append(("outlier", is_outlier, OUTLIER_COLOUR))
         highest = 0
         for name, chosen, colour in parts:
             label = f"{chosen.sum():,} {name}{'' if chosen.sum() == 1 else 's'}"
@@ -317,7 +326,7 @@ class AnomalyDisplay:
             handlelength=1.2,
             columnspacing=1.2,
         )
-        ax.set(xlabel="score: the lower, the odder", ylabel="number of rows")
+        ax.set(xlabel="score: the lower, the more abnormal", ylabel="number of rows")
         ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -330,13 +339,13 @@ def _bins(scores, offset):
     inner, typical = None, np.median(scores)
     if points.max() <= 0 and points.min() < LONG_TAIL * typical < 0:
         inner = 10.0 ** np.floor(np.log10(-typical))
-        edges = np.histogram_bin_edges(np.arcsinh(points / inner), N_BINS)
+        edges = np.histogram_bin_edges(np.arcsinh(points / inner), N_SCORE_BINS)
         edges = inner * np.sinh(edges)
     else:
         # Scores that differ by rounding alone have no room for bins.
         middle = (points.min() + points.max()) / 2
         room = max(np.ptp(points) / 2, 1e-6 * max(1.0, abs(middle)))
-        edges = np.linspace(middle - room, middle + room, N_BINS + 1)
+        edges = np.linspace(middle - room, middle + room, N_SCORE_BINS + 1)
     # Rounding must leave no score outside.
     edges[0] = min(edges[0], points.min())
     edges[-1] = max(edges[-1], points.max())
@@ -357,9 +366,18 @@ def _take_two_axes(ax, grid):
     if np.ndim(ax) == 1 and len(ax) == 2:
         return np.array([take_axes(each, None, purpose) for each in ax], dtype=object)
     ax = take_axes(ax, None, purpose)
-    place, below = ax.get_subplotspec(), getattr(ax, "_below_histogram", None)
-    if below is not None:
-        return np.array([ax, take_axes(below, None, purpose)], dtype=object)
+    table = _TABLE_BELOW[ax]() if ax in _TABLE_BELOW else None
+    if table is None:
+        table = _divide(ax, grid, ratios, purpose)
+        _TABLE_BELOW[ax] = ref(table)
+    else:
+        take_axes(table, None, purpose)
+    return np.array([ax, table], dtype=object)
+
+
+def _divide(ax, grid, ratios, purpose):
+    """Let an Axes keep the upper part of its place, and return new Axes below it."""
+    place = ax.get_subplotspec()
     if place is None:
         raise ValueError(
             f"{purpose} divides an Axes that is part of a grid, as pyplot.subplots "
@@ -374,5 +392,4 @@ def _take_two_axes(ax, grid):
     upper, lower = place.subgridspec(2, 1, height_ratios=ratios, **space)
     ax.set_subplotspec(upper)
     # The figure is that of the grid, which may be part of another.
-    ax._below_histogram = ax.figure.add_subplot(lower)
-    return np.array([ax, ax._below_histogram], dtype=object)
+    return ax.figure.add_subplot(lower)

@@ -1,4 +1,4 @@
-"""A display of clusters as images and their latents."""
+"""ClusterGridDisplay: images of each cluster, and their latents as pictures."""
 
 from math import ceil, prod, sqrt
 
@@ -8,22 +8,20 @@ from sklearn_ae.displays._drawing import (
     NOTE,
     ImageRow,
     draw_image_rows,
-    shortened,
     value_range,
 )
+from sklearn_ae.displays._estimators import fitted_shape, transformer_of
 from sklearn_ae.displays._input import (
-    as_codes,
     as_image_shape,
     as_images,
-    as_labels,
-    as_table,
+    as_latents,
+    as_rows,
     check_count,
     check_same_rows,
-    fitted_shape,
     shape_of_images,
-    take,
-    transformer_of,
 )
+from sklearn_ae.displays._labels import as_labels
+from sklearn_ae.displays._text import shortened
 
 # Space below the latents of a cluster, in widths of an image.
 GROUP_GAP = 0.3
@@ -32,7 +30,7 @@ CELL = 2
 
 
 class ClusterGridDisplay:
-    """For each cluster a row of images, and under it their latents as pictures.
+    """Clusters of images: a row of each, and under it the latents as pictures.
 
     Create it with :meth:`from_estimator` or :meth:`from_predictions`.
 
@@ -143,16 +141,16 @@ class ClusterGridDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If it has no codes.
+            If it has no `transform`, so that there are no latents.
         ValueError
             If X or a parameter cannot be used.
         """
         if image_shape is None:
             image_shape = shape_of_images(X, estimator)
-        X = as_table(X)
-        codes = as_codes(transformer_of(estimator, "transform").transform(X))
+        X = as_rows(X).X
+        latents = as_latents(transformer_of(estimator, "transform").transform(X))
         if latent_shape is None:
-            latent_shape = fitted_shape(estimator, "latent_shape_", codes.shape[1])
+            latent_shape = fitted_shape(estimator, "latent_shape_", latents.shape[1])
         if clusters is None:
             if not hasattr(estimator, "predict"):
                 raise ValueError(
@@ -162,7 +160,7 @@ class ClusterGridDisplay:
             clusters = estimator.predict(X)
         return cls.from_predictions(
             X,
-            codes,
+            latents,
             clusters,
             n_images=n_images,
             image_shape=image_shape,
@@ -225,19 +223,21 @@ class ClusterGridDisplay:
                 "image_shape must be given, (height, width) or (channels, height, "
                 "width): neither X nor the estimator tells it."
             )
-        X, codes = as_table(X), as_codes(codes)
+        table, latents = as_rows(X), as_latents(codes)
         labels = as_labels(clusters, all_classes=True)
-        check_same_rows(X=X, codes=codes, clusters=labels.values)
+        check_same_rows(X=table, codes=latents, clusters=labels.values)
         if labels.missing.all():
-            raise ValueError("clusters must name that of some rows. All are missing.")
+            raise ValueError(
+                "clusters must name the cluster of some rows. All are missing."
+            )
         n_clusters = len(labels.classes)
         each = [np.flatnonzero(labels.values == number) for number in range(n_clusters)]
-        rows = np.concatenate([here[:n_images] for here in each])
-        images = as_images(take(X, rows), image_shape)
+        rows = np.concatenate([members[:n_images] for members in each])
+        images = as_images(table.take(rows), image_shape)
         sizes = map(len, each)
         display = cls(
             images.reshape(len(images), -1),
-            codes[rows],
+            latents[rows],
             np.array([labels.classes[i] for i in labels.values[rows]], dtype=object),
             cluster_sizes=dict(zip(labels.classes, sizes, strict=True)),
             image_shape=tuple(image_shape),
@@ -264,24 +264,24 @@ class ClusterGridDisplay:
         display : ClusterGridDisplay
             Itself.
         """
-        images = as_images(as_table(self.originals), self.image_shape)
-        codes = as_codes(self.codes)
-        check_same_rows(originals=images, codes=codes, clusters=self.clusters)
-        latents = _latent_pictures(codes, self.latent_shape)
-        signed = codes.min() < 0
-        # One code far out would leave all others pale.
-        highest = float(np.quantile(abs(codes), 0.99)) or 1.0
+        images = as_images(self.originals, self.image_shape)
+        latents = as_latents(self.codes)
+        check_same_rows(originals=images, codes=latents, clusters=self.clusters)
+        pictures = _latent_pictures(latents, self.latent_shape)
+        signed = latents.min() < 0
+        # One latent far out would leave all others pale.
+        highest = float(np.quantile(abs(latents), 0.99)) or 1.0
         latent_cmap = latent_cmap or ("RdBu_r" if signed else "gray_r")
         clusters = np.asarray(self.clusters, dtype=object).astype(str)
         rows = []
         for name, size in self.cluster_sizes.items():
-            here = clusters == str(name)
+            members = clusters == str(name)
             title = f"{shortened(name, 16)} ({size:,})"
             rows += [
-                ImageRow(title, images[here], value_range(images), cmap),
+                ImageRow(title, images[members], value_range(images), cmap),
                 ImageRow(
                     "latents",
-                    latents[here],
+                    pictures[members],
                     (-highest if signed else 0.0, highest),
                     latent_cmap,
                     GROUP_GAP,
@@ -295,18 +295,18 @@ class ClusterGridDisplay:
         return self
 
 
-def _latent_pictures(codes, latent_shape):
-    """Return codes as pictures of shape (n_rows, 1, height, width).
+def _latent_pictures(latents, latent_shape):
+    """Return latents as pictures of shape (n_rows, 1, height, width).
 
     Numbers without a shape, or maps with a gap between them, fill the smallest square;
-    what remains of it is `NaN`.
+    the rest of it is `NaN`.
 
     Raises
     ------
     ValueError
-        If the shape does not fit the codes.
+        If the shape does not fit the latents.
     """
-    n_components = codes.shape[1]
+    n_components = latents.shape[1]
     shape, gap = (n_components, 1, 1), 0
     if latent_shape is not None:
         shape = as_image_shape(latent_shape, "latent_shape")
@@ -316,14 +316,14 @@ def _latent_pictures(codes, latent_shape):
             f"latent_shape={latent_shape} needs {prod(shape)} latents. Got codes with "
             f"{n_components} columns."
         )
-    maps = codes.reshape(-1, *shape)
+    maps = latents.reshape(-1, *shape)
     if gap:
         # A gap as wide as a cell would fill much of the picture.
         maps = np.kron(maps, np.ones((CELL, CELL)))
     _, n_maps, height, width = maps.shape
     n_columns = ceil(sqrt(n_maps))
     high, wide = (height + gap) * ceil(n_maps / n_columns), (width + gap) * n_columns
-    pictures = np.full((len(codes), 1, high - gap, wide - gap), np.nan)
+    pictures = np.full((len(latents), 1, high - gap, wide - gap), np.nan)
     for i, each in enumerate(maps.swapaxes(0, 1)):
         top, left = (height + gap) * (i // n_columns), (width + gap) * (i % n_columns)
         pictures[:, 0, top : top + height, left : left + width] = each

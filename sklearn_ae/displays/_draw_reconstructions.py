@@ -1,4 +1,4 @@
-"""A callback that draws the same few images after each epoch."""
+"""DrawReconstructions: a callback that draws reconstructions after each epoch."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from sklearn_ae.displays._drawing import (
     save_image_rows,
     value_range,
 )
-from sklearn_ae.displays._input import as_images, as_table, shape_of_images
+from sklearn_ae.displays._input import as_images, as_rows, shape_of_images
 
-# More rows of images than these make a picture that is higher than a page.
+# Epochs in one picture: more rows of images make it higher than a page.
 MOST_EPOCHS = 12
 
 
 class DrawReconstructions(Callback):
-    """Draw what an autoencoder makes of the same few images after each epoch.
+    """Draw reconstructions of the same few images after each epoch.
 
     A callback for the `callbacks` of
     :class:`~sklearn_ae.AutoencoderTransformer`. After training, :meth:`plot` draws the
@@ -41,7 +41,7 @@ class DrawReconstructions(Callback):
     originals_ : ndarray of shape (n_samples, n_features)
         The images.
     reconstructions_ : list of ndarray of shape (n_samples, n_features)
-        What was made of them after each epoch.
+        Their reconstructions after each epoch.
     epochs_ : list of int
         The number of each of these epochs.
     image_shape_ : tuple of int
@@ -71,9 +71,9 @@ class DrawReconstructions(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Check the images; start anew unless training goes on."""
-        if not hasattr(net, "reconstruct"):
+        if getattr(net, "table_encoder", None) is None:
             raise ValueError(
-                "DrawReconstructions draws what an autoencoder makes of images, and "
+                "DrawReconstructions draws the reconstructions of an autoencoder, and "
                 f"{type(net).__name__} trains none. Give it to the callbacks of an "
                 "AutoencoderTransformer."
             )
@@ -89,7 +89,7 @@ class DrawReconstructions(Callback):
                 "DrawReconstructions needs image_shape, (height, width) or (channels, "
                 "height, width): neither X nor the architecture tells it."
             )
-        images = as_images(as_table(self.X), shape)
+        images = as_images(self.X, shape)
         if self.path is not None:
             _check_path(Path(self.path))
         if not (len(net.history) and hasattr(self, "reconstructions_")):
@@ -98,8 +98,8 @@ class DrawReconstructions(Callback):
         self.originals_ = images.reshape(len(images), -1)
 
     def on_epoch_end(self, net, **kwargs):
-        """Note what the network makes of the images now, and write the picture."""
-        restored = as_table(net.reconstruct(as_table(self.X)))
+        """Note the present reconstructions of the images, and write the picture."""
+        restored = net.reconstruct(as_rows(self.X).X)
         images = as_images(restored, self.image_shape_)
         self.reconstructions_.append(images.reshape(len(images), -1))
         self.epochs_.append(net.history[-1, "epoch"])

@@ -1,4 +1,4 @@
-"""What pictures are made of: figures, colours, names, grids of images and of cells.
+"""Figures, axes, colours, grids of images and of cells: the parts of all displays.
 
 matplotlib is optional, so it is imported inside functions.
 """
@@ -9,14 +9,17 @@ import numpy as np
 
 from sklearn_ae._compat import import_optional
 
+# Resolution of pictures that are written to files.
 DOTS_PER_INCH = 200
+# Colour of classes beyond those in `CLASS_COLOURS`.
 GREY = "#c0c0c0"
-# What there is nothing to say about: missing pixels, rows without a label.
+# Colour of missing pixels and of rows without a label.
 FAINT = "#e4ded8"
+# Colour of frames around images and cells.
 FRAME = "0.8"
+# Colour of notes and other secondary text.
 NOTE = "0.4"
-MINUS = "\N{MINUS SIGN}"
-# Told apart by the colour-blind, too.
+# Colours of classes, which the colour-blind can tell apart, too.
 CLASS_COLOURS = (
     "#4477aa",
     "#ee6677",
@@ -29,16 +32,21 @@ CLASS_COLOURS = (
     "#44aa99",
     "#882255",
 )
-# From right to as wrong as can be; black text is legible on all of it.
+# Colours of cells, from right to wrong; black text is legible on all of them.
 WRONG_COLOURS = ("#ffffff", "#fbd9b5", "#ee8a44")
 
-# Images: inches of one, the gaps between them, and the highest, in their widths.
+# Width of an image in inches.
 IMAGE_INCHES = 0.62
+# Gap between images, in widths of one.
 GAP = 0.08
+# Largest height of an image, in widths of one.
 TALLEST = 1.5
-# Cells: points of the text, and its mean width and line height in these.
+# Size of the text in cells, in points.
 CELL_POINTS = 8
-CHARACTER, LINE = 0.58, 1.55
+# Mean width of a character in cells, in sizes of the text.
+CHARACTER = 0.58
+# Height of a line of cells, in sizes of the text.
+LINE = 1.55
 
 
 def new_figure(width, height):
@@ -52,7 +60,7 @@ def new_figure(width, height):
 def take_axes(ax, size, purpose, projection=None, wiped=True):
     """Return the Axes to draw on, those given or new ones.
 
-    A picture over a picture is none.
+    A display replaces an earlier picture on the same Axes: nobody could read both.
 
     Parameters
     ----------
@@ -60,7 +68,7 @@ def take_axes(ax, size, purpose, projection=None, wiped=True):
     size : (float, float)
         Inches of a new figure.
     purpose : str
-        Who draws; it starts the error messages.
+        Method that draws; error messages start with it.
     projection : "3d" or None, default=None
     wiped : bool, default=True
         Whether to remove what is drawn on those given; their title stays.
@@ -87,7 +95,7 @@ def take_axes(ax, size, purpose, projection=None, wiped=True):
         )
     if projection == "3d" and ax.name != "3d":
         raise ValueError(
-            f"{purpose} draws three columns of codes in three dimensions, and ax has "
+            f"{purpose} draws three columns of latents in three dimensions, and ax has "
             "two. Give an Axes made with projection='3d', or leave ax out."
         )
     if projection is None and ax.name == "3d":
@@ -109,31 +117,6 @@ def wipe(ax):
     if ax.get_legend() is not None:
         ax.get_legend().remove()
     ax.autoscale(True)
-
-
-def shortened(name, length=24):
-    """Return a name that is short enough, and no formula to matplotlib."""
-    name = str(name)
-    name = name if len(name) <= length else f"{name[: length - 1]}…"
-    return name.replace("$", r"\$")
-
-
-def short_number(value):
-    """Return a number with three significant digits, small whole ones in full."""
-    size = abs(value)
-    if not np.isfinite(value):
-        return f"{value}".replace("-", MINUS)
-    if size >= 1e9 or 0 < size < 1e-3:
-        text = f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
-    elif size >= 999_500:
-        text = f"{value / 1e6:.3g}M"
-    elif size >= 1e4:
-        text = f"{value / 1e3:.3g}k"
-    elif size >= 1e3 or float(value).is_integer():
-        text = f"{value:.0f}"
-    else:
-        text = f"{value:.3g}"
-    return "0" if text == "-0" else text.replace("-", MINUS)
 
 
 def framed(plane, margin=0.35):
@@ -211,9 +194,9 @@ def draw_image_rows(ax, rows, purpose, label=""):
         `None` makes a new figure.
     rows : list of ImageRow
     purpose : str
-        Who draws; it starts the error messages.
+        Method that draws; error messages start with it.
     label : str, default=""
-        What stands beside the names.
+        Title of the axis at the left of the names.
     """
     ax = take_axes(ax, _image_rows_size(rows, label), purpose)
     top, middles = 0.0, []
@@ -230,7 +213,7 @@ def draw_image_rows(ax, rows, purpose, label=""):
         xlim=(-GAP / 2, n_images * (1 + GAP) - GAP / 2),
         ylim=(top - rows[-1].gap + GAP / 2, -GAP / 2),
         aspect="equal",
-        # Constrained layout has room for the names beside what is at the left.
+        # Constrained layout has room for the names at the left edge.
         anchor="W",
         xticks=[],
         ylabel=label,
@@ -265,7 +248,7 @@ def _draw_image(ax, image, row, place):
 def value_range(images):
     """Return the values of images that are drawn as their lightest and darkest.
 
-    Those of colours are known: up to 1, or bytes up to 255, if they all lie there.
+    The limits of colour images are known: 1, or 255 if they are bytes.
     """
     known = images[np.isfinite(images)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
@@ -303,7 +286,7 @@ def cell_grid_size(grid):
     columns = column_names_inches(grid)
     # A name stands aslant over its column: the last one sticks out.
     width = points * (CHARACTER * grid.widths.sum() + names) + columns
-    # The label of the colour bar stands upright beside the cells.
+    # The label of the colour bar stands upright at the right of the cells.
     label = max(map(len, grid.colour_label.split("\n"))) * CHARACTER + 1
     height = max(LINE * len(grid.texts), label)
     return width + 0.9, points * height + columns + 0.3
@@ -316,7 +299,7 @@ def column_names_inches(grid):
 
 
 def draw_cell_grid(ax, grid):
-    """Draw a table of cells on one Axes, column names above and a colour bar beside."""
+    """Draw a table of cells on one Axes, with column names above and a colour bar."""
     colours = import_optional("matplotlib.colors", "Drawing the pictures", "plot")
     cmap = colours.LinearSegmentedColormap.from_list("wrong", WRONG_COLOURS)
     edges = np.concatenate([[0], np.cumsum(grid.widths)])

@@ -1,8 +1,8 @@
-"""A display of latent codes in one, two or three dimensions."""
+"""LatentSpaceDisplay: latents in one, two or three dimensions."""
 
 import numpy as np
 
-from sklearn_ae._compat import import_optional
+from sklearn_ae._compat import import_optional, set_grid_style
 from sklearn_ae.displays._drawing import (
     CLASS_COLOURS,
     FAINT,
@@ -11,30 +11,34 @@ from sklearn_ae.displays._drawing import (
     NOTE,
     class_colours,
     framed,
-    shortened,
     take_axes,
 )
+from sklearn_ae.displays._estimators import transformer_of
 from sklearn_ae.displays._input import (
-    as_codes,
-    as_labels,
-    as_table,
+    as_latents,
+    as_rows,
     check_count,
     check_same_rows,
-    transformer_of,
 )
+from sklearn_ae.displays._labels import as_labels
+from sklearn_ae.displays._text import shortened
 
+# Name of the method that error messages start with.
 PURPOSE = "LatentSpaceDisplay.plot"
-# Rows farther out than this, in widths of the others, would leave one dot for these.
+# Width of the margin around the plane, in widths of most rows; others lie at its edge.
 FAR_OUT = 1.0
+# Inches of a new figure, by the number of dimensions.
 SIZES = {1: (6.4, 3.6), 2: (6.4, 4.6), 3: (6.6, 5.6)}
+# Name of rows without a label in the legend.
 NO_LABEL = "no label"
-N_BINS = 40
+# Bins of the histogram of one column of latents.
+N_LATENT_BINS = 40
 
 
 class LatentSpaceDisplay:
-    """Latent codes of rows as points, coloured by class or amount.
+    """Latents of rows as points, coloured by class or continuous value.
 
-    Two columns of codes are a plane, and three a space in which the names of the
+    Two columns of latents are a plane, and three a space in which the names of the
     classes are written at the points. Of more columns the first two principal
     components are drawn, and of one column a histogram.
 
@@ -43,11 +47,11 @@ class LatentSpaceDisplay:
     Parameters
     ----------
     codes : array-like of shape (n_rows, n_components)
-        Latent codes.
+        Latents.
     y : array-like of shape (n_rows,), default=None
-        Classes or amounts. Text, booleans, categories, and whole numbers with at most
-        20 distinct values are classes, other numbers are amounts. Missing ones are
-        drawn faintly.
+        Classes or continuous values. Text, booleans, categories, and whole numbers with
+        at most 20 distinct values are classes, other numbers are continuous. Rows
+        without a label are drawn faintly.
 
     Attributes
     ----------
@@ -75,17 +79,17 @@ class LatentSpaceDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, y=None, *, ax=None, **kwargs):
-        """Draw the codes that an estimator gives to rows.
+        """Draw the latents of rows.
 
         Parameters
         ----------
         estimator : estimator instance
-            A fitted autoencoder, a pipeline, or another transformer. The codes of a
-            pipeline that ends in a predictor are those before it.
+            A fitted autoencoder, a pipeline, or another transformer. The latents of a
+            pipeline that ends in a predictor are the input of the predictor.
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows. Arrays of images may have three or four dimensions.
         y : array-like of shape (n_samples,), default=None
-            Classes or amounts.
+            Classes or continuous values.
         ax : matplotlib Axes, default=None
             What to draw on; `None` makes a new figure.
         **kwargs : dict
@@ -100,23 +104,23 @@ class LatentSpaceDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If it has no codes.
+            If it has no `transform`, so that there are no latents.
         ValueError
             If X and y have different numbers of rows, or one cannot be used.
         """
-        codes = transformer_of(estimator, "transform").transform(as_table(X))
-        return cls.from_predictions(codes, y, ax=ax, **kwargs)
+        latents = transformer_of(estimator, "transform").transform(as_rows(X).X)
+        return cls.from_predictions(latents, y, ax=ax, **kwargs)
 
     @classmethod
     def from_predictions(cls, codes, y=None, *, ax=None, **kwargs):
-        """Draw codes that are known.
+        """Draw latents that were computed before.
 
         Parameters
         ----------
         codes : {array-like, dataframe} of shape (n_samples, n_components)
-            Latent codes.
+            Latents.
         y : array-like of shape (n_samples,), default=None
-            Classes or amounts.
+            Classes or continuous values.
         ax : matplotlib Axes, default=None
             What to draw on; `None` makes a new figure.
         **kwargs : dict
@@ -131,16 +135,16 @@ class LatentSpaceDisplay:
         ValueError
             If codes and y have different numbers of rows, or one cannot be used.
         """
-        return cls(as_codes(codes), y).plot(ax=ax, **kwargs)
+        return cls(as_latents(codes), y).plot(ax=ax, **kwargs)
 
     def plot(self, ax=None, *, max_names=300):
-        """Draw the codes.
+        """Draw the latents.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            What to draw on, with ``projection="3d"`` for three columns of codes. `None`
-            makes a new figure.
+            What to draw on, with ``projection="3d"`` for three columns of latents.
+            `None` makes a new figure.
         max_names : int, default=300
             At how many points of a space to write the name of the class: more hide one
             another. Of more rows, others are dots.
@@ -151,34 +155,34 @@ class LatentSpaceDisplay:
             Itself.
         """
         check_count("max_names", max_names)
-        codes, labels = as_codes(self.codes), None
+        latents, labels = as_latents(self.codes), None
         if self.y is not None:
             labels = as_labels(self.y)
-            check_same_rows(codes=codes, y=labels.values)
-        n_columns = codes.shape[1]
+            check_same_rows(codes=latents, y=labels.values)
+        n_columns = latents.shape[1]
         in_space = "3d" if n_columns == 3 else None
         self.ax_ = take_axes(ax, SIZES[min(n_columns, 3)], PURPOSE, in_space)
         self.figure_ = self.ax_.figure
         if n_columns == 1:
-            self._plot_line(codes[:, 0], labels)
+            self._plot_line(latents[:, 0], labels)
         elif n_columns == 3:
-            self._plot_space(codes, labels, max_names)
+            self._plot_space(latents, labels, max_names)
         else:
-            self._plot_plane(codes, labels)
+            self._plot_plane(latents, labels)
         return self
 
-    def _plot_plane(self, codes, labels):
+    def _plot_plane(self, latents, labels):
         names = ["latent 0", "latent 1"]
-        if codes.shape[1] > 2:
-            codes = codes - codes.mean(axis=0)
-            variances, axes = np.linalg.eigh(codes.T @ codes)
+        if latents.shape[1] > 2:
+            latents = latents - latents.mean(axis=0)
+            variances, axes = np.linalg.eigh(latents.T @ latents)
             shares = variances[[-1, -2]] / (variances.sum() or 1.0)
-            codes = codes @ axes[:, [-1, -2]]
+            latents = latents @ axes[:, [-1, -2]]
             names = [
                 f"{place} principal component of the latents ({share:.0%})"
                 for place, share in zip(("first", "second"), shares, strict=True)
             ]
-        plane, n_outside = framed(codes, FAR_OUT)
+        plane, n_outside = framed(latents, FAR_OUT)
         self._scatter(plane, labels)
         if n_outside:
             rows = "1 row" if n_outside == 1 else f"{n_outside:,} rows"
@@ -186,61 +190,59 @@ class LatentSpaceDisplay:
         self.ax_.set(xlabel=names[0], ylabel=names[1])
         self.ax_.spines[["top", "right"]].set_visible(False)
 
-    def _plot_line(self, codes, labels):
+    def _plot_line(self, latents, labels):
         if labels is not None and not labels.classes:
-            rows = np.column_stack([codes, labels.values])[~labels.missing]
+            rows = np.column_stack([latents, labels.values])[~labels.missing]
             self._scatter(rows, None)
             height = shortened(labels.name)
         else:
-            groups, colours = [codes], CLASS_COLOURS[:1]
+            groups, colours = [latents], CLASS_COLOURS[:1]
             if labels is not None:
                 numbers = [*range(len(labels.classes)), -1]
-                groups = [codes[labels.values == number] for number in numbers]
+                groups = [latents[labels.values == number] for number in numbers]
                 colours = [*_class_colours_of(labels), FAINT]
                 self._draw_legend(labels)
             style = {"stacked": True, "ec": "white", "lw": 0.3}
-            self.ax_.hist(groups, N_BINS, color=colours, **style)
+            self.ax_.hist(groups, N_LATENT_BINS, color=colours, **style)
             height = "number of rows"
         self.ax_.set(xlabel="latent 0", ylabel=height)
         self.ax_.spines[["top", "right"]].set_visible(False)
 
-    def _plot_space(self, codes, labels, max_names):
-        ax = self.ax_
-        named = np.zeros(len(codes), dtype=bool)
-        if labels is not None and labels.classes:
-            known = np.flatnonzero(~labels.missing)
-            n_named = min(max_names, len(known))
-            # Spread evenly over the rows, which may be sorted by class.
-            places = np.linspace(0, len(known) - 1, n_named).round().astype(int)
-            named[known[places]] = True
+    def _plot_space(self, latents, labels, max_names):
+        named = _rows_to_name(labels, max_names)
         # The names say what the colours mean.
-        alpha = 0.35 if named.any() else 0.8
-        self._scatter(codes, labels, legend=False, drawn=~named, alpha=alpha)
-        if named.any():
-            colours = _class_colours_of(labels)
-            for row in np.flatnonzero(named):
-                number = labels.values[row]
-                ax.text(
-                    *codes[row],
-                    shortened(labels.classes[number], 12),
-                    color=colours[number],
-                    fontsize=7,
-                    zorder=1000,
-                    ha="center",
-                    va="center",
-                )
+        alpha = 0.35 if len(named) else 0.8
+        dots = np.delete(np.arange(len(latents)), named)
+        self._scatter(latents, labels, legend=False, drawn=dots, alpha=alpha)
+        self._write_names(latents, labels, named)
         # Texts do not count when axes find their limits.
-        low, high = codes.min(axis=0), codes.max(axis=0)
+        low, high = latents.min(axis=0), latents.max(axis=0)
         margin = np.where(high > low, 0.03 * (high - low), 0.5)
         limits = zip(low - margin, high + margin, strict=True)
+        ax = self.ax_
         for axis, (lowest, highest) in zip("xyz", limits, strict=True):
             ax.set(**{f"{axis}lim": (lowest, highest)})
         for axis, number in zip((ax.xaxis, ax.yaxis, ax.zaxis), range(3), strict=True):
             axis.set_label_text(f"latent {number}")
             axis.set_pane_color("white")
-            axis._axinfo["grid"].update(color="0.9", linewidth=0.5)
+            set_grid_style(axis, color="0.9", linewidth=0.5)
             axis.set_tick_params(labelsize=7, colors=NOTE)
         ax.set_box_aspect((1, 1, 0.85), zoom=0.9)
+
+    def _write_names(self, latents, labels, rows):
+        """Write the names of the classes of some rows at their points in space."""
+        colours = _class_colours_of(labels) if len(rows) else []
+        for row in rows:
+            number = labels.values[row]
+            self.ax_.text(
+                *latents[row],
+                shortened(labels.classes[number], 12),
+                color=colours[number],
+                fontsize=7,
+                zorder=1000,
+                ha="center",
+                va="center",
+            )
 
     def _scatter(self, points, labels, legend=True, drawn=slice(None), alpha=0.8):
         """Draw points, and say what their colours mean."""
@@ -256,7 +258,7 @@ class LatentSpaceDisplay:
             self.ax_.scatter(*shown.T, color=CLASS_COLOURS[0], **style)
         elif labels.classes:
             colours = np.array([*_class_colours_of(labels), FAINT])
-            # Those without a label lie under the others.
+            # Rows without a label lie under the others.
             order = np.argsort(~labels.missing[drawn], kind="stable")
             numbers = labels.values[drawn][order]
             self.ax_.scatter(*shown[order].T, color=colours[numbers], **style)
@@ -279,11 +281,11 @@ class LatentSpaceDisplay:
 
     def _draw_legend(self, labels):
         colours = _class_colours_of(labels)
-        here = np.bincount(labels.values[~labels.missing], minlength=len(colours))
-        named = [n for n in np.flatnonzero(here) if colours[n] != GREY]
+        sizes = np.bincount(labels.values[~labels.missing], minlength=len(colours))
+        named = [n for n in np.flatnonzero(sizes) if colours[n] != GREY]
         entries = [(shortened(labels.classes[n], 20), colours[n]) for n in named]
-        if len(named) < np.count_nonzero(here):
-            entries.append((f"{np.count_nonzero(here) - len(named)} others", GREY))
+        if len(named) < np.count_nonzero(sizes):
+            entries.append((f"{np.count_nonzero(sizes) - len(named)} others", GREY))
         if labels.missing.any():
             entries.append((NO_LABEL, FAINT))
         lines = import_optional("matplotlib.lines", PURPOSE, "plot")
@@ -300,6 +302,16 @@ class LatentSpaceDisplay:
             frameon=False,
             handletextpad=0.1,
         )
+
+
+def _rows_to_name(labels, max_names):
+    """Return the rows of which a picture in space has the names of their classes."""
+    if labels is None or not labels.classes:
+        return np.arange(0)
+    known = np.flatnonzero(~labels.missing)
+    n_named = min(max_names, len(known))
+    # Spread evenly over the rows, which may be sorted by class.
+    return known[np.linspace(0, len(known) - 1, n_named).round().astype(int)]
 
 
 def _class_colours_of(labels):

@@ -1,13 +1,15 @@
-"""A display of the losses after each epoch."""
+"""LossCurveDisplay: training and validation loss after each epoch."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._compat import import_optional
 from sklearn_ae.displays._drawing import CLASS_COLOURS, NOTE, take_axes
-from sklearn_ae.displays._input import as_finite, check_same_rows, parts_of
+from sklearn_ae.displays._estimators import parts_of
+from sklearn_ae.displays._input import as_finite, check_same_rows
 
-DECADE = 10
+# Losses that span more than this factor get a logarithmic axis.
+LOG_SPAN = 10
 
 
 class LossCurveDisplay:
@@ -54,7 +56,7 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : estimator instance
-            A fitted one that has `loss_curve_`, or holds an autoencoder that has, or a
+            A fitted one that has `loss_curve_`, or has an autoencoder that has, or a
             pipeline or search of such, as this library's estimators and
             :class:`~sklearn.neural_network.MLPClassifier` have. The epoch is marked
             whose weights early stopping took, unless `partial_fit` went on from there.
@@ -84,7 +86,7 @@ class LossCurveDisplay:
         part, best_epoch = parts[0], None
         validation = getattr(part, "validation_loss_curve_", None)
         if validation is not None and hasattr(part, "history_"):
-            # Epochs of partial_fit hold no rows out.
+            # In epochs of partial_fit, no rows are held out.
             validation = [row.get("valid_loss", np.nan) for row in part.history_]
             callbacks = dict(getattr(getattr(part, "net_", part), "callbacks_", ()))
             stopping = callbacks.get("early_stopping")
@@ -123,7 +125,7 @@ class LossCurveDisplay:
             ax.plot(epochs, losses, label=name, color=colour, **marker)
         losses = np.concatenate([*curves.values()])
         lowest, highest = np.nanmin(losses), np.nanmax(losses)
-        if lowest > 0 and highest > DECADE * lowest:
+        if lowest > 0 and highest > LOG_SPAN * lowest:
             ax.set_yscale("log")
             few = highest < 1e3 * lowest
             subs = (1, 2, 5) if few else (1,)

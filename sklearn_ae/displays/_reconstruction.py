@@ -1,4 +1,4 @@
-"""A display of rows beside what an autoencoder makes of them."""
+"""ReconstructionDisplay: rows and their reconstructions, as images or a table."""
 
 import numpy as np
 
@@ -9,33 +9,30 @@ from sklearn_ae.displays._drawing import (
     cell_grid_size,
     draw_cell_grid,
     draw_image_rows,
-    shortened,
     take_axes,
     value_range,
 )
+from sklearn_ae.displays._estimators import reconstruction_of, transformer_of
 from sklearn_ae.displays._input import (
     as_images,
-    as_table,
+    as_rows,
     cell_errors,
-    cell_text,
-    cells_of,
     check_count,
     check_same_rows,
     feature_names,
-    reconstruct,
+    first_rows,
     row_names,
     shape_of_images,
     spreads_of,
-    take,
-    transformer_of,
 )
+from sklearn_ae.displays._text import cell_text, shortened
 
-# Standard deviations that have the full colour, as wrong categories have.
-FULL_COLOUR = 2.0
+# Standard deviations from which on a cell has the full colour of a wrong category.
+FULL_COLOUR_DEVIATIONS = 2.0
 
 
 class ReconstructionDisplay:
-    """Rows, and under each what an autoencoder makes of it.
+    """Rows and their reconstructions by an autoencoder.
 
     Images are drawn as pictures, originals above reconstructions. Other rows are drawn
     as a table in original units; the colour of a restored cell says how far off it is.
@@ -47,7 +44,7 @@ class ReconstructionDisplay:
     originals : array-like of shape (n_rows, n_columns)
         Rows.
     reconstructions : array-like of shape (n_rows, n_columns)
-        What was made of them.
+        Their reconstructions.
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of rows that are images; `None`
         for rows of a table.
@@ -99,7 +96,7 @@ class ReconstructionDisplay:
     def from_estimator(
         cls, estimator, X, *, n_rows=10, image_shape=None, ax=None, **kwargs
     ):
-        """Draw the first rows, and what an estimator makes of them.
+        """Draw the first rows, and their reconstructions by an estimator.
 
         Parameters
         ----------
@@ -138,18 +135,18 @@ class ReconstructionDisplay:
         estimator = transformer_of(estimator, "inverse_transform")
         if image_shape is None:
             image_shape = shape_of_images(X, estimator)
-        X = as_table(X)
-        first = take(X, slice(n_rows))
-        restored = as_table(reconstruct(estimator, first))
+        table = as_rows(X)
+        first = first_rows(table, n_rows)
+        restored = as_rows(reconstruction_of(estimator, first.X))
         is_categorical = getattr(estimator, "is_categorical_", None)
-        display = cls._from_tables(X, first, restored, image_shape, is_categorical)
+        display = cls._from_tables(table, first, restored, image_shape, is_categorical)
         return display.plot(ax=ax, **kwargs)
 
     @classmethod
     def from_predictions(
         cls, X, X_reconstructed, *, n_rows=10, image_shape=None, ax=None, **kwargs
     ):
-        """Draw the first rows, and what was made of them.
+        """Draw the first rows, and reconstructions that were computed before.
 
         Parameters
         ----------
@@ -179,14 +176,15 @@ class ReconstructionDisplay:
         check_count("n_rows", n_rows)
         if image_shape is None:
             image_shape = shape_of_images(X)
-        X, restored = as_table(X), as_table(X_reconstructed, "X_reconstructed")
-        check_same_rows(X=X, X_reconstructed=restored)
-        first, restored = take(X, slice(n_rows)), take(restored, slice(n_rows))
-        return cls._from_tables(X, first, restored, image_shape).plot(ax=ax, **kwargs)
+        table, restored = as_rows(X), as_rows(X_reconstructed, "X_reconstructed")
+        check_same_rows(X=table, X_reconstructed=restored)
+        first, restored = first_rows(table, n_rows), first_rows(restored, n_rows)
+        display = cls._from_tables(table, first, restored, image_shape)
+        return display.plot(ax=ax, **kwargs)
 
     @classmethod
-    def _from_tables(cls, X, first, restored, image_shape, is_categorical=None):
-        """Return a display of the first rows of X."""
+    def _from_tables(cls, table, first, restored, image_shape, is_categorical=None):
+        """Return a display of the first rows of a table."""
         if first.shape != restored.shape:
             raise ValueError(
                 "Rows and their reconstructions must have the same shape. Got "
@@ -196,11 +194,11 @@ class ReconstructionDisplay:
             images = (as_images(rows, image_shape) for rows in (first, restored))
             flat = [each.reshape(len(each), -1) for each in images]
             return cls(*flat, image_shape=tuple(image_shape))
-        cells, restored = cells_of(first), cells_of(restored)
+        cells, restored = first.cells(), restored.cells()
         return cls(
             cells,
             restored,
-            errors=cell_errors(cells, restored, spreads_of(X, is_categorical)),
+            errors=cell_errors(cells, restored, spreads_of(table, is_categorical)),
             feature_names=feature_names(first),
             row_names=row_names(first, range(len(cells))),
         )
@@ -232,8 +230,8 @@ class ReconstructionDisplay:
         return self
 
     def _plot_images(self, ax, cmap):
-        tables = as_table(self.originals), as_table(self.reconstructions)
-        originals, restored = (as_images(table, self.image_shape) for table in tables)
+        originals = as_images(self.originals, self.image_shape)
+        restored = as_images(self.reconstructions, self.image_shape)
         limits = value_range(originals)
         rows = [
             ImageRow("original", originals, limits, cmap),
@@ -242,41 +240,43 @@ class ReconstructionDisplay:
         self.ax_ = draw_image_rows(ax, rows, "ReconstructionDisplay.plot")
 
     def _plot_table(self, ax, n_columns):
-        table, restored = as_table(self.originals), as_table(self.reconstructions)
-        cells, restored = cells_of(table), cells_of(restored)
+        grid, n_features = self._grid(n_columns)
+        self.ax_ = take_axes(ax, cell_grid_size(grid), "ReconstructionDisplay.plot")
+        draw_cell_grid(self.ax_, grid)
+        for line in range(2, len(grid.texts), 2):
+            self.ax_.axhline(line, color=NOTE, lw=0.8)
+        for label in self.ax_.get_yticklabels()[1::2]:
+            label.set_color(NOTE)
+        n_drawn = len(grid.column_names)
+        if n_drawn < n_features:
+            note = f"the {n_drawn} of {n_features} columns restored worst in these rows"
+            self.ax_.set_xlabel(note, fontsize=8, color=NOTE)
+            self.ax_.xaxis.set_label_position("bottom")
+
+    def _grid(self, n_columns):
+        """Return the cells to draw, and how many columns there are in all."""
+        table, restored = as_rows(self.originals), as_rows(self.reconstructions)
+        cells, restored = table.cells(), restored.cells()
         errors = self.errors
         if errors is None:
             errors = cell_errors(cells, restored, spreads_of(table))
-        off = np.minimum(errors, FULL_COLOUR)
-        order = np.argsort(-np.nansum(off, axis=0), kind="stable")
+        errors = np.minimum(errors, FULL_COLOUR_DEVIATIONS)
+        order = np.argsort(-np.nansum(errors, axis=0), kind="stable")
         columns = np.sort(order[:n_columns])
         names, titles = self.feature_names, self.row_names
         names = feature_names(table) if names is None else names
         titles = row_names(table, range(len(cells))) if titles is None else titles
         # The original of a row has no colour, its reconstruction stands under it.
         wrong = np.full((2 * len(cells), len(columns)), np.nan)
-        wrong[1::2] = off[:, columns]
+        wrong[1::2] = errors[:, columns]
         pairs = np.stack([cells[:, columns], restored[:, columns]], axis=1)
         grid = CellGrid(
             [[cell_text(cell) for cell in row] for pair in pairs for row in pair],
             wrong,
             [shortened(names[i], 20) for i in columns],
             [name for title in titles for name in (title, "restored")],
-            FULL_COLOUR,
+            FULL_COLOUR_DEVIATIONS,
             "standard deviations off\n(full colour: wrong category)",
-            {0: "0", 1: "1", FULL_COLOUR: "≥ 2"},
+            {0: "0", 1: "1", FULL_COLOUR_DEVIATIONS: "≥ 2"},
         )
-        size = cell_grid_size(grid)
-        self.ax_ = take_axes(ax, size, "ReconstructionDisplay.plot")
-        draw_cell_grid(self.ax_, grid)
-        for line in range(2, len(wrong), 2):
-            self.ax_.axhline(line, color=NOTE, lw=0.8)
-        for label in self.ax_.get_yticklabels()[1::2]:
-            label.set_color(NOTE)
-        if len(columns) < cells.shape[1]:
-            note = (
-                f"the {len(columns)} of {cells.shape[1]} columns restored worst in "
-                "these rows"
-            )
-            self.ax_.set_xlabel(note, fontsize=8, color=NOTE)
-            self.ax_.xaxis.set_label_position("bottom")
+        return grid, cells.shape[1]

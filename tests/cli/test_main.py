@@ -89,7 +89,7 @@ def _interrupt(*_, **__):
 @pytest.mark.parametrize(
     "place",
     [
-        "sklearn_ae._cli.compare.digits",
+        "sklearn_ae._cli.default_compare.digits",
         "sklearn_ae._modules.autoencoder.Autoencoder.forward",
     ],
     ids=["reading", "training"],

@@ -69,7 +69,7 @@ def every_display():
         "reconstruction": ReconstructionDisplay(X, X),
         "images": ReconstructionDisplay(X, X, image_shape=(8, 8)),
         "latent": LatentSpaceDisplay(X[:, 2:4], Y_DIGITS[:20]),
-        "amounts": LatentSpaceDisplay(X[:, 2:4], np.linspace(0, 1, 20)),
+        "continuous": LatentSpaceDisplay(X[:, 2:4], np.linspace(0, 1, 20)),
         "losses": LossCurveDisplay([2, 1]),
         "clusters": ClusterGridDisplay(
             X, X[:, :4], ["a"] * 20, cluster_sizes={"a": 20}, image_shape=(8, 8)

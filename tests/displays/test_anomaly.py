@@ -22,14 +22,14 @@ def test__anomaly__scores__are_counted_on_both_sides_of_the_threshold(detector):
     display = AnomalyDisplay.from_estimator(detector, X_DIGITS, n_rows=4, n_columns=5)
     histogram, table = display.ax_
     scores = detector.score_samples(X_DIGITS)
-    n_odd = int((scores < detector.offset_).sum())
+    n_outliers = int((scores < detector.offset_).sum())
     bars = [bars_in(group) for group in histogram.containers]
-    assert bars == [200 - n_odd, n_odd]
-    assert f"{n_odd} outlier" in legend_of(histogram)[1] + legend_of(histogram)[2]
+    assert bars == [200 - n_outliers, n_outliers]
+    assert f"{n_outliers} outlier" in legend_of(histogram)[1] + legend_of(histogram)[2]
     assert set(histogram.lines[0].get_xdata()) == {detector.offset_}
-    oddest = np.argsort(scores, kind="stable")[:4]
+    lowest = np.argsort(scores, kind="stable")[:4]
     assert [name.split(" (")[0] for name in y_names(table)] == [
-        f"row {i}" for i in oddest
+        f"row {i}" for i in lowest
     ]
     assert table.collections[0].get_array().shape == (4, 5)
 

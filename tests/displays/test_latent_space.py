@@ -38,7 +38,7 @@ def test__latent_space__far_row__does_not_hide_the_others():
     assert "1 row farther out" in ax.get_xlabel()
 
 
-def test__latent_space__amounts__have_a_colour_bar():
+def test__latent_space__continuous__has_a_colour_bar():
     y = RNG.normal(size=60)
     y[3] = np.nan
     display = LatentSpaceDisplay.from_predictions(RNG.normal(size=(60, 2)), y)
@@ -88,7 +88,7 @@ def test__latent_space__no_spread__is_drawn_without_a_warning(codes, recwarn):
     assert [str(each.message) for each in recwarn] == []
 
 
-def test__latent_space__infinite_amount__is_drawn_faintly(recwarn):
+def test__latent_space__infinite_value__is_drawn_faintly(recwarn):
     codes = RNG.normal(size=(4, 2))
     display = LatentSpaceDisplay.from_predictions(codes, [0.5, np.inf, -np.inf, 2])
     faint, coloured = display.ax_.collections[:2]

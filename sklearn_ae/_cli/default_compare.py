@@ -1,4 +1,4 @@
-"""The comparison of the command line: an autoencoder beside PCA of the same size."""
+"""The default command: compare an autoencoder with PCA of the same size."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._cli.arguments import (
     Parser,
     add_seed,
-    count,
     fit,
     make_folder,
-    say,
+    pluralize,
+    print_lines,
     whole_number,
 )
 from sklearn_ae._cli.measures import (
@@ -32,9 +32,11 @@ from sklearn_ae._cli.tables import (
     digits,
     leave_out_unusable,
     read_table,
+    strata_of,
 )
 from sklearn_ae._compat import import_optional
 
+# First part of the help text.
 DESCRIPTION = """\
 Train an autoencoder on a table and compare it with PCA of the same size.
 
@@ -44,6 +46,7 @@ method does better on these rows, line by line. Pictures show what was restored 
 how the rows lie in two dimensions.
 """
 
+# Last part of the help text.
 EPILOG = """\
 examples:
   python -m sklearn_ae
@@ -54,17 +57,17 @@ examples:
 
   python -m sklearn_ae wine.csv --target quality
       also predict the column "quality" from the latents: classes with KMeans and
-      LogisticRegression, amounts with Ridge
+      LogisticRegression, continuous numbers with Ridge
 
   python -m sklearn_ae wine.parquet --n-components 3 --output pictures
       three numbers a row; pictures and latents go to the folder "pictures"
 
 another command:
   python -m sklearn_ae anomalies wine.csv
-      the odd rows of your table; see python -m sklearn_ae anomalies --help
+      the outliers of your table; see python -m sklearn_ae anomalies --help
 """
 
-# More rows than this add ink but no information to a picture of dots.
+# Dots of a picture: more add ink but no information.
 MAX_DOTS = 4_000
 
 
@@ -104,7 +107,7 @@ def run(arguments):
     table, train, held_out = _split_table(arguments)
     folder = make_folder(arguments.output)
     seed = arguments.seed
-    say(_headline(table, train, held_out), *table.notes, "")
+    print_lines(_headline(table, train, held_out), *table.notes, "")
 
     n_components = arguments.n_components or table.n_components
     autoencoder = _fit_autoencoder(n_components, table.X.iloc[train], seed)
@@ -123,8 +126,8 @@ def run(arguments):
     if arguments.path is not None:
         files |= _write_latents(folder, autoencoder, latents[0])
     report = _report(table, autoencoder.n_components_, lines, held_out)
-    say("", *report, "", f"Written to {folder}:")
-    say(*(f"  {name:<22}{content}" for name, content in files.items()))
+    print_lines("", *report, "", f"Written to {folder}:")
+    print_lines(*(f"  {name:<22}{content}" for name, content in files.items()))
 
 
 def _check_matplotlib():
@@ -145,7 +148,7 @@ def _split_table(arguments):
     else:
         table = read_table(arguments.path, arguments.target)
     rows = np.arange(len(table.X))
-    strata = None if table.target is None else table.target.strata
+    strata = None if table.target is None else strata_of(table.target)
     train, held_out = train_test_split(
         rows, test_size=0.25, stratify=strata, random_state=arguments.seed
     )
@@ -228,7 +231,7 @@ def _draw_reconstructions(folder, table, held_out, restored, errors):
         X.iloc[one_of_each].to_numpy() for X in (table.X.iloc[held_out], *restored)
     )
     draw_images(path, originals, reconstructions, table.image_shape)
-    return {path.name: "held-out images above what both methods make of them"}
+    return {path.name: "held-out images above their reconstructions by both methods"}
 
 
 def _draw_plane(folder, table, train, held_out, autoencoder, seed):
@@ -236,7 +239,7 @@ def _draw_plane(folder, table, train, held_out, autoencoder, seed):
     path = folder / "latent_space.png"
     held_out = held_out[:MAX_DOTS]
     if autoencoder.n_components_ != 2:
-        say("", "Once more with two numbers a row, for the picture:")
+        print_lines("", "Once more with two numbers a row, for the picture:")
         autoencoder = _fit_autoencoder(2, table.X.iloc[train], seed)
     methods = autoencoder, StandardizedPCA(2, seed).fit(table.X.iloc[train])
     planes = [method.transform(table.X.iloc[held_out]) for method in methods]
@@ -252,8 +255,8 @@ def _write_latents(folder, autoencoder, latents):
 
 
 def _report(table, n_components, lines, held_out):
-    """Return the printed table and what has to be known to read it."""
-    title = f"held-out rows as {count(n_components, 'number')} each"
+    """Return the printed table, and notes on how to read it."""
+    title = f"held-out rows as {pluralize(n_components, 'number')} each"
     report = [f"{title:<44}{'autoencoder':>11}{'PCA':>9}   better"]
     for line in lines:
         label = f"{line.measure} ({'lower' if line.lower_wins else 'higher'} wins)"
@@ -280,7 +283,7 @@ def _report(table, n_components, lines, held_out):
             f"Always the most frequent one gives about {guessed:.2g}."
         )
     if table.target is not None and table.target.classes:
-        n_known = table.target.known[held_out].sum()
+        n_known = (~table.target.missing[held_out]).sum()
         report.append(
             f"An accuracy on {n_known:,} rows is uncertain by about "
             f"{0.5 / n_known**0.5:.1g}: smaller differences may be chance."
