@@ -62,7 +62,7 @@ class AnomalyDisplay:
     Parameters
     ----------
     scores : array-like of shape (n_samples,)
-        Scores of all rows; the lower, the more abnormal.
+        Scores of all rows; the lower, the more anomalous.
     contributions : array-like of shape (n_rows, n_features)
         What each column adds to the scores of the rows in the table, none negative.
     cells : array-like of shape (n_rows, n_features)
@@ -175,7 +175,7 @@ class AnomalyDisplay:
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows.
         scores : array-like of shape (n_samples,)
-            Their scores; the lower, the more abnormal.
+            Their scores; the lower, the more anomalous.
         contributions : {array-like, dataframe} of shape (n_samples, n_features)
             What each column adds to them, none negative, as
             :meth:`~sklearn_ae.AutoencoderAnomalyDetector.explain` returns it.
@@ -326,7 +326,7 @@ class AnomalyDisplay:
             handlelength=1.2,
             columnspacing=1.2,
         )
-        ax.set(xlabel="score: the lower, the more abnormal", ylabel="number of rows")
+        ax.set(xlabel="score: the lower, the more anomalous", ylabel="number of rows")
         ax.spines[["top", "right"]].set_visible(False)
 
 
