@@ -7,24 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from house import allowed_imports
 
 import sklearn_ae
 
 PACKAGE = Path(sklearn_ae.__file__).parent
-
-# From the ground up: the folders, and the public modules that stand with them. A name
-# imports from ranks below its own, and from those that stand in its own braces.
-RANKS = (
-    [{"_compat", "_seeding", "_defaults", "noise", "datasets"}],
-    [{"_tables"}, {"_modules", "architectures", "latents"}],
-    [{"_net"}],
-    [{"_autoencoder"}],
-    [{"_anomaly"}, {"_imputation"}, {"_supervised"}],
-    [{"_cli"}],
-    [{"__init__", "__main__"}],
-)
-# The displays know estimators by their public methods only.
-BELOW_DISPLAYS = {"_compat", "_seeding", "_defaults", "_tables"}
 
 _STRING_END = re.compile(r""".* .*[A-Za-z.,;:!?}](?<!\\n)(?<!\\t)(["'])$""")
 _STRING_START = re.compile(r"""[rbfuRBFU]{0,2}(["'])[A-Za-z{]""")
@@ -59,19 +46,6 @@ def internal_imports(source, package="sklearn_ae"):
         parts = [name.split(".") for name in names]
         found |= {".".join(part[1:]) for part in parts if part[0] == package}
     return found
-
-
-def allowed_imports(room):
-    """Return the names that one at the top of the package may import from."""
-    if room == "displays":
-        return BELOW_DISPLAYS | {room}
-    below = set()
-    for rank in RANKS:
-        for names in rank:
-            if room in names:
-                return below | names
-        below |= {"displays"}.union(*rank)
-    raise ValueError(f"{room!r} has no place in the house.")
 
 
 def forbidden_imports(sources):
