@@ -86,11 +86,5 @@ def test__constraints__packages_that_tests_need__are_all_pinned():
     assert needed <= _pins()
 
 
-def test__constraints__packages_of_other_extras__are_pinned():
-    extras = ("persistence", "distributed", "onnx")
-    names = {canonicalize_name(r.name) for r in _required("sklearn_ae", extras)}
-    assert {"safetensors", "accelerate", "dask", "onnx"} <= names <= _pins()
-
-
 def test__typed__marker__is_shipped():
     assert (Path(sklearn_ae.__file__).parent / "py.typed").exists()
