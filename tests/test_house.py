@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from house import DRAWING, RANKS, allowed_imports, draw
 
 import sklearn_ae
+from tests.house import DRAWING, RANKS, allowed_imports, draw
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(sklearn_ae.__file__).parent

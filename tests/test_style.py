@@ -7,9 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from house import allowed_imports
 
 import sklearn_ae
+from tests.house import allowed_imports
 
 PACKAGE = Path(sklearn_ae.__file__).parent
 

@@ -22,7 +22,7 @@ X_ERRORS = {
     "no rows": (np.empty((0, 3)), "0 sample.*minimum of 1"),
     "no columns": (np.empty((3, 0)), "0 feature.*minimum of 1"),
     "one dimension": (X_WINE[0], "Expected 2D array, got 1D array"),
-    "three dimensions": (X_WINE[None], "dim 3, while dim <= 2 is required"),
+    "three dimensions": (X_WINE[None], "array with dim 3"),
     "a number": (3.0, "Expected 2D array, got scalar"),
     "None": (None, "Expected 2D array, got scalar"),
     "infinity": (with_cell(np.inf), r"contains infinity.* in columns \[2\]\. Replace"),
