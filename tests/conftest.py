@@ -5,39 +5,38 @@ import os
 # Without it scikit-learn skips its check of array API input.
 os.environ["SCIPY_ARRAY_API"] = "1"
 
-import numpy as np
-import pandas as pd
 import pytest
-from sklearn.datasets import load_breast_cancer
 
 from tests.helpers import CONTAINERS
-from tests.real_tables import DATA, read_mixed
+from tests.real_tables import made_up_people, read_mixed, read_numbers
 
 
-@pytest.fixture(scope="session")
-def horses():
-    """A table of numbers of which a fifth is missing, as a frame.
-
-    The real one where it is at hand, else one of scikit-learn with cells taken out.
-    """
-    path = DATA / "horse_colic.csv.gz"
-    if path.exists():
-        table = pd.read_csv(path).select_dtypes("number")
-        return table.drop(columns="hospital_number")
-    table = load_breast_cancer(as_frame=True).data[:300]
-    return table.mask(np.random.default_rng(0).random(table.shape) < 0.19)
+@pytest.fixture(params=["breast_cancer", "horse_colic"])
+def numbers_with_gaps(request):
+    """A frame of numbers of which a fifth is missing."""
+    return read_numbers(request.param)
 
 
-@pytest.fixture(params=["adult", "german_credit", "horse_colic", "auto_imports"])
-def real_table(request):
-    """A table of numbers and text, of at most 2,000 rows."""
+@pytest.fixture(
+    params=["breast_cancer", "adult", "german_credit", "horse_colic", "auto_imports"]
+)
+def mixed_table(request):
+    """A frame of numbers and text, of at most 2,000 rows."""
     return read_mixed(request.param)[:2000]
 
 
-@pytest.fixture(scope="session")
-def census():
-    """5,000 people, or what stands in for them."""
-    return read_mixed("adult")[:5000].drop(columns="split", errors="ignore")
+@pytest.fixture(params=["breast_cancer", "adult"])
+def large_mixed_table(request):
+    """A frame of numbers and text, at most 5,000 rows; the last column is a class."""
+    return read_mixed(request.param)[:5000]
+
+
+@pytest.fixture(params=["made_up", "adult"])
+def people(request):
+    """A frame of people: their role in a family, their sex, their age and more."""
+    if request.param == "made_up":
+        return made_up_people()
+    return read_mixed(request.param)[:5000]
 
 
 @pytest.fixture(params=CONTAINERS)

@@ -163,8 +163,10 @@ def test__build__batch_norm__has_not_seen_the_rows_of_the_check():
 
 
 @pytest.mark.parametrize("cls", [Submodules, Methods, Random])
-def test__fit__missing_cells__are_finite_and_left_out_of_the_loss(cls, horses):
-    X = horses.to_numpy()
+def test__fit__missing_cells__are_finite_and_left_out_of_the_loss(
+    cls, numbers_with_gaps
+):
+    X = numbers_with_gaps.to_numpy()
     ae = make(cls).fit(X)
     assert np.isfinite(ae.transform(X)).all()
     cells = np.square((ae.reconstruct(X) - X) / np.nanstd(X, axis=0))

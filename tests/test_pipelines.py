@@ -1,11 +1,9 @@
 """The estimator inside scikit-learn's own machinery, on real data."""
 
 import copy
-import os
 import pickle
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 
 import cloudpickle
 import joblib
@@ -32,6 +30,7 @@ from torch import nn
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.architectures import TorchModule
 from sklearn_ae.noise import GaussianNoise, SwapNoise
+from tests.real_tables import find_file
 
 WINE = load_wine(as_frame=True).data
 
@@ -52,23 +51,14 @@ def make(n_components=4, **params):
     return AutoencoderTransformer(n_components, **settings)
 
 
-def mnist():
-    """Return 3,000 of MNIST's pictures, or None where the data is not at hand."""
-    folder = os.environ.get(
-        "SKLEARN_AE_DATA", Path(__file__).parents[2] / "shared/data"
-    )
-    path = Path(folder) / "mnist.npz"
-    if not path.exists():
-        return None
-    with np.load(path) as data:
-        return data["X_train"][:3000].reshape(3000, -1), data["y_train"][:3000]
-
-
 @cache
 def pictures(name):
-    """Return training and test pictures; of MNIST's if they are there."""
-    data = mnist() if name == "mnist" else None
-    X, y = load_digits(return_X_y=True) if data is None else data
+    """Return training and test pictures of digits."""
+    if name == "mnist":
+        with np.load(find_file("mnist.npz")) as data:
+            X, y = data["X_train"][:3000].reshape(3000, -1), data["y_train"][:3000]
+    else:
+        X, y = load_digits(return_X_y=True)
     return train_test_split(X, y, random_state=0)
 
 

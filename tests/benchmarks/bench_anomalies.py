@@ -4,11 +4,11 @@ Run ``python tests/benchmarks/bench_anomalies.py tables`` for those of ADBench [
 ``speed`` for the time of `fit` and of scoring beside PyOD's AutoEncoder, ``members``
 for training an ensemble at once or one after the other, ``explain`` for cells of real
 rows that were moved, and ``mixed`` for contradictions among the categories of adult.
-Tables are read from the folder in the environment variable SKLEARN_AE_DATA, or
-``../shared/data`` beside the checkout; without it, `tables` and `explain` take what
-comes with scikit-learn. ``--results runs.csv`` keeps the scores of each run: those that
-are in the file already are not repeated. PyOD's detectors are compared if it is
-installed (``pip install pyod``). Everything runs on one thread.
+Tables are read from the folder in the environment variable SKLEARN_AE_DATA; without it,
+`tables` and `explain` take what comes with scikit-learn. ``--results runs.csv`` keeps
+the scores of each run: those that are in the file already are not repeated. PyOD's
+detectors are compared if it is installed (``pip install pyod``). Everything runs on one
+thread.
 
 References
 ----------
@@ -28,8 +28,8 @@ import numpy as np
 import pandas as pd
 import sklearn
 import torch
-from bench_frames import DATA
 from bench_speed import describe_machine
+from real_data import DATA
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest

@@ -2,7 +2,7 @@
 
 Run ``python tests/benchmarks/bench_defaults.py`` for the table of
 docs/development/defaults.md. It uses the data sets of scikit-learn, and more if the
-folder named by SKLEARN_AE_DATA, or ``../shared/data`` beside the checkout, holds them.
+folder that the environment variable SKLEARN_AE_DATA names holds them.
 Any parameter can be changed, to see what it contributes:
 ``python tests/benchmarks/bench_defaults.py lr=1e-3 "noise=SwapNoise(rate=0.1)"``. An
 activation given as a class, ``activation=nn.ReLU``, trains without the start at PCA;
@@ -12,7 +12,6 @@ leaves larger tables out and ``max_rows=6000`` takes a sample of the others.
 """
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -20,18 +19,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from real_data import DATA
 from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ae import AutoencoderTransformer, _build, noise
+from sklearn_ae import AutoencoderTransformer, noise
+from sklearn_ae._net import build
 
-DATA = Path(
-    os.environ.get(
-        "SKLEARN_AE_DATA", Path(__file__).parents[2].parent / "shared" / "data"
-    )
-)
 FRAMES = ("adult", "german_credit", "auto_imports", "horse_colic")
 
 
@@ -87,7 +83,7 @@ def main(arguments):
     params = {name: _value(text) for name, text in params.items()}
     seeds = range(params.pop("seeds", 2))
     out, only = params.pop("out", None), params.pop("max_table", None)
-    _build.default_pull = params.pop("pull", _build.default_pull)
+    build.default_pull = params.pop("pull", build.default_pull)
     torch.set_num_threads(1)
     results, ratios = {}, []
     print("| table | rows | columns | k | steps | PCA | autoencoder | ratio | s |")

@@ -7,23 +7,20 @@ strongly the weights of small tables had better be drawn back.
 """
 
 import argparse
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from bench_speed import WATCH_MEMORY, describe_machine
+from real_data import DATA
 from sklearn.model_selection import KFold, train_test_split
 
-from sklearn_ae import AutoencoderTransformer, _build
+from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._cli.measures import StandardizedPCA
+from sklearn_ae._net import build
 
-DATA = Path(
-    os.environ.get("SKLEARN_AE_DATA", Path(__file__).parents[3] / "shared" / "data")
-)
 # Columns that are left out: targets, numbers of the rows, what is known afterwards.
 TABLES = {
     "adult": ["income", "split"],
@@ -148,7 +145,7 @@ def bench_pull():
         "adult, 2,000 rows": adult.sample(2000, random_state=0),
         "adult, 300 rows": adult.sample(300, random_state=1),
     }
-    rule = _build.default_pull
+    rule = build.default_pull
     print("\n| table | not at all | columns | 4 x columns | columns and categories |")
     print("|---|--:|--:|--:|--:|")
     for name, X in tables.items():
@@ -161,7 +158,7 @@ def bench_pull():
         }
         cells = []
         for strength in strengths.values():
-            _build.default_pull = strength
+            build.default_pull = strength
             folds = KFold(3, shuffle=True, random_state=0).split(X)
             losses = [
                 -AutoencoderTransformer(random_state=0)
@@ -170,7 +167,7 @@ def bench_pull():
                 for train, test in folds
             ]
             cells.append(f"{np.mean(losses):.3f}")
-        _build.default_pull = rule
+        build.default_pull = rule
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 

@@ -3,10 +3,9 @@
 Run ``python tests/benchmarks/bench_imputation.py`` for the tables of
 docs/benchmarks.md, and add ``--ablation`` for what each part of the imputer
 contributes. The tables with categories are read from the folder in the environment
-variable SKLEARN_AE_DATA, or ``../shared/data`` beside the checkout; without them, only
-tables of numbers are used. MIDAS2 takes part if the package midasverse-midas is
-installed. ``--results runs.csv`` keeps the scores of each run: those that are in the
-file already are not repeated.
+variable SKLEARN_AE_DATA; without it, only tables of numbers are used. MIDAS2 takes part
+if the package midasverse-midas is installed. ``--results runs.csv`` keeps the scores of
+each run: those that are in the file already are not repeated.
 """
 
 import argparse
@@ -18,8 +17,9 @@ import numpy as np
 import pandas as pd
 import sklearn
 import torch
-from bench_frames import DATA, read
+from bench_frames import read
 from bench_speed import describe_machine
+from real_data import DATA
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401

@@ -4,11 +4,10 @@ Run ``python tests/benchmarks/bench_labels.py tables`` for real tables with 1 %,
 100 % of their labels, ``mnist`` for MNIST with 100 and 1,000, and ``classic`` for the
 classic experiment: sigmoid layers, pre-trained by RMSProp and fine-tuned by gradient
 descent, against softmax regression and the same network from scratch. Most tables are
-read from the folder in the environment variable SKLEARN_AE_DATA, or ``../shared/data``
-beside the checkout; without it, `tables` takes what comes with scikit-learn, and the
-other parts scikit-learn's digits. ``--results runs.csv`` keeps the scores of each run:
-those that are in the file already are not repeated. Everything runs on one thread;
-seconds are those of the processor.
+read from the folder in the environment variable SKLEARN_AE_DATA; without it, `tables`
+takes what comes with scikit-learn, and the other parts scikit-learn's digits.
+``--results runs.csv`` keeps the scores of each run: those that are in the file already
+are not repeated. Everything runs on one thread; seconds are those of the processor.
 """
 
 import argparse
@@ -23,8 +22,9 @@ import numpy as np
 import pandas as pd
 import sklearn
 import torch
-from bench_frames import DATA, LESIONS
+from bench_frames import LESIONS
 from bench_speed import describe_machine
+from real_data import DATA
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.ensemble import HistGradientBoostingClassifier

@@ -3,14 +3,14 @@
 Run ``python tests/benchmarks/bench_latents.py`` for the second table of
 docs/development/defaults.md: codes as training leaves them, and after the final turn
 towards the principal components. MNIST is read from the folder that SKLEARN_AE_DATA
-names, or from ``../shared/data`` beside the checkout; without it, the digits remain.
+names; without it, the digits remain.
 """
 
 from unittest import mock
 
 import numpy as np
 import torch
-from bench_defaults import DATA
+from real_data import DATA
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA

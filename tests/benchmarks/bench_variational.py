@@ -6,8 +6,7 @@ rows, how many times PCA's error of the same size is the error of reconstructing
 and how well new rows pass for test rows: the area under the ROC curve of boosted trees
 that tell the two apart by cross-validation (0.5 is the best), and the mean difference
 between their correlations. ADBench's tables are read from the folder that
-SKLEARN_AE_DATA names, or from ``../shared/data`` beside the checkout; without them,
-those of scikit-learn remain.
+SKLEARN_AE_DATA names; without them, those of scikit-learn remain.
 """
 
 from contextlib import ExitStack
@@ -16,7 +15,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import torch
-from bench_defaults import DATA
+from real_data import DATA
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -25,7 +24,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ae import AutoencoderTransformer, _sampling
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._autoencoder import row_sampler
 from sklearn_ae._modules.losses import NumericReconstructionLoss
 from sklearn_ae._net.callbacks import Annealing
 from sklearn_ae.latents import Variational
@@ -56,7 +56,7 @@ def variant(name):
         stack.enter_context(patch(Annealing, "_set_weight"))
     if name == "no matching":
         same = lambda column, drawn, observed: column  # noqa: E731
-        stack.enter_context(patch(_sampling, "_match_distribution", same))
+        stack.enter_context(patch(row_sampler, "_match_distribution", same))
     if name == "standard normal codes":
 
         def sample(self, n_rows):

@@ -22,10 +22,11 @@ def test__transform__numbers_of_scikit_learn__is_closer_than_the_mean(load):
     assert rmse(imputer.transform(with_gaps), X, gone) < 0.85 * rmse(simple, X, gone)
 
 
-@pytest.mark.parametrize("name", ["german_credit", "auto_imports", "adult"])
+@pytest.mark.parametrize(
+    "name", ["breast_cancer", "german_credit", "auto_imports", "adult"]
+)
 def test__transform__numbers_and_categories__is_closer_than_the_simplest(name):
     X = read_mixed(name)[:1000]
-    X = X.drop(columns="split", errors="ignore")
     with_gaps, gone = delete(X, 0.3)
     got = make(max_epochs=20).fit(with_gaps).transform(with_gaps)
     numeric = X.select_dtypes("number").columns

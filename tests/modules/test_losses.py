@@ -45,9 +45,11 @@ NUMPY_LOSSES = {
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test__score_samples__missing_cells__is_the_mean_over_the_others(loss, horses):
+def test__score_samples__missing_cells__is_the_mean_over_the_others(
+    loss, numbers_with_gaps
+):
     """Recomputed in NumPy from `reconstruct`, in scaled units, cell by cell."""
-    X = horses.to_numpy()
+    X = numbers_with_gaps.to_numpy()
     ae = make(loss=LOSSES[loss]).fit(X)
     scale = np.nanstd(X, axis=0)
     cells = NUMPY_LOSSES[loss]((ae.reconstruct(X) - X) / scale)
@@ -73,8 +75,10 @@ def test__score_samples__loss_per_row__is_taken_as_it_is():
 
 @pytest.mark.parametrize("scaling", ["standard", "minmax", "quantile", None])
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber", "cell"])
-def test__fit__missing_cells__every_scaling_and_loss_is_finite(scaling, loss, horses):
-    X = horses / 100
+def test__fit__missing_cells__every_scaling_and_loss_is_finite(
+    scaling, loss, numbers_with_gaps
+):
+    X = numbers_with_gaps / 100
     ae = make(scaling=scaling, loss=LOSSES[loss]).fit(X)
     for got in (ae.transform(X), ae.score_samples(X), ae.reconstruct(X)):
         assert np.isfinite(got).all(axis=None)
@@ -93,16 +97,16 @@ def test__fit__missing_cells__every_scaling_and_loss_is_finite(scaling, loss, ho
     ],
     ids=["None", "pd.NA", "list", "masked", "polars", "nullable", "Arrow"],
 )
-def test__fit__another_mark_of_missing_cells__means_nan(missing, horses):
+def test__fit__another_mark_of_missing_cells__means_nan(missing, numbers_with_gaps):
     """numpy.asarray shows what is under a mask: -99 would be taken for a value."""
-    X = horses.to_numpy()
+    X = numbers_with_gaps.to_numpy()
     assert_array_equal(weights(make().fit(missing(X))), weights(make().fit(X)))
 
 
-def test__loss__what_stands_in_for_a_missing_cell__changes_nothing(horses):
+def test__loss__what_stands_in_for_a_missing_cell__changes_nothing(numbers_with_gaps):
     """The network may put anything there: it gets neither blame nor gradient."""
-    X = torch.tensor(horses.to_numpy(np.float32))
-    head = make().fit(horses).net_.criterion_
+    X = torch.tensor(numbers_with_gaps.to_numpy(np.float32))
+    head = make().fit(numbers_with_gaps).net_.criterion_
     gap = torch.isnan(X)
     losses, gradients = [], []
     for stand_in in (0.0, 7.0, -1e6):

@@ -134,8 +134,10 @@ def test__fit__any_container_with_text_labels__predicts_the_same(container):
     assert {*model.predict(container(cells))} == {"big", "small"}
 
 
-def test__fit__census__beats_the_most_frequent_class_with_few_labels(census):
-    X, y = census.drop(columns=census.columns[-1]), census[census.columns[-1]]
+def test__fit__mixed_table__beats_the_most_frequent_class_with_few_labels(
+    large_mixed_table,
+):
+    X, y = large_mixed_table.iloc[:, :-1], large_mixed_table.iloc[:, -1]
     train, test = np.split(
         np.random.default_rng(0).permutation(len(X)), [2 * len(X) // 3]
     )

@@ -49,8 +49,10 @@ def test__scaler__rows_that_it_was_fitted_on__come_back(scaling, X):
 @pytest.mark.parametrize(
     ("scaling", "peer"), [("standard", StandardScaler()), ("minmax", MinMaxScaler())]
 )
-def test__scaler__real_table__agrees_with_scikit_learn(scaling, peer, horses):
-    X = horses.to_numpy()
+def test__scaler__real_table__agrees_with_scikit_learn(
+    scaling, peer, numbers_with_gaps
+):
+    X = numbers_with_gaps.to_numpy()
     expected = peer.fit_transform(X)
     assert_allclose(Scaler(scaling).fit(X).transform(X), expected, rtol=1e-5, atol=1e-5)
 
