@@ -1,5 +1,6 @@
 """Tables of every kind, and what is asserted of them in many tests."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -87,6 +88,16 @@ def assert_same_form(got, X):
     assert list(got.dtypes) == list(X.dtypes)
     if isinstance(X, pd.DataFrame):
         assert got.index.equals(X.index)
+
+
+def peak_memory(function):
+    """Return the bytes that NumPy and Python hold at most while a function runs."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 # Cells of each kind for random tables, and the dtypes of pandas and polars for them.
