@@ -56,7 +56,8 @@ class AutoencoderTransformer(
 
     An encoder network maps each row through a bottleneck to a few numbers, its latents
     or embedding; a decoder network maps the latents back. Both are trained, through
-    skorch, to reconstruct the rows [1]_. The transformer is used like :class:`~sklearn.decomposition.PCA`, alone or in a
+    skorch, to reconstruct the rows [1]_. The transformer is used like
+    :class:`~sklearn.decomposition.PCA`, alone or in a
     :class:`~sklearn.pipeline.Pipeline` before clustering or classification, and can
     follow curves where PCA follows planes.
 
@@ -66,7 +67,8 @@ class AutoencoderTransformer(
     ----------
     n_components : int, default=None
         Number of latents, the width of the bottleneck. `None` takes half the number of
-        columns, at most 32; with a `Convolutional` architecture, the maps of its last stage.
+        columns, at most 32; with a `Convolutional` architecture, the maps of its last
+        stage.
     hidden_layer_sizes : array-like of int, default=None
         Widths of the dense layers of the encoder, outermost first; the decoder mirrors
         them. ``()`` has no hidden layer. `None` takes two layers, of

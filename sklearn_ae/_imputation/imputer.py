@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from sklearn_ae._autoencoder.base import unchanged_on_error
 from sklearn_ae._autoencoder.meta import (
