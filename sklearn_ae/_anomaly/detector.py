@@ -293,7 +293,8 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         scores : ndarray of shape (n_samples,), dtype=float64
             At most 0; the lower, the more abnormal.
         """
-        return self._scorer.score_samples(self._check(X))
+        rows = self._check(X)
+        return self._scorer.score_samples(rows)
 
     def decision_function(self, X):
         """Return how far the scores of rows are above `offset_`.
