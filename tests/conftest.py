@@ -4,11 +4,58 @@ import os
 
 # Without it scikit-learn skips its check of array API input.
 os.environ["SCIPY_ARRAY_API"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several workers share the cores: each computes, and lets what it starts compute,
+    # on one thread.
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 import pytest
+import torch
 
 from tests.helpers import CONTAINERS
 from tests.real_tables import made_up_people, read_mixed, read_numbers
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
+
+LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_configure(config):
+    config.stash[LEFT_OUT] = 0
+
+
+def pytest_deselected(items):
+    """Count the slow tests that the default of pyproject.toml leaves out."""
+    if items and all(item.get_closest_marker("slow") for item in items):
+        items[0].config.stash[LEFT_OUT] += len(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Start no worker for one file: it takes longer to start than most files to run."""
+    one_file = len(config.args) == 1 and ".py" in config.args[0]
+    return 0 if one_file else None
+
+
+def pytest_sessionfinish(session):
+    """Let a worker of pytest-xdist tell the process that prints the summary."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash[LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Each worker collects all tests, so that the number of one is that of all."""
+    counted = getattr(node, "workeroutput", {}).get("left_out", 0)
+    node.config.stash[LEFT_OUT] = max(node.config.stash[LEFT_OUT], counted)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if n_left_out := config.stash[LEFT_OUT]:
+        terminalreporter.write_line(
+            f"{n_left_out} slow tests were left out; run them with: pytest -m slow"
+        )
 
 
 @pytest.fixture(params=["breast_cancer", "horse_colic"])

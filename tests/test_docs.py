@@ -37,7 +37,10 @@ def test__page__python_blocks__run(page):
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """A copy of the documentation, built, which runs the examples once."""
+    """A copy of the documentation, built, which runs the examples once.
+
+    All tests of it are one group, so that one worker of pytest-xdist builds it.
+    """
     folder = tmp_path_factory.mktemp("docs")
     made = shutil.ignore_patterns("_build", "auto_examples", "generated")
     shutil.copytree(DOCS, folder / "source", ignore=made)
@@ -52,6 +55,8 @@ def built(tmp_path_factory):
     return folder, done
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("docs")
 def test__sphinx__build__gives_no_warning(built):
     """Warnings are errors, also those on names that lead nowhere."""
     folder, done = built
@@ -59,6 +64,8 @@ def test__sphinx__build__gives_no_warning(built):
     assert (folder / "html" / "index.html").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize(
     ("number", "n_pictures"), enumerate([2, 2, 2, 2, 2, 1, 1, 1], start=1)
 )

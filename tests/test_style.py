@@ -61,6 +61,79 @@ def forbidden_imports(sources):
     ]
 
 
+# Each of these libraries is asked in one folder, and where a user names a file.
+FRAME_LIBRARIES = {"pandas", "polars"}
+MAY_IMPORT_FRAMES = {"_tables", "datasets", "_cli"}
+# Methods of a named tuple have the underscore so that no field can have their name.
+PUBLIC_UNDERSCORES = {"_replace", "_asdict", "_fields", "_make"}
+MOST_ENTRIES = 22
+MOST_LINES = 500
+
+
+def frame_imports(source):
+    """Return the lines that import a library of frames."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+        )
+        if name.partition(".")[0] in FRAME_LIBRARIES
+    ]
+
+
+def library_comparisons(source):
+    """Return the lines that compare something with the name of a library of frames."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.Compare, ast.MatchValue))
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and part.value in FRAME_LIBRARIES
+    ]
+
+
+def defined_names(source):
+    """Return the names that a file gives to functions, classes and attributes."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            # What is set on another object is no attribute of one's own.
+            names |= {node.attr} if _is_own(node.value) else set()
+    return names
+
+
+def private_reaches(source, own=frozenset()):
+    """Return (line, attribute) for each private attribute of somebody else's object.
+
+    Private are names with one underscore in front; `own` are those that the folder
+    defines itself.
+    """
+    allowed = defined_names(source) | PUBLIC_UNDERSCORES | own
+    return [
+        (node.lineno, node.attr)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute)
+        and re.match("_(?!_)", node.attr)
+        and not _is_own(node.value)
+        and node.attr not in allowed
+    ]
+
+
+def _is_own(node):
+    """Whether an expression is `self`, `cls` or `super()`."""
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "super"
+    return isinstance(node, ast.Name) and node.id in {"self", "cls"}
+
+
 def _sources():
     """Return the room and the source of each file, by its path in the package."""
     files = {path.relative_to(PACKAGE): path for path in PACKAGE.rglob("*.py")}
@@ -95,6 +168,50 @@ def _is_of(imported, module):
     return imported == module or imported.rpartition(".")[0] == module
 
 
+def test__package__folder__has_few_enough_entries_to_be_seen_at_once():
+    names = {path.name for path in PACKAGE.iterdir() if path.name[:2] != "__"}
+    names |= {path.name for path in PACKAGE.glob("__*__.py")}
+    assert len(names) <= MOST_ENTRIES
+
+
+@pytest.mark.parametrize(
+    "folder", [PACKAGE, Path(__file__).parent], ids=["package", "tests"]
+)
+def test__files__each__is_short_enough_to_be_read(folder):
+    lengths = {
+        str(path.relative_to(folder)): len(path.read_text("utf-8").splitlines())
+        for path in folder.rglob("*.py")
+        if "benchmarks" not in path.parts
+    }
+    assert {name: n for name, n in lengths.items() if n > MOST_LINES} == {}
+
+
+def test__frames__other_folders__neither_import_their_libraries_nor_ask_for_them():
+    """Whoever asks which library a frame is from has to know them all."""
+    found = {
+        name: [
+            *(frame_imports(source) if room not in MAY_IMPORT_FRAMES else ()),
+            *(library_comparisons(source) if room != "_tables" else ()),
+        ]
+        for name, (room, source) in _sources().items()
+    }
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test__folders__other_objects__are_used_by_their_public_names():
+    """`_compat` alone reaches into other libraries."""
+    own = {}
+    for room, source in _sources().values():
+        own[room] = own.get(room, frozenset()) | defined_names(source)
+    # Files at the top are no folder: each is on its own, and `room` is the file.
+    found = {
+        name: private_reaches(source, own[room])
+        for name, (room, source) in _sources().items()
+        if room != "_compat"
+    }
+    assert {name: reaches for name, reaches in found.items() if reaches} == {}
+
+
 def test__glued_messages__missing_space__is_found():
     joined = "raise ValueError(\n    'the rate must'\n    'be positive'\n)"
     assert [line for line, _ in glued_messages(joined)] == [2]
@@ -117,3 +234,53 @@ def test__glued_messages__missing_space__is_found():
 )
 def test__forbidden_imports__each_way_to_import__is_found(statement):
     assert len(forbidden_imports([("noise", statement)])) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import pandas as pd",
+        "import numpy, polars",
+        "from pandas.api import types",
+        "def f():\n    import polars.selectors",
+    ],
+)
+def test__frame_imports__each_way_to_import__is_found(statement):
+    assert len(frame_imports(statement)) == 1
+    assert frame_imports("from sklearn_ae._tables import pandas_table") == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'library == "pandas"',
+        '"polars" != library_of(X)',
+        'library in ("pandas", None)',
+        'match library:\n    case "polars":\n        pass',
+    ],
+)
+def test__library_comparisons__each_way_to_ask__is_found(statement):
+    assert len(library_comparisons(statement)) == 1
+    assert library_comparisons('set_output(transform="pandas")') == []
+
+
+@pytest.mark.parametrize(
+    "statement", ["ae._scaler", "self.ae._fit(X)", "f()._rows", "net._flag = True"]
+)
+def test__private_reaches__each_way_to_reach__is_found(statement):
+    assert len(private_reaches(statement)) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "self._scaler",
+        "super()._fit(X)",
+        "cls._known",
+        "row._replace(y=1)",
+        "X.__class__",
+        "def _sum(self, other):\n    return other._sum(self)",
+    ],
+)
+def test__private_reaches__what_is_ones_own__is_not_found(statement):
+    assert private_reaches(statement) == []
