@@ -48,7 +48,7 @@ RANKS = (
     (
         Room(
             ("_autoencoder",),
-            "AutoencoderTransformer, and what estimators share that hold one",
+            "AutoencoderTransformer, and what estimators with one share",
         ),
     ),
     (
@@ -58,7 +58,7 @@ RANKS = (
             stands_on=(TABLES, GROUND),
         ),
         Room(("_anomaly",), "the detector, its scores and their explanations"),
-        Room(("_imputation",), "the imputer, and how far to trust it"),
+        Room(("_imputation",), "the imputer, and hidden cells that check it"),
         Room(
             ("_supervised",),
             "classifier and regressor: pre-training, fine-tuning",
@@ -83,22 +83,22 @@ def allowed_imports(name):
 
 # The drawing. Lengths are in the units of its view box.
 
-WIDTH = 800
+WIDTH = 720
 # Space around the house; the arrow stands in more of it on the right.
 MARGIN = 24
-ARROW = 40
+ARROW = 34
 ROOF = 100
 # Space between rooms, and between the text of a room and its walls.
 WALL = 6
 PADDING = 12
 # Width of a room that reaches over several ranks.
-TOWER = 150
+TOWER = 144
 # Height of a line of text, of a name, and the space between two names.
 LINE = 19
 CHIP = 24
-GAP = 8
+GAP = 6
 # Letters are given some more space than they need: fonts differ between readers.
-NAME_SIZE, NAME_LETTER = 14, 8.6
+NAME_SIZE, NAME_LETTER = 14, 8.5
 TEXT_SIZE, TEXT_LETTER = 13.5, 7.4
 
 # A colour for each rank, from the ground up, and one for rooms beside several.
@@ -120,7 +120,7 @@ text {{ font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Ne
 
 
 def _width(name):
-    return NAME_LETTER * len(name) + 14
+    return NAME_LETTER * len(name) + 12
 
 
 def _lines_of_names(names, width):
