@@ -1,4 +1,4 @@
-"""New rows from a variational autoencoder."""
+"""RowSampler: new rows, drawn from a variational autoencoder."""
 
 import warnings
 
@@ -8,70 +8,86 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-# Rows that everything here is computed from, and the least number of their codes.
+# Most rows that the sampler learns from.
 MOST_ROWS = 5000
-LEAST_CODES = 1000
+# Fewest latents that the mixture is fitted to: rows of small tables are drawn again.
+FEWEST_LATENTS = 1000
+# Most components of the mixture.
 MOST_COMPONENTS = 10
-# Rows for each of its components, per column of the latent.
+# Rows for each component of the mixture, for each latent.
 ROWS_PER_COMPONENT = 5
-# Steps in which a distribution is kept, and numbers that all of them may have.
-MOST_STEPS = 1000
+# Most quantiles that describe the distribution of a column.
+MOST_QUANTILES = 1000
+# Most quantiles of all columns together.
 MOST_NUMBERS = 2**21
-# Least variance of the mixture; that of the codes is about 1.
+# Least variance of the mixture; the variance of the latents is about 1.
 LEAST_VARIANCE = 1e-3
-# A latent whose mean varies less says nothing.
+# Variance of the means below which a latent has collapsed: it is the same for all rows.
 COLLAPSED = 0.01
 
 
 class RowSampler:
-    """What it takes to draw new rows.
-
-    Parameters
-    ----------
-    net : AutoencoderNet
-        Trained, with a :class:`~sklearn_ae._modules.latent_penalties.GaussianLatent`.
-    rows : Rows, SparseRows or MappedRows
-        Those it was trained on.
+    """Draws new rows from a mixture of normal distributions of the latents.
 
     Attributes
     ----------
     mixture_ : GaussianMixture
-        Of the codes.
+        Distribution of the latents.
     noise_std_ : Tensor of shape (n_numbers,)
         Standard deviation of the numbers around their reconstruction.
-    observed_ : ndarray of shape (n_steps, n_numbers)
+    observed_ : ndarray of shape (n_quantiles, n_numbers)
         Quantiles of the numbers in each column.
-    drawn_ : ndarray of shape (n_steps, n_numbers), or None
-        Those of what is drawn for them, if that is to be distributed like them.
+    drawn_ : ndarray of shape (n_quantiles, n_numbers), or None
+        Quantiles of the draws for them, if draws are to be distributed like them.
     collapsed_ : bool
         Whether the latent is the same for all rows, although these differ.
     """
 
     @torch.inference_mode()
-    def __init__(self, net, rows):
+    def fit(self, net, rows):
+        """Learn how latents and cells are distributed.
+
+        Parameters
+        ----------
+        net : AutoencoderNet
+            Trained, with a
+            :class:`~sklearn_ae._modules.latent_penalties.GaussianLatent`.
+        rows : Rows, SparseRows or MappedRows
+            The rows that it was trained on.
+
+        Returns
+        -------
+        self : RowSampler
+        """
         module = net.module_.eval()
         X, weight = rows.sample(MOST_ROWS)
         X = X.to(net.device)
         weight = torch.ones(len(X)) if weight is None else weight.cpu().double()
-        n_codes = max(len(X), LEAST_CODES)
-        chosen = torch.multinomial(weight, n_codes, replacement=True).to(X.device)
+        n_latents = max(len(X), FEWEST_LATENTS)
+        chosen = torch.multinomial(weight, n_latents, replacement=True).to(X.device)
         mean = module.encode(X, may_have_missing=True)
         differ = bool((torch.nan_to_num(X) != torch.nan_to_num(X[:1])).any())
         self.collapsed_ = differ and mean.var(0).max().item() < COLLAPSED
         mean = mean[chosen]
-        codes = module.latent.draw(mean, module.latent.log_variance(mean))
-        self.mixture_ = _fit_mixture(codes.cpu().double().numpy(), len(X))
+        latents = module.latent.draw(mean, module.latent.log_variance(mean))
+        self.mixture_ = _fit_mixture(latents.cpu().double().numpy(), len(X))
         numbers = _numbers(net, X)
-        expected = net.criterion_.expected(module.decode(codes))
+        expected = net.criterion_.expected(module.decode(latents))
         errors = expected[:, : numbers.shape[1]] - numbers[chosen]
         # On the CPU, so that it can be loaded on machines without the device.
         self.noise_std_ = torch.sqrt(errors.square().nanmean(0).nan_to_num()).cpu()
-        n_steps = min(MOST_STEPS, max(1, MOST_NUMBERS // max(1, numbers.shape[1])))
-        self.observed_ = _quantiles(numbers.cpu().numpy(), weight.numpy(), n_steps)
+        self._fit_quantiles(net, numbers.cpu().numpy(), weight.numpy())
+        return self
+
+    def _fit_quantiles(self, net, numbers, weight):
+        """Learn how the numbers of each column are distributed, and draws for them."""
+        n_numbers = numbers.shape[1]
+        n_quantiles = min(MOST_QUANTILES, max(1, MOST_NUMBERS // max(1, n_numbers)))
+        self.observed_ = _quantiles(numbers, weight, n_quantiles)
         self.drawn_ = None
         if not net.criterion_.is_likelihood:
-            drawn = self._draw_cells(net, MOST_ROWS)[:, : numbers.shape[1]]
-            self.drawn_ = _quantiles(drawn.cpu().numpy(), np.ones(MOST_ROWS), n_steps)
+            drawn = self._draw_cells(net, MOST_ROWS)[:, :n_numbers].cpu().numpy()
+            self.drawn_ = _quantiles(drawn, np.ones(MOST_ROWS), n_quantiles)
 
     @torch.inference_mode()
     def draw(self, net, n_rows):
@@ -98,18 +114,18 @@ class RowSampler:
 
     def _draw_cells(self, net, n_rows):
         """Return numbers, and 1 for one category of each column."""
-        codes, _ = self.mixture_.sample(n_rows)
-        # They come component by component.
-        Z = torch.from_numpy(codes.astype(np.float32))[torch.randperm(n_rows)]
-        head = net.criterion_
-        expected = head.expected(net.module_.decode(Z.to(net.device)))
+        latents, _ = self.mixture_.sample(n_rows)
+        # The mixture draws component by component.
+        Z = torch.from_numpy(latents.astype(np.float32))[torch.randperm(n_rows)]
+        criterion = net.criterion_
+        expected = criterion.expected(net.module_.decode(Z.to(net.device)))
         noise_std = torch.zeros_like(expected)
-        if not head.is_likelihood:
+        if not criterion.is_likelihood:
             noise_std[:, : len(self.noise_std_)] = self.noise_std_
-        return head.sample(expected, noise_std)
+        return criterion.sample(expected, noise_std)
 
 
-def _quantiles(numbers, weight, n_steps):
+def _quantiles(numbers, weight, n_quantiles):
     """Return numbers of each column at evenly spaced shares of the weight.
 
     Parameters
@@ -117,28 +133,28 @@ def _quantiles(numbers, weight, n_steps):
     numbers : ndarray of shape (n_rows, n_numbers)
         Missing cells are `NaN`.
     weight : ndarray of shape (n_rows,)
-    n_steps : int
+    n_quantiles : int
 
     Returns
     -------
-    quantiles : ndarray of shape (n_steps, n_numbers)
+    quantiles : ndarray of shape (n_quantiles, n_numbers)
         `NaN` where all cells of a column are missing.
     """
-    shares = (np.arange(n_steps) + 0.5) / n_steps
-    quantiles = np.full((n_steps, numbers.shape[1]), np.nan, dtype=numbers.dtype)
+    shares = (np.arange(n_quantiles) + 0.5) / n_quantiles
+    quantiles = np.full((n_quantiles, numbers.shape[1]), np.nan, dtype=numbers.dtype)
     for i, column in enumerate(numbers.T):
         order = np.argsort(column)[: np.count_nonzero(~np.isnan(column))]
         total = np.cumsum(weight[order])
         if len(order) and total[-1] > 0:
-            places = np.searchsorted(total, shares * total[-1])
-            quantiles[:, i] = column[order[places]]
+            indices = np.searchsorted(total, shares * total[-1])
+            quantiles[:, i] = column[order[indices]]
     return quantiles
 
 
 def _match_distribution(column, drawn, observed):
     """Return numbers that are distributed as those observed, in the same order."""
-    places = np.interp(column, drawn, np.arange(len(drawn)))
-    return observed[np.rint(np.nan_to_num(places)).astype(int)]
+    ranks = np.interp(column, drawn, np.arange(len(drawn)))
+    return observed[np.rint(np.nan_to_num(ranks)).astype(int)]
 
 
 def _draw_coins(column, observed):
@@ -149,9 +165,9 @@ def _draw_coins(column, observed):
     return torch.bernoulli(chances).numpy()
 
 
-def _fit_mixture(codes, n_rows):
+def _fit_mixture(latents, n_rows):
     """Return a mixture of normal distributions, of fewer for few rows."""
-    n_components = n_rows // (ROWS_PER_COMPONENT * codes.shape[1])
+    n_components = n_rows // (ROWS_PER_COMPONENT * latents.shape[1])
     mixture = GaussianMixture(
         min(MOST_COMPONENTS, max(1, n_components)), reg_covar=LEAST_VARIANCE
     )
@@ -159,7 +175,7 @@ def _fit_mixture(codes, n_rows):
     with config_context(array_api_dispatch=False), warnings.catch_warnings():
         # More steps would change little.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return mixture.fit(codes)
+        return mixture.fit(latents)
 
 
 def _numbers(net, X):

@@ -11,7 +11,7 @@ from sklearn_ae._modules.latent_penalties import GaussianLatent
 from sklearn_ae._net.build import NetworkParams, build_net
 from sklearn_ae._net.net import continue_from, train
 from sklearn_ae._net.params import TrainingParams, resolve_device
-from sklearn_ae._seeding import draw_seed, seeded
+from sklearn_ae._seeding import seeded_for
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.rows import make_rows
 
@@ -71,11 +71,11 @@ def fit_autoencoder(
     autoencoder : AutoencoderTransformer
     """
     device = resolve_device(autoencoder.device)
-    with _seeded(autoencoder, device, autoencoder.n_iter_ if warm else 0):
+    n_epochs = autoencoder.n_iter_ if warm else 0
+    with seeded_for(autoencoder.random_state, device, n_epochs=n_epochs):
         transform = encoder.transform if hidden is None else _hide(encoder, hidden)
         data = make_rows(rows, transform, sample_weight, device)
         data, valid = _split(autoencoder, data)
-        _describe_table(autoencoder, encoder)
         net, start = _build_net(autoencoder, encoder, data, device)
         net.allow_missing(hidden is not None)
         if warm:
@@ -101,9 +101,9 @@ def fit_one_epoch(autoencoder, rows, encoder, sample_weight=None):
     is_first = not hasattr(autoencoder, "net_")
     device = autoencoder.device if is_first else autoencoder.net_.device
     device = resolve_device(device)
-    with _seeded(autoencoder, device, 0 if is_first else autoencoder.n_iter_):
+    n_epochs = 0 if is_first else autoencoder.n_iter_
+    with seeded_for(autoencoder.random_state, device, n_epochs=n_epochs):
         data = make_rows(rows, encoder.transform, sample_weight, device)
-        _describe_table(autoencoder, encoder)
         if is_first:
             net, _ = _build_net(autoencoder, encoder, data, device)
         else:
@@ -112,14 +112,6 @@ def fit_one_epoch(autoencoder, rows, encoder, sample_weight=None):
         net.train_one_epoch(data, encoder)
         _set_attributes(autoencoder, net, encoder, data)
     return autoencoder
-
-
-def _seeded(autoencoder, device, n_epochs):
-    """Seed training that goes on after so many epochs."""
-    # Another epoch of a stream draws other noise than the one before.
-    seed = (draw_seed(autoencoder.random_state) + 7919 * n_epochs) % 2**32
-    one_thread = autoencoder.random_state is not None and device.type == "cpu"
-    return seeded(seed, device, one_thread=one_thread)
 
 
 def _hide(encoder, hidden):
@@ -163,22 +155,17 @@ def _build_net(autoencoder, encoder, rows, device):
     )
 
 
-def _describe_table(autoencoder, encoder):
-    """Set the attributes that tell the columns."""
+def _set_attributes(autoencoder, net, encoder, rows):
+    """Set the fitted attributes of an autoencoder."""
+    module = net.module_
+    is_variational = isinstance(module.latent, GaussianLatent)
+    autoencoder.row_sampler_ = RowSampler().fit(net, rows) if is_variational else None
+    autoencoder.table_encoder_ = encoder.owned_by(type(autoencoder).__name__)
     encoder.describe_to(autoencoder)
     autoencoder.is_categorical_ = encoder.is_categorical_
     vars(autoencoder).pop("image_shape_", None)
     if encoder.find_image_shape is not None:
         autoencoder.image_shape_ = encoder.image_shape_
-
-
-def _set_attributes(autoencoder, net, encoder, rows):
-    """Set the fitted attributes of an autoencoder."""
-    module = net.module_
-    is_variational = isinstance(module.latent, GaussianLatent)
-    autoencoder.row_sampler_ = RowSampler(net, rows) if is_variational else None
-    autoencoder.table_encoder_ = encoder.owned_by(type(autoencoder).__name__)
-    _describe_table(autoencoder, encoder)
     n_components = module.n_components
     autoencoder.n_components_ = n_components
     autoencoder.latent_shape_ = getattr(module.network, "latent_shape", (n_components,))

@@ -28,7 +28,7 @@ from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae._modules.dense import Dense
 from sklearn_ae._net.inference import encode, has_nan, infer
 from sklearn_ae._net.params import TrainingParams, check_training, resolve_device
-from sklearn_ae._seeding import draw_seed, seeded
+from sklearn_ae._seeding import draw_seed, seeded_for
 from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
 from sklearn_ae._supervised.predictor import take_encoder
 from sklearn_ae._supervised.targets import make_labelled_rows
@@ -166,8 +166,7 @@ class PretrainedPredictor(
         seed = draw_seed(self.random_state)
         autoencoder, encoder, rows = self._pretrain(X, weights[0], seed)
         device = resolve_device(self.device or autoencoder.device)
-        one_thread = self.random_state is not None and device.type == "cpu"
-        with seeded(seed, device, one_thread=one_thread):
+        with seeded_for(self.random_state, device, seed=seed):
             rows, labelled = make_labelled_rows(
                 encoder, rows, weights[1], targets, device
             )
