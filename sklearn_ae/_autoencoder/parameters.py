@@ -1,16 +1,35 @@
 """Errors about parameters, before any work is done."""
 
 import inspect
+from numbers import Integral, Real
 
 import numpy as np
 import torch
 from torch import nn
 
-from sklearn_ae._compat import validate_params
+from sklearn_ae._compat import Interval, StrOptions, validate_params
 from sklearn_ae._modules.dense import make_activation
-from sklearn_ae._net.params import check_class, check_training
+from sklearn_ae._net.params import OPTIMIZERS, check_class, check_training
 from sklearn_ae.architectures import TorchModule
 from sklearn_ae.latents import Contractive, Sparse
+
+# Constraints of the parameters that each phase of training has for itself.
+TRAINING_CONSTRAINTS = {
+    "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+    "lr_schedule": [StrOptions({"constant", "cosine", "plateau"})],
+    "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
+    "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "callbacks": [list, None],
+    "net_params": [dict, None],
+    "verbose": ["verbose"],
+    "random_state": ["random_state"],
+}
 
 # Parameters that shape the dense network, and nothing else.
 DENSE_PARAMS = (

@@ -1,6 +1,6 @@
 """AutoencoderTransformer: dimensionality reduction with an autoencoder."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from sklearn_ae._autoencoder.base import (
     NetMixin,
     unchanged_on_error,
 )
-from sklearn_ae._autoencoder.parameters import check_params
+from sklearn_ae._autoencoder.parameters import TRAINING_CONSTRAINTS, check_params
 from sklearn_ae._autoencoder.training import (
     fit_autoencoder,
     fit_one_epoch,
@@ -28,7 +28,6 @@ from sklearn_ae._compat import HasMethods, Interval, StrOptions, _fit_context
 from sklearn_ae._modules.dense import ACTIVATIONS
 from sklearn_ae._modules.losses import LOSSES
 from sklearn_ae._net.inference import decode, encode, infer, minus_loss, reconstruct
-from sklearn_ae._net.params import OPTIMIZERS
 from sklearn_ae._seeding import draw_seed, seeded
 from sklearn_ae._tables.encoder import check_weight
 from sklearn_ae.latents import Contractive, Sparse, Variational
@@ -300,24 +299,11 @@ class AutoencoderTransformer(
         "scaling": [StrOptions({"standard", "minmax", "quantile", "robust"}), None],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "max_categories": [Interval(Integral, 2, None, closed="left"), None],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
-        "lr_schedule": [StrOptions({"constant", "cosine", "plateau"})],
-        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
         "device": [str, torch.device],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],
         "compile": ["boolean"],
-        "callbacks": [list, None],
-        "net_params": [dict, None],
         "warm_start": ["boolean"],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
+        **TRAINING_CONSTRAINTS,
     }
 
     def __init__(

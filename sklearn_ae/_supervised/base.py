@@ -19,7 +19,7 @@ from sklearn_ae._autoencoder.meta import (
     AUTOENCODER_CONSTRAINT,
     AutoencoderMetaEstimator,
 )
-from sklearn_ae._autoencoder.parameters import check_sizes
+from sklearn_ae._autoencoder.parameters import TRAINING_CONSTRAINTS, check_sizes
 from sklearn_ae._autoencoder.training import fit_autoencoder
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval
@@ -40,23 +40,6 @@ LEAST_WIDTH = 256
 LARGEST_WIDTH = 600
 # So many latents of the default autoencoder lose nothing that labels may depend on.
 N_COMPONENTS = 128
-# Each of the two phases has parameters of its own with these names.
-TRAINING_PARAMS = (
-    "optimizer",
-    "lr",
-    "weight_decay",
-    "lr_schedule",
-    "max_epochs",
-    "batch_size",
-    "early_stopping",
-    "validation_fraction",
-    "n_iter_no_change",
-    "tol",
-    "callbacks",
-    "net_params",
-    "verbose",
-    "random_state",
-)
 
 
 def check_fine_tuning(params):
@@ -94,10 +77,7 @@ class PretrainedPredictor(
         "head_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "device": [str, torch.device, None],
-        **{
-            name: AutoencoderTransformer._parameter_constraints[name]
-            for name in TRAINING_PARAMS
-        },
+        **TRAINING_CONSTRAINTS,
     }
 
     def __init__(
