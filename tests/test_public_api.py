@@ -44,9 +44,21 @@ def describe():
     return "".join(f"{line}\n" for line in lines)
 
 
+def signature(function):
+    """Return a signature without annotations, which may be written in other ways."""
+    found = inspect.signature(function)
+    parameters = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in found.parameters.values()
+    ]
+    return found.replace(
+        parameters=parameters, return_annotation=inspect.Signature.empty
+    )
+
+
 def parameters_of(function):
     """Return one line for each parameter: its kind, its name and its default."""
-    parameters = inspect.signature(function).parameters.values()
+    parameters = signature(function).parameters.values()
     return [f"{p.kind.description}: {p}" for p in parameters]
 
 
@@ -54,7 +66,7 @@ def get_params_of(cls):
     """Return one line for each of `get_params` that is no constructor parameter."""
     if not hasattr(cls, "get_params") or issubclass(cls, displays.DrawReconstructions):
         return []
-    taken = inspect.signature(cls).parameters
+    taken = signature(cls).parameters
     params = cls(**REQUIRED.get(cls, {})).get_params()
     missing = [name for name in taken if name not in params and name != "kwargs"]
     return [
@@ -78,7 +90,7 @@ def methods_of(cls):
         elif owner.startswith("sklearn.") or name.endswith("_request"):
             lines.append(f".{name}(...)")
         elif owner.startswith("sklearn_ae"):
-            lines.append(f".{name}{inspect.signature(getattr(cls, name))}")
+            lines.append(f".{name}{signature(getattr(cls, name))}")
     return lines
 
 
@@ -127,7 +139,7 @@ def fitted_attributes():
     ]
     attributes = {}
     for one in fitted:
-        own = inspect.signature(type(one)).parameters
+        own = signature(type(one)).parameters
         names = {n for n in vars(one) if not n.startswith("_") and n not in own}
         attributes.setdefault(type(one), set()).update(names)
     return attributes
