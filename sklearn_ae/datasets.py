@@ -1,4 +1,4 @@
-"""Small real images for the examples. Nothing is downloaded on import."""
+"""Data sets of small images for the examples; downloaded by `load_images` alone."""
 
 from math import isqrt
 from os import PathLike
@@ -16,8 +16,7 @@ from sklearn_ae._compat import did_you_mean
 
 __all__ = ["load_images"]
 
-# Name on OpenML, and what the classes are called; both data sets come as 60,000 images
-# to train on, followed by 10,000 to test with.
+# Data sets of OpenML: their names there, and the names of the classes.
 _OPENML = {
     "mnist": ("mnist_784", [str(digit) for digit in range(10)]),
     "fashion-mnist": (
@@ -28,7 +27,9 @@ _OPENML = {
         ],
     ),
 }
+# Images to train on, which come first in both; 10,000 to test with follow.
 _N_TRAIN = 60_000
+# Names of the arrays that a file has to have.
 _ARRAYS = ("X_train", "y_train", "X_test", "y_test")
 
 Array: TypeAlias = NDArray[Any]
@@ -64,9 +65,9 @@ def load_images(
         X_train, X_test : ndarray of shape (n_images, n_pixels), dtype=float32
             Pixels in [0, 1].
         y_train, y_test : ndarray of shape (n_images,), dtype=int64
-            Class of each image, a position in `target_names`.
+            Class of each image, an index of `target_names`.
         target_names : ndarray of str
-            What the classes are called.
+            Names of the classes.
         image_shape : tuple of int
             Channels, height and width.
 
@@ -75,7 +76,7 @@ def load_images(
     OSError
         If the download fails.
     ValueError
-        If there is no such data set, or the file does not hold what it should.
+        If there is no such data set, or the file lacks an array or has a wrong one.
 
     Examples
     --------
@@ -145,7 +146,7 @@ def _load_file(path: Path) -> Bunch:
     _check_lengths(arrays)
     image_shape = _image_shape(arrays["X_train"], arrays["X_test"])
     X_train, X_test = (_to_fractions(name, arrays[name]) for name in _ARRAYS[::2])
-    y_train, y_test, target_names = _to_positions(
+    y_train, y_test, target_names = _to_class_indices(
         arrays["y_train"], arrays["y_test"], target_names
     )
     return _bunch(X_train, y_train, X_test, y_test, target_names, image_shape)
@@ -193,10 +194,10 @@ def _to_fractions(name: str, X: Array) -> Array:
     return X.reshape(len(X), -1) / np.float32(largest)
 
 
-def _to_positions(
+def _to_class_indices(
     y_train: Array, y_test: Array, target_names: Array | None
 ) -> tuple[Array, Array, Array]:
-    """Return labels as positions in the names of the classes, and these."""
+    """Return labels as class indices, and the names of the classes."""
     classes, y = np.unique(np.concatenate([y_train, y_test]), return_inverse=True)
     if target_names is None:
         target_names = classes.astype(str)

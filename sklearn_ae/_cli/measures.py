@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._tables.categories import Categories
+from sklearn_ae._tables.reading import as_table
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,10 @@ class Line:
 class StandardizedPCA:
     """PCA of standardised numbers and categories, with the autoencoder's methods.
 
-    It gets what the autoencoder's network gets: each category is an indicator, those
-    of one column have variance 1 together, as a number has, and a missing cell counts
-    as its column's mean. A category is restored as the one with the largest indicator.
+    The input is the same as the autoencoder's: each category is an indicator, the
+    indicators of one column have variance 1 together, as a number has, and a missing
+    cell counts as the mean of its column. A category is restored as the one with the
+    largest indicator.
     """
 
     def __init__(self, n_components, random_state):
@@ -56,7 +58,7 @@ class StandardizedPCA:
     def fit(self, X):
         is_categorical = (X.dtypes != "float64").to_numpy()
         limit = AutoencoderTransformer().max_categories
-        self.categories = Categories(is_categorical, limit).fit(X)
+        self.categories = Categories(is_categorical, limit).fit(as_table(X))
         levels = self.categories.levels_
         self.widths = [
             len(levels[column]) if column in levels else 1
@@ -75,8 +77,8 @@ class StandardizedPCA:
 
     def _encode(self, X):
         """Return the numbers and the indicators of X, NaN where a cell is missing."""
-        blocks = []
-        for column, cells in enumerate(self.categories.code(X, slice(None)).T):
+        blocks, coded = [], self.categories.code(as_table(X), slice(None))
+        for column, cells in enumerate(coded.T):
             block = cells[:, None]
             if column in self.categories.levels_:
                 indicators = block == np.arange(self.widths[column])

@@ -26,7 +26,7 @@ class UserError(Exception):
 
 
 @dataclass(frozen=True)
-class Table:
+class InputTable:
     """A table with its name, target and notes.
 
     Columns of float64 in `X` are numbers, all others categories; `NaN` and `None` are
@@ -54,7 +54,7 @@ class Table:
 def digits():
     """Return the 1,797 handwritten digits that scikit-learn ships."""
     data = load_digits(as_frame=True)
-    return Table(
+    return InputTable(
         name="The handwritten digits of scikit-learn",
         X=data.data,
         target=Labels(data.target.to_numpy(), tuple("0123456789"), "digit"),
@@ -75,7 +75,7 @@ def read_table(path, target=None):
 
     Returns
     -------
-    table : Table
+    table : InputTable
 
     Raises
     ------
@@ -98,9 +98,9 @@ def read_table(path, target=None):
             "Cells have to be separated by commas."
         )
     if target is None:
-        return Table(Path(path).name, frame)
+        return InputTable(Path(path).name, frame)
     wanted = _target(_column(frame, target, path))
-    return Table(Path(path).name, frame.drop(columns=target), wanted)
+    return InputTable(Path(path).name, frame.drop(columns=target), wanted)
 
 
 def _read_frame(path):
@@ -158,13 +158,13 @@ def leave_out_unusable(table, rows):
 
     Parameters
     ----------
-    table : Table
+    table : InputTable
     rows : ndarray of int
         Rows to learn from.
 
     Returns
     -------
-    table : Table
+    table : InputTable
         All numbers are float64, and the notes say what was left out and why.
 
     Raises

@@ -71,7 +71,7 @@ class DrawReconstructions(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Check the images; start anew unless training goes on."""
-        if getattr(net, "table_encoder", None) is None:
+        if not hasattr(net, "reconstruct"):
             raise ValueError(
                 "DrawReconstructions draws the reconstructions of an autoencoder, and "
                 f"{type(net).__name__} trains none. Give it to the callbacks of an "
