@@ -2,16 +2,17 @@
 1. A first autoencoder
 ======================
 
-An autoencoder is a network that learns to repeat what it is shown. The point is that it
-cannot just hand it through: in the middle there is a layer with fewer units than the
-image has pixels. The half before that layer, the *encoder*, has to say in a few numbers
-what the image shows; the other half, the *decoder*, has to draw it from these numbers.
+An autoencoder is a network that learns to reconstruct its input. The point is that it
+cannot just hand the input through: a layer in the middle, the *bottleneck*, has fewer
+units than the image has pixels. The half before that layer, the *encoder*, has to say in
+a few numbers, the *latents*, what the image shows; the other half, the *decoder*, has to
+draw it from these numbers.
 """
 
 # %%
 # The images
 # ----------
-# Each row holds the pixels of one image, from 0, white paper, to 1, full ink. The
+# Each row has the pixels of one image, from 0, white paper, to 1, full ink. The
 # network will never see the images to test with while it learns.
 
 import argparse
@@ -41,7 +42,7 @@ print(f"{len(X_train):,} images to learn from, {len(X_test):,} to test with")
 # Training shows the network 100 images at a time, compares what comes out with what
 # went in, pixel by pixel, and shifts the weights a little so that the squared
 # difference shrinks. RMSProp decides how far, and once all images have been
-# shown, an *epoch* is over. The settings are those of a recipe from TensorFlow's early
+# shown, an *epoch* is over. The settings come from a recipe of TensorFlow's early
 # days; its RMSProp averages over fewer steps than torch's does by default (``alpha``).
 # The small digits are so few that an epoch has 13 steps; they get more epochs.
 
@@ -87,7 +88,7 @@ LossCurveDisplay.from_estimator(autoencoder)
 # %%
 # What comes out
 # --------------
-# Ten images to test with, and below each what the network makes of it:
+# Ten images to test with, and below each its reconstruction:
 
 ReconstructionDisplay.from_estimator(
     autoencoder, X_test, n_rows=10, image_shape=images.image_shape

@@ -2,9 +2,9 @@
 2. Clothes in three dimensions
 ==============================
 
-How few numbers can say what an image shows? This lesson takes three. Three numbers are
-a point in space, so that the images can be looked at all at once: those that the
-network takes for alike lie close together.
+How few numbers can say what an image shows? This lesson is about an embedding of images
+in three. Three numbers are a point in space, so that the images can be looked at all at
+once: images that the network takes for alike lie close together.
 
 The lesson is about Fashion-MNIST, 70,000 photographs of clothes, and takes them with
 ``--data fashion-mnist``. Without a network, the small digits have to do::
@@ -50,8 +50,8 @@ print(f"{len(X_train):,} images of {', '.join(images.target_names)}")
 # pixels lie between 0 and 1.
 #
 # ``device="auto"`` takes a GPU if there is one; ``device="cuda"`` would insist on it.
-# And the callback takes the same five images after every epoch and draws what the
-# network has made of them by then.
+# And the callback takes the same five images after every epoch and draws their
+# reconstructions.
 
 large = X_train.shape[1] == 784
 pictures = DrawReconstructions(X_test[:5], image_shape=images.image_shape)

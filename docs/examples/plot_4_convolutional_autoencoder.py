@@ -67,10 +67,10 @@ autoencoder = AutoencoderTransformer(
 )
 
 # %%
-# Watching it learn
-# -----------------
+# Loss of training and test images
+# --------------------------------
 # ``partial_fit`` trains for one epoch. Calling it again and again leaves us time to
-# look at the images to test with after each: if their loss rose while that of the
+# look at the images to test with after each: if their loss rose while the loss of
 # images to learn from still fell, the network would be learning these by heart.
 
 n_epochs = 10 if large else 40
@@ -86,8 +86,8 @@ LossCurveDisplay(autoencoder.loss_curve_, test_losses).plot()
 # %%
 # The layers
 # ----------
-# What each layer makes of one image: the shape of its output, as maps, height and
-# width, and how many weights it has. To see that, we let torch call us after each.
+# The output of each layer for one image: its shape, as maps, height and width, and how
+# many weights the layer has. To see that, we let torch call us after each.
 
 
 def print_layer(layer, inputs, output):
@@ -108,7 +108,7 @@ for hook in hooks:
 # %%
 # Five images
 # -----------
-# Five images to test with, drawn at random, above what the network makes of them. They
+# Five images to test with, drawn at random, above their reconstructions. They
 # have exactly the size they had.
 
 five = np.random.default_rng(0).choice(len(X_test), size=5, replace=False)

@@ -122,8 +122,8 @@ warnings.simplefilter("ignore", ConvergenceWarning)
 results = np.array([[accuracies(n, seed) for seed in range(3)] for n in sizes])
 
 # %%
-# What came of it
-# ---------------
+# Accuracy by number of labels
+# ----------------------------
 # Accuracy on images never seen, the mean over three draws of labels:
 
 names = ["softmax regression", "without pre-training", "pre-trained"]

@@ -93,13 +93,13 @@ for name, (few, more) in zip(classifiers, means, strict=True):
     print(f"{name:<20}{few:>12.1%}{more:>14.1%}")
 
 # %%
-# Nearest neighbours gain most: where a digit has only five images, three neighbours are
-# soon those of another one, and the new images fill the space between. Models that draw
+# Nearest neighbours gain most: where a digit has only five images, three neighbours
+# soon show another one, and the new images fill the space between. Models that draw
 # smooth borders anyway gain less, or nothing at all. So generated rows are something to
 # try, and to check on rows that were held out.
 #
-# What they look like
-# -------------------
+# The new images
+# --------------
 # Left of the gap the five images of each digit, right of it ten new ones. Their grain
 # is on purpose: ``sample`` also draws how far pixels lie from what the decoder says of
 # them. With ``loss="bce"`` it would not, and the images would be smooth.

@@ -35,7 +35,7 @@ print(f"a collection of {len(X):,} images, and {len(X_query):,} to search for")
 # %%
 # An index in two lines
 # ---------------------
-# The autoencoder takes 8 numbers for an image, 16 for those of MNIST. While it trains,
+# The autoencoder takes 8 numbers for an image, 16 with MNIST. While it trains,
 # noise is added to the images; so it learns to look past small differences.
 
 n_components = 16 if large else 8
@@ -57,8 +57,8 @@ nearest = index.kneighbors(autoencoder.transform(X_query), return_distance=False
 # %%
 # How good is it?
 # ---------------
-# Of the ten images found, how many show the digit that was searched for? Beside the
-# search among all pixels, and among as many numbers made by PCA:
+# Of the ten images found, how many show the digit that was searched for?
+# Compared with a search among all pixels, and among as many numbers made by PCA:
 
 
 def share_of_hits(nearest):
@@ -81,9 +81,9 @@ print(f"hits by {n_components:>3} numbers of PCA:      {share_of_hits(by_pca):.1
 print(f"hits by {n_components:>3} latents:             {share_of_hits(nearest):.1%}")
 
 # %%
-# What is found
-# -------------
-# Left, framed, five images that were searched for; beside each, the ten nearest. The
+# The images found
+# ----------------
+# Left, framed, five images that were searched for; right of each, the ten nearest. The
 # five were not picked: they are the first ones.
 
 _, height, width = images.image_shape

@@ -57,8 +57,8 @@ restored = denoising.reconstruct(noisy)
 # How good is it?
 # ---------------
 # The mean squared difference from the clean images. Squeezing images through a few
-# numbers takes some noise away in any case; so beside the noisy images themselves
-# stand PCA with as many numbers, and the same autoencoder trained without noise. And
+# numbers takes some noise away in any case; so the comparison includes PCA with as many
+# numbers, and the same autoencoder trained without noise, besides the noisy images. And
 # whoever always answers with the mean of all images is better than the noisy ones, too.
 
 pca = PCA(n_components, random_state=0).fit(X)

@@ -170,7 +170,7 @@ def leave_out_unusable(table, rows):
     Raises
     ------
     UserError
-        If fewer than two columns are left, or some hold infinite values.
+        If fewer than two columns are left, or some have infinite values.
     """
     seen = table.X.iloc[rows]
     kinds = dict(zip(seen, as_table(seen).kinds(), strict=True))

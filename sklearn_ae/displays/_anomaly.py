@@ -70,7 +70,7 @@ class AnomalyDisplay:
     offset : float, default=None
         The threshold: rows that score below it are outliers.
     rows : array-like of int of shape (n_rows,), default=None
-        Their positions among the scores. `None`: those of the lowest scores.
+        Their positions among the scores; `None` takes the lowest scores.
     feature_names : list of str, default=None
         Names of the columns.
     row_names : list of str, default=None
@@ -391,5 +391,5 @@ def _divide(ax, grid, ratios, purpose):
         space = {"hspace": 2 * names / (whole - names)}
     upper, lower = place.subgridspec(2, 1, height_ratios=ratios, **space)
     ax.set_subplotspec(upper)
-    # The figure is that of the grid, which may be part of another.
+    # The figure of the grid may be a subfigure.
     return ax.figure.add_subplot(lower)

@@ -23,9 +23,9 @@ from sklearn_ae.displays._input import (
 from sklearn_ae.displays._labels import as_labels
 from sklearn_ae.displays._text import shortened
 
-# Space below the latents of a cluster, in widths of an image.
+# Gap below the latents of a cluster, in widths of an image.
 GROUP_GAP = 0.3
-# Width of a cell of maps, in that of the gap between them.
+# Width of a cell of maps, in widths of the gap between maps.
 CELL = 2
 
 
@@ -121,11 +121,11 @@ class ClusterGridDisplay:
         n_images : int, default=10
             How many images of each cluster to draw.
         image_shape : tuple of int, default=None
-            (height, width) or (channels, height, width) of an image. `None` takes that
-            of X, if it has more than two dimensions, or that of the estimator.
+            (height, width) or (channels, height, width) of an image. `None` takes the
+            shape of X, if it has more than two dimensions, or the estimator's.
         latent_shape : tuple of int, default=None
             (height, width) that latents are drawn in, or (maps, height, width) for
-            maps, drawn side by side. `None` takes that of the estimator, if it has one,
+            maps, drawn side by side. `None` takes the estimator's, if it has one,
             else the smallest square with room for all.
         ax : matplotlib Axes, default=None
             What to draw on; `None` makes a new figure.
@@ -195,8 +195,8 @@ class ClusterGridDisplay:
         n_images : int, default=10
             How many images of each cluster to draw.
         image_shape : tuple of int, default=None
-            (height, width) or (channels, height, width) of an image. `None` takes that
-            of X, if it has more than two dimensions.
+            (height, width) or (channels, height, width) of an image. `None` takes the
+            shape of X, if it has more than two dimensions.
         latent_shape : tuple of int, default=None
             (height, width) that latents are drawn in, or (maps, height, width) for
             maps, drawn side by side. `None` takes the smallest square with room for

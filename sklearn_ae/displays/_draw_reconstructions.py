@@ -31,8 +31,8 @@ class DrawReconstructions(Callback):
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
         The images to draw. Arrays of images may have three or four dimensions.
     image_shape : tuple of int, default=None
-        (height, width) or (channels, height, width) of an image. `None` takes that of
-        X, if it has more than two dimensions, or that of the architecture.
+        (height, width) or (channels, height, width) of an image. `None` takes the
+        shape of X, if it has more than two dimensions, or the architecture's.
     path : str or path-like, default=None
         File for the picture, written anew after each epoch.
 

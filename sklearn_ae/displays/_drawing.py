@@ -71,7 +71,7 @@ def take_axes(ax, size, purpose, projection=None, wiped=True):
         Method that draws; error messages start with it.
     projection : "3d" or None, default=None
     wiped : bool, default=True
-        Whether to remove what is drawn on those given; their title stays.
+        Whether to remove an earlier picture from the Axes given; their title stays.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def take_axes(ax, size, purpose, projection=None, wiped=True):
 
 
 def wipe(ax):
-    """Remove what is drawn on an Axes, its colour bars and its legend."""
+    """Remove the picture on an Axes, its colour bars and its legend."""
     for each in (*ax.images, *ax.patches, *ax.lines, *ax.collections, *ax.texts):
         if getattr(each, "colorbar", None) is not None:
             each.colorbar.remove()
@@ -329,7 +329,7 @@ def draw_cell_grid(ax, grid):
 
 
 def _points_that_fit(ax, n_characters, n_lines):
-    """Return the size of the text that fits into cells, as far as is known here."""
+    """Return the size of the text that fits into cells, before the layout is final."""
     inches = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     widest = 72 * inches.width / n_characters / CHARACTER
     highest = 72 * inches.height / n_lines / 1.2

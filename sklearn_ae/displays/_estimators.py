@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 
 def parts_of(estimator):
-    """Return the fitted estimators inside of one, that of the results first.
+    """Return the fitted estimators inside of one, the last step first.
 
     A search has its best estimator, a pipeline its steps, a predictor its autoencoder.
     """

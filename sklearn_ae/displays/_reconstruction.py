@@ -103,7 +103,7 @@ class ReconstructionDisplay:
         estimator : estimator instance
             A fitted autoencoder, or anything with `transform` and `inverse_transform`,
             such as a pipeline or :class:`~sklearn.decomposition.PCA`. Of a pipeline
-            that ends in a predictor, what goes into that is taken back.
+            that ends in a predictor, the input of the predictor is transformed back.
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows, of which the first are drawn; how widely columns spread is taken from
             all of them. Arrays of images may have three or four dimensions.
@@ -111,8 +111,8 @@ class ReconstructionDisplay:
             How many rows to draw.
         image_shape : tuple of int, default=None
             (height, width) or (channels, height, width) of rows that are images.
-            `None` takes that of X, if it has more than two dimensions, or that of the
-            estimator, if it has one.
+            `None` takes the shape of X, if it has more than two dimensions, or the
+            estimator's, if it has one.
         ax : matplotlib Axes, default=None
             What to draw on; `None` makes a new figure.
         **kwargs : dict
@@ -158,7 +158,7 @@ class ReconstructionDisplay:
             How many rows to draw.
         image_shape : tuple of int, default=None
             (height, width) or (channels, height, width) of rows that are images.
-            `None` takes that of X, if it has more than two dimensions.
+            `None` takes the shape of X, if it has more than two dimensions.
         ax : matplotlib Axes, default=None
             What to draw on; `None` makes a new figure.
         **kwargs : dict
