@@ -135,7 +135,7 @@ class Autoencoder(nn.Module):
         """Whether rows may have missing cells: looking for them takes time."""
         columns = None if indicators is None else torch.as_tensor(indicators)
         if columns is not None and layout is not None:
-            columns = layout.first_places[columns]
+            columns = layout.first_indices[columns]
         self.register_buffer("indicators", columns)
         self.fill = fill
         blocks = None if layout is None else layout.blocks

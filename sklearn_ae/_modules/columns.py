@@ -38,7 +38,7 @@ class Columns(Protocol):
         """The cell that each encoded column belongs to, ascending."""
 
     @property
-    def first_places(self) -> Tensor:
+    def first_indices(self) -> Tensor:
         """The first encoded column of each column of the rows."""
 
     @property

@@ -64,7 +64,7 @@ class Layout:
         return torch.cat([torch.arange(n_numeric), n_numeric + self.column_of_category])
 
     @cached_property
-    def first_places(self):
+    def first_indices(self):
         """The first encoded column of each column of the table."""
         n_numeric = len(self.numeric)
         places = torch.empty(len(self.shares), dtype=torch.int64)
