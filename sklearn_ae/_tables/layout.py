@@ -67,10 +67,10 @@ class Layout:
     def first_indices(self):
         """The first encoded column of each column of the table."""
         n_numeric = len(self.numeric)
-        places = torch.empty(len(self.shares), dtype=torch.int64)
-        places[self.numeric] = torch.arange(n_numeric)
-        places[self.categorical] = n_numeric + self.offsets
-        return places
+        indices = torch.empty(len(self.shares), dtype=torch.int64)
+        indices[self.numeric] = torch.arange(n_numeric)
+        indices[self.categorical] = n_numeric + self.offsets
+        return indices
 
     @property
     def width(self):
