@@ -4,9 +4,9 @@
 
 An autoencoder is a network that learns to reconstruct its input. The point is that it
 cannot just hand the input through: a layer in the middle, the *bottleneck*, has fewer
-units than the image has pixels. The half before that layer, the *encoder*, has to say in
-a few numbers, the *latents*, what the image shows; the other half, the *decoder*, has to
-draw it from these numbers.
+units than the image has pixels. The half before that layer, the *encoder*, has to say
+in a few numbers, the *latents*, what the image shows; the other half, the *decoder*,
+has to draw it from these numbers.
 """
 
 # %%
