@@ -40,7 +40,7 @@ def _floors():
 
 
 def test__constraints_oldest__are_the_lowest_versions_of_pyproject():
-    assert _pins("constraints-oldest.txt") == _floors()
+    assert _floors().items() <= _pins("constraints-oldest.txt").items()
 
 
 def test__versions_page__names_the_lowest_versions():
