@@ -8,12 +8,12 @@ overridden are listed in ``_net/net.py``.
 import importlib
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import (
@@ -28,9 +28,26 @@ except ImportError:  # scikit-learn < 1.7
     from sklearn.utils.validation import _is_pandas_df as is_pandas_df
     from sklearn.utils.validation import _is_polars_df as is_polars_df
 
+# Of methods that return `self`: typing has a Self of its own from Python 3.11 on.
+Self = TypeVar("Self", bound=Any)
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+if TYPE_CHECKING:
+    # scikit-learn has no types: what it decorates would have none either.
+    def _fit_context(
+        *, prefer_skip_nested_validation: bool
+    ) -> Callable[[Function], Function]: ...
+    def available_if(
+        check: Callable[[Any], bool],
+    ) -> Callable[[Function], Function]: ...
+else:
+    from sklearn.base import _fit_context
+    from sklearn.utils.metaestimators import available_if
+
 __all__ = [
     "HasMethods",
     "Interval",
+    "Self",
     "StrOptions",
     "_check_feature_names_in",
     "_check_sample_weight",
@@ -38,6 +55,7 @@ __all__ = [
     "_foreach_lerp_",
     "_num_samples",
     "_wrap_data_with_container",
+    "available_if",
     "did_you_mean",
     "import_optional",
     "is_pandas_df",

@@ -8,11 +8,14 @@ import threading
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
+# What a parameter `random_state` may be.
+RandomStateLike: TypeAlias = int | np.random.RandomState | None
 # torch, NumPy and Python each have one global generator for all threads.
 _GLOBAL_GENERATORS = threading.RLock()
 # Training that goes on takes the seed this much further for each epoch so far. With 1,

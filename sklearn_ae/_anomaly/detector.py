@@ -2,10 +2,13 @@
 
 from math import ceil
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._anomaly.distances import N_ROWS
@@ -17,14 +20,15 @@ from sklearn_ae._autoencoder.meta import (
 )
 from sklearn_ae._autoencoder.training import fit_autoencoder
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
-from sklearn_ae._compat import Interval, StrOptions, _fit_context
+from sklearn_ae._compat import Interval, Self, StrOptions, _fit_context
 from sklearn_ae._defaults import (
     default_detector_n_components,
     default_noise_and_scaling,
 )
 from sklearn_ae._net.params import resolve_device
-from sklearn_ae._seeding import Stream, draw_seed, make_generator
+from sklearn_ae._seeding import RandomStateLike, Stream, draw_seed, make_generator
 from sklearn_ae._tables.reading import as_table
+from sklearn_ae._tables.table import TableLike
 
 # Most rows of `fit` that are set aside for calibration.
 MAX_CALIBRATION_ROWS = 10_000
@@ -161,17 +165,22 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         "random_state": ["random_state"],
     }
 
+    estimators_: list[AutoencoderTransformer]
+    offset_: float
+    calibration_indices_: NDArray[np.intp]
+    calibration_scores_: NDArray[np.float64]
+
     def __init__(
         self,
-        autoencoder=None,
+        autoencoder: AutoencoderTransformer | FrozenEstimator | None = None,
         *,
-        n_estimators=1,
-        contamination="auto",
-        calibration_fraction=0.1,
-        device=None,
-        verbose=0,
-        random_state=None,
-    ):
+        n_estimators: int = 1,
+        contamination: str | float = "auto",
+        calibration_fraction: float = 0.1,
+        device: str | torch.device | None = None,
+        verbose: int = 0,
+        random_state: RandomStateLike = None,
+    ) -> None:
         self.autoencoder = autoencoder
         self.n_estimators = n_estimators
         self.contamination = contamination
@@ -181,7 +190,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self: Self, X: TableLike, y: object = None) -> Self:
         """Train the autoencoders, and learn how far ordinary rows lie from others.
 
         Parameters
@@ -280,7 +289,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         check_is_fitted(self)
         return self.table_encoder_.check(X, unknown=UNKNOWN)
 
-    def score_samples(self, X):
+    def score_samples(self, X: TableLike) -> NDArray[np.float64]:
         """Return the anomaly score of rows: how ordinary they are.
 
         Parameters
@@ -296,7 +305,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         rows = self._check(X)
         return self._scorer.score_samples(rows)
 
-    def decision_function(self, X):
+    def decision_function(self, X: TableLike) -> NDArray[np.float64]:
         """Return how far the scores of rows are above `offset_`.
 
         Parameters
@@ -311,7 +320,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: TableLike) -> NDArray[np.int_]:
         """Predict which rows are outliers.
 
         Parameters
@@ -326,7 +335,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def explain(self, X, *, return_expected=False):
+    def explain(self, X: TableLike, *, return_expected: bool = False) -> Any:
         """Return what each column contributes to the scores of rows.
 
         The score of a row is shared out in proportion to how much of it would be gone
@@ -360,7 +369,9 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         expected = self._scorer.expect(encoder.check(table))
         return contributions, encoder.inverse_transform(expected, like=X)
 
-    def p_values(self, X, *, level=None):
+    def p_values(
+        self, X: TableLike, *, level: float | None = None
+    ) -> NDArray[np.float64]:
         """Return how likely scores as low as those of rows are among ordinary rows.
 
         Conformal p-values [1]_: one more than the number of calibration rows that score

@@ -1,16 +1,20 @@
 """What all estimators share: nested parameters, a trained net, safe failure."""
 
 from contextlib import contextmanager
+from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
+from skorch import NeuralNet
+from skorch.history import History
+from torch import nn
 
-from sklearn_ae._compat import warn
+from sklearn_ae._compat import Self, warn
 
 
 class NestedParamsMixin:
     """Mixin for estimators with parameters that are objects or `None`."""
 
-    def set_params(self, **params):
+    def set_params(self: Self, **params: Any) -> Self:
         """Set parameters, also those of the parts, as in ``noise__rate=0.2``.
 
         Parameters
@@ -36,14 +40,21 @@ class NestedParamsMixin:
                 raise ValueError(
                     f"Cannot set {name!r}, because {part} is None. Set {part} as well."
                 )
-        return super().set_params(**kept)
+        # A mixin: the method is that of scikit-learn's BaseEstimator.
+        return super().set_params(**kept)  # type: ignore[misc]
 
 
 class NetMixin:
     """Mixin for estimators with a fitted skorch net, `net_`."""
 
+    net_: NeuralNet
+    history_: History
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float] | None
+    n_iter_: int
+
     @property
-    def module_(self):
+    def module_(self) -> nn.Module:
         """The torch module, on scaled rows."""
         return self.net_.module_
 

@@ -1,6 +1,7 @@
 """What estimators share that hold an autoencoder, trained in `fit` or before."""
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -10,12 +11,18 @@ from sklearn_ae._autoencoder.base import NestedParamsMixin
 from sklearn_ae._autoencoder.training import read_table
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import validate_params
+from sklearn_ae._tables.encoder import TableEncoder
 
 AUTOENCODER_CONSTRAINT = [AutoencoderTransformer, FrozenEstimator, None]
 
 
 class AutoencoderMetaEstimator(NestedParamsMixin):
     """Mixin for estimators with a parameter `autoencoder`."""
+
+    autoencoder_: AutoencoderTransformer
+    table_encoder_: TableEncoder
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
 
     def _take_autoencoder(self, default):
         """Return an autoencoder to train, or the fitted one to use as it is.

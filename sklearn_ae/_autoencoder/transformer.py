@@ -1,17 +1,21 @@
 """AutoencoderTransformer: dimensionality reduction with an autoencoder."""
 
+from collections.abc import Callable
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
 from sklearn.utils import check_random_state, check_scalar
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
+from torch import Tensor
+from torch.optim import Optimizer
 
 from sklearn_ae._autoencoder.base import (
     NestedParamsMixin,
@@ -19,17 +23,26 @@ from sklearn_ae._autoencoder.base import (
     unchanged_on_error,
 )
 from sklearn_ae._autoencoder.parameters import TRAINING_CONSTRAINTS, check_params
+from sklearn_ae._autoencoder.row_sampler import RowSampler
 from sklearn_ae._autoencoder.training import (
     fit_autoencoder,
     fit_one_epoch,
     read_table,
 )
-from sklearn_ae._compat import HasMethods, Interval, StrOptions, _fit_context
-from sklearn_ae._modules.dense import ACTIVATIONS
+from sklearn_ae._compat import (
+    HasMethods,
+    Interval,
+    Self,
+    StrOptions,
+    _fit_context,
+    available_if,
+)
+from sklearn_ae._modules.dense import ACTIVATIONS, Activation
 from sklearn_ae._modules.losses import LOSSES
 from sklearn_ae._net.inference import decode, encode, infer, minus_loss, reconstruct
-from sklearn_ae._seeding import draw_seed, seeded
-from sklearn_ae._tables.encoder import check_weight
+from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded
+from sklearn_ae._tables.encoder import TableEncoder, check_weight
+from sklearn_ae._tables.table import TableLike
 from sklearn_ae.latents import Contractive, Sparse, Variational
 from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
 
@@ -306,41 +319,50 @@ class AutoencoderTransformer(
         **TRAINING_CONSTRAINTS,
     }
 
+    n_components_: int
+    latent_shape_: tuple[int, ...]
+    image_shape_: tuple[int, int, int]
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+    is_categorical_: NDArray[np.bool_]
+    table_encoder_: TableEncoder
+    row_sampler_: RowSampler | None
+
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        hidden_layer_sizes=None,
-        activation="relu",
-        latent_activation="identity",
-        output_activation="auto",
-        tied_weights=False,
-        architecture=None,
-        latent=None,
-        noise=None,
-        loss="auto",
-        scaling="standard",
-        categorical_features="from_dtype",
-        max_categories=100,
-        optimizer="adamw",
-        lr=2e-3,
-        weight_decay=None,
-        lr_schedule="cosine",
-        max_epochs=None,
-        batch_size=None,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        device="cpu",
-        precision="float32",
-        compile=False,
-        callbacks=None,
-        net_params=None,
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        hidden_layer_sizes: ArrayLike | None = None,
+        activation: Activation = "relu",
+        latent_activation: Activation = "identity",
+        output_activation: Activation = "auto",
+        tied_weights: bool = False,
+        architecture: Any = None,
+        latent: Variational | Sparse | Contractive | None = None,
+        noise: GaussianNoise | HidingNoise | MaskingNoise | SwapNoise | None = None,
+        loss: str | Callable[[Tensor, Tensor], Tensor] = "auto",
+        scaling: str | None = "standard",
+        categorical_features: str | ArrayLike | None = "from_dtype",
+        max_categories: int | None = 100,
+        optimizer: str | type[Optimizer] = "adamw",
+        lr: float = 2e-3,
+        weight_decay: float | None = None,
+        lr_schedule: str = "cosine",
+        max_epochs: int | None = None,
+        batch_size: int | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        device: str | torch.device = "cpu",
+        precision: str = "float32",
+        compile: bool = False,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: RandomStateLike = None,
+    ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -374,7 +396,12 @@ class AutoencoderTransformer(
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self: Self,
+        X: TableLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train the autoencoder to reconstruct the rows of X.
 
         Parameters
@@ -430,7 +457,12 @@ class AutoencoderTransformer(
         return self.table_encoder_.extended(rows)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(
+        self: Self,
+        X: TableLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train for one epoch on some rows of a stream.
 
         The first call decides the network, the categories, and the columns with missing
@@ -471,7 +503,7 @@ class AutoencoderTransformer(
         check_is_fitted(self)
         return self.table_encoder_.check(X)
 
-    def transform(self, X):
+    def transform(self, X: TableLike) -> NDArray[np.float32]:
         """Return the latents, or embedding, of rows.
 
         Parameters
@@ -486,7 +518,7 @@ class AutoencoderTransformer(
         rows, encoder = self._check(X), self.table_encoder_
         return infer(self.net_, encode, rows, self.n_components_, encoder=encoder)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> Any:
         """Return the rows that latents are decoded to, in original units.
 
         Parameters
@@ -503,18 +535,19 @@ class AutoencoderTransformer(
             float32 if X was in `fit`, else of float64.
         """
         check_is_fitted(self)
-        if getattr(X, "ndim", 2) > 2 and X.shape[1:] == self.latent_shape_:
-            X = X.reshape(-1, self.n_components_)
-        Z = check_array(X, dtype=np.float32, input_name="X")
+        latents: Any = X
+        if getattr(X, "ndim", 2) > 2 and latents.shape[1:] == self.latent_shape_:
+            latents = latents.reshape(-1, self.n_components_)
+        Z = check_array(latents, dtype=np.float32, input_name="X")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {Z.shape[1]} columns, but inverse_transform takes latents "
                 f"with n_components_={self.n_components_} columns."
             )
         values = infer(self.net_, decode, Z, self.n_features_in_)
-        return self.table_encoder_.inverse_transform(values, like=X)
+        return self.table_encoder_.inverse_transform(values, like=latents)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: TableLike) -> Any:
         """Return the reconstruction of rows, in original units.
 
         The same as ``inverse_transform(transform(X))``, in one pass.
@@ -535,7 +568,7 @@ class AutoencoderTransformer(
         return encoder.inverse_transform(values, like=X)
 
     @available_if(_draws_rows)
-    def sample(self, n_samples=1, random_state=None):
+    def sample(self, n_samples: int = 1, random_state: RandomStateLike = None) -> Any:
         """Draw new rows, if `latent` is `Variational`.
 
         Latents are drawn from a mixture of normal distributions, fitted to those of the
@@ -581,7 +614,7 @@ class AutoencoderTransformer(
             values = self.row_sampler_.draw(self.net_, n_samples)
         return self.table_encoder_.inverse_transform(values)
 
-    def score_samples(self, X):
+    def score_samples(self, X: TableLike) -> NDArray[np.float32]:
         """Return minus the reconstruction loss of each row.
 
         Parameters
@@ -601,7 +634,7 @@ class AutoencoderTransformer(
         rows = self._check(X)
         return infer(self.net_, minus_loss, rows, encoder=self.table_encoder_)
 
-    def score(self, X, y=None):
+    def score(self, X: TableLike, y: object = None) -> float:
         """Return the mean of `score_samples`, for searches and cross-validation.
 
         Parameters

@@ -2,9 +2,11 @@
 
 from contextlib import contextmanager
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.frozen import FrozenEstimator
@@ -20,6 +22,7 @@ from sklearn_ae._autoencoder.training import fit_autoencoder
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import (
     Interval,
+    Self,
     _check_feature_names_in,
     _fit_context,
     _wrap_data_with_container,
@@ -28,7 +31,12 @@ from sklearn_ae._compat import (
 from sklearn_ae._imputation.column_values import ColumnValues
 from sklearn_ae._imputation.hidden_cells import Shrinkage, hide
 from sklearn_ae._net.inference import expect, infer
-from sklearn_ae._seeding import Stream, make_generator, seeded_for
+from sklearn_ae._seeding import (
+    RandomStateLike,
+    Stream,
+    make_generator,
+    seeded_for,
+)
 from sklearn_ae._tables.encoder import take_rows
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.table import name_columns
@@ -160,16 +168,19 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         "random_state": ["random_state"],
     }
 
+    estimators_: list[AutoencoderTransformer]
+    n_iter_: int
+
     def __init__(
         self,
-        autoencoder=None,
+        autoencoder: AutoencoderTransformer | FrozenEstimator | None = None,
         *,
-        n_estimators=2,
-        max_iter=None,
-        n_draws=5,
-        add_indicator=False,
-        random_state=None,
-    ):
+        n_estimators: int = 2,
+        max_iter: int | None = None,
+        n_draws: int = 5,
+        add_indicator: bool = False,
+        random_state: RandomStateLike = None,
+    ) -> None:
         self.autoencoder = autoencoder
         self.n_estimators = n_estimators
         self.max_iter = max_iter
@@ -178,7 +189,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self: Self, X: ArrayLike, y: object = None) -> Self:
         """Train the autoencoders on the observed cells of X.
 
         Parameters
@@ -266,7 +277,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         return Shrinkage().fit(self.table_encoder_, nets, rows, hidden, self._predict)
 
     @property
-    def shrinkage_(self):
+    def shrinkage_(self) -> ColumnValues:
         """Factor of the predictions' deviations from the mean, for each column."""
         names = getattr(self, "feature_names_in_", None)
         return ColumnValues(self._shrinkage.factor_, names)
@@ -304,7 +315,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             X = torch.where(order == turn, net.criterion_.most_likely(drawn), X)
         return X
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> Any:
         """Impute X: return it with its missing values filled in.
 
         Parameters
@@ -323,7 +334,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         table = _table_as_given(X, rows)
         return self._complete(table, rows, self.autoencoder_.net_, self._fill)
 
-    def draw(self, X):
+    def draw(self, X: ArrayLike) -> list[Any]:
         """Return several tables for multiple imputation, the missing cells drawn.
 
         Results that are computed on each of them differ by as much as is not known
@@ -392,7 +403,9 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             return []
         return [f"missingindicator_{name}" for name in names[self._indicated]]
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> NDArray[np.object_]:
         """Return the names of the columns that `transform` returns.
 
         Parameters

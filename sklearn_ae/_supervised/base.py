@@ -3,16 +3,21 @@
 import warnings
 from copy import deepcopy
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     is_classifier,
 )
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
+from skorch.history import History
+from torch.optim import Optimizer
 
 from sklearn_ae._autoencoder.base import NetMixin, set_net_attributes
 from sklearn_ae._autoencoder.meta import (
@@ -28,11 +33,12 @@ from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae._modules.dense import Dense
 from sklearn_ae._net.inference import encode, has_nan, infer
 from sklearn_ae._net.params import TrainingParams, check_training, resolve_device
-from sklearn_ae._seeding import draw_seed, seeded_for
+from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded_for
 from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
 from sklearn_ae._supervised.predictor import take_encoder
 from sklearn_ae._supervised.targets import make_labelled_rows
 from sklearn_ae._tables.scaling import sample_rows
+from sklearn_ae._tables.table import TableLike
 
 # Hidden layers of the default autoencoder are as wide as the table, but not narrower.
 LEAST_WIDTH = 256
@@ -70,7 +76,7 @@ class PretrainedPredictor(
 ):
     """Base class of estimators that pre-train on all rows and fine-tune on some."""
 
-    _parameter_constraints = {
+    _parameter_constraints: dict[str, Any] = {
         "autoencoder": AUTOENCODER_CONSTRAINT,
         "freeze_encoder": ["boolean", Interval(Integral, 0, None, closed="left")],
         "encoder_lr_scale": [Interval(Real, 0, None, closed="neither")],
@@ -80,30 +86,33 @@ class PretrainedPredictor(
         **TRAINING_CONSTRAINTS,
     }
 
+    n_components_: int
+    pretraining_history_: History
+
     def __init__(
         self,
-        autoencoder=None,
+        autoencoder: AutoencoderTransformer | FrozenEstimator | None = None,
         *,
-        freeze_encoder=False,
-        encoder_lr_scale=1.0,
-        head_layer_sizes=(),
-        dropout=0.0,
-        optimizer="adamw",
-        lr=1e-3,
-        weight_decay=None,
-        lr_schedule="cosine",
-        max_epochs=None,
-        batch_size=None,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        device=None,
-        callbacks=None,
-        net_params=None,
-        verbose=0,
-        random_state=None,
-    ):
+        freeze_encoder: bool | int = False,
+        encoder_lr_scale: float = 1.0,
+        head_layer_sizes: ArrayLike = (),
+        dropout: float = 0.0,
+        optimizer: str | type[Optimizer] = "adamw",
+        lr: float = 1e-3,
+        weight_decay: float | None = None,
+        lr_schedule: str = "cosine",
+        max_epochs: int | None = None,
+        batch_size: int | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        device: str | torch.device | None = None,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+        verbose: int = 0,
+        random_state: RandomStateLike = None,
+    ) -> None:
         self.autoencoder = autoencoder
         self.freeze_encoder = freeze_encoder
         self.encoder_lr_scale = encoder_lr_scale
@@ -241,7 +250,7 @@ class PretrainedPredictor(
         rows = self.table_encoder_.check(X)
         return predict_raw(self.net_, rows, n_outputs, self.table_encoder_)
 
-    def transform(self, X):
+    def transform(self, X: TableLike) -> NDArray[np.float32]:
         """Return the latents of the fine-tuned encoder, from which the head predicts.
 
         Parameters

@@ -1,14 +1,21 @@
 """AutoencoderPretrainedClassifier: pre-training, then fine-tuning on labels."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
+from torch.optim import Optimizer
 
 from sklearn_ae._autoencoder.base import unchanged_on_error
-from sklearn_ae._compat import Interval, StrOptions, _fit_context
+from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
+from sklearn_ae._compat import Interval, Self, StrOptions, _fit_context
+from sklearn_ae._seeding import RandomStateLike
 from sklearn_ae._supervised.base import PretrainedPredictor
 from sklearn_ae._supervised.docstrings import fill_docstring
 from sklearn_ae._supervised.fine_tuning import ROWS_TO_CHOOSE
@@ -22,6 +29,7 @@ from sklearn_ae._supervised.targets import (
 )
 from sklearn_ae._tables.encoder import check_weight
 from sklearn_ae._tables.reading import as_table
+from sklearn_ae._tables.table import TableLike
 
 
 @fill_docstring
@@ -135,34 +143,37 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         "unlabeled_label": "no_validation",
     }
 
+    classes_: NDArray[Any]
+    semi_supervised_: bool
+
     def __init__(
         self,
-        autoencoder=None,
+        autoencoder: AutoencoderTransformer | FrozenEstimator | None = None,
         *,
-        freeze_encoder=False,
-        encoder_lr_scale=1.0,
-        head_layer_sizes=(),
-        dropout=0.0,
-        label_smoothing=0.0,
-        semi_supervised="auto",
-        class_weight=None,
-        unlabeled_label=None,
-        optimizer="adamw",
-        lr=1e-3,
-        weight_decay=None,
-        lr_schedule="cosine",
-        max_epochs=None,
-        batch_size=None,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        device=None,
-        callbacks=None,
-        net_params=None,
-        verbose=0,
-        random_state=None,
-    ):
+        freeze_encoder: bool | int = False,
+        encoder_lr_scale: float = 1.0,
+        head_layer_sizes: ArrayLike = (),
+        dropout: float = 0.0,
+        label_smoothing: float = 0.0,
+        semi_supervised: bool | str = "auto",
+        class_weight: dict[Any, float] | str | None = None,
+        unlabeled_label: object = None,
+        optimizer: str | type[Optimizer] = "adamw",
+        lr: float = 1e-3,
+        weight_decay: float | None = None,
+        lr_schedule: str = "cosine",
+        max_epochs: int | None = None,
+        batch_size: int | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        device: str | torch.device | None = None,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+        verbose: int = 0,
+        random_state: RandomStateLike = None,
+    ) -> None:
         super().__init__(
             autoencoder,
             freeze_encoder=freeze_encoder,
@@ -191,7 +202,12 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         self.unlabeled_label = unlabeled_label
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(
+        self: Self,
+        X: TableLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Pre-train on all rows, and fine-tune on the labelled ones.
 
         Parameters
@@ -253,7 +269,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
             return tuning.fine_tune_on_all(neighbors, valid, spreading.accuracy)
         return tuning.fine_tune(labelled, valid)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: TableLike) -> NDArray[np.float64]:
         """Return the probability of each class.
 
         Parameters
@@ -269,7 +285,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         check_is_fitted(self)
         return softmax(self._predict_raw(X, len(self.classes_)), axis=1)
 
-    def predict(self, X):
+    def predict(self, X: TableLike) -> NDArray[Any]:
         """Return the most likely class of each row.
 
         Parameters

@@ -1,6 +1,9 @@
 """Parts of the docstrings that the classifier and the regressor share."""
 
 from inspect import cleandoc
+from typing import TypeVar
+
+Class = TypeVar("Class", bound=type)
 
 AUTOENCODER_AND_HEAD = """
 autoencoder : AutoencoderTransformer or FrozenEstimator, default=None
@@ -101,7 +104,7 @@ PARTS = {
 }
 
 
-def fill_docstring(cls):
+def fill_docstring(cls: Class) -> Class:
     """Replace each ``{part}`` in the docstring of a class by the shared text.
 
     It is the text that `help`, Sphinx and doctest see.

@@ -1,12 +1,13 @@
 """AutoencoderPretrainedRegressor: pre-training, then fine-tuning on targets."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._autoencoder.base import unchanged_on_error
-from sklearn_ae._compat import _fit_context
+from sklearn_ae._compat import Self, _fit_context
 from sklearn_ae._supervised.base import PretrainedPredictor
 from sklearn_ae._supervised.docstrings import fill_docstring
 from sklearn_ae._supervised.linear_probe import TargetProbe
@@ -14,6 +15,7 @@ from sklearn_ae._supervised.predictor import TargetLoss
 from sklearn_ae._supervised.targets import check_observed, read_targets
 from sklearn_ae._tables.encoder import check_weight
 from sklearn_ae._tables.reading import as_table
+from sklearn_ae._tables.table import TableLike
 
 
 @fill_docstring
@@ -72,7 +74,12 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     """
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(
+        self: Self,
+        X: TableLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Pre-train on all rows, and fine-tune on those with a target.
 
         Parameters
@@ -100,10 +107,10 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
         """
         with unchanged_on_error(self):
             X = as_table(X)
-            y = read_targets(y, len(X))
+            values = read_targets(y, len(X))
             sample_weight = check_weight(sample_weight, len(X))
-            targets = y.reshape(len(y), -1)
-            self._target_shape = y.shape[1:]
+            targets = values.reshape(len(values), -1)
+            self._target_shape = values.shape[1:]
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 self._target_scaler = StandardScaler().fit(targets, None, sample_weight)
                 scaled = self._target_scaler.transform(targets)
@@ -123,7 +130,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
             )
         return self
 
-    def predict(self, X):
+    def predict(self, X: TableLike) -> NDArray[np.float64]:
         """Return the predicted target of each row.
 
         Parameters

@@ -1,7 +1,15 @@
 """Table: what can be asked of a user's table, whichever library it comes from."""
 
+from typing import TypeAlias
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+# What estimators and displays take as X. Frames of pandas and polars are among what is
+# ArrayLike: they have a method `__array__`.
+TableLike: TypeAlias = ArrayLike | sparse.spmatrix | sparse.sparray
 
 # What a column may hold, as `Table.kinds` says.
 NUMBER = "number"

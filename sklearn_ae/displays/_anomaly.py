@@ -1,11 +1,15 @@
 """AnomalyDisplay: the scores of an outlier detector, and its explanations."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._compat import import_optional
+from sklearn_ae._compat import Self, import_optional
+from sklearn_ae._tables.table import TableLike
 from sklearn_ae.displays._drawing import (
     CLASS_COLOURS,
     NOTE,
@@ -26,6 +30,10 @@ from sklearn_ae.displays._input import (
 )
 from sklearn_ae.displays._text import cell_text, short_number, shortened
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 # Colour of the rows above the threshold.
 INLIER_COLOUR = CLASS_COLOURS[0]
 # Colour of the rows below the threshold.
@@ -45,9 +53,11 @@ HISTOGRAM_AXIS_INCHES = 0.55
 # Height of the legend, which stands above the bars.
 LEGEND_INCHES = 0.3
 
+# What pictures of two parts are drawn on.
+OneOrTwoAxes: TypeAlias = "Axes | Sequence[Axes] | NDArray[np.object_]"
 # Axes that `plot` divided, and a reference to those of the table below each. A strong
 # reference would keep a closed figure in memory.
-_TABLE_BELOW = WeakKeyDictionary()
+_TABLE_BELOW: "WeakKeyDictionary[Axes, ref[Axes]]" = WeakKeyDictionary()
 
 
 class AnomalyDisplay:
@@ -96,17 +106,20 @@ class AnomalyDisplay:
     'row 17 (...)'
     """
 
+    ax_: NDArray[np.object_]
+    figure_: "Figure"
+
     def __init__(
         self,
-        scores,
-        contributions,
-        cells,
+        scores: ArrayLike,
+        contributions: ArrayLike,
+        cells: ArrayLike,
         *,
-        offset=None,
-        rows=None,
-        feature_names=None,
-        row_names=None,
-    ):
+        offset: float | None = None,
+        rows: ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        row_names: Sequence[str] | None = None,
+    ) -> None:
         self.scores = scores
         self.contributions = contributions
         self.cells = cells
@@ -116,7 +129,15 @@ class AnomalyDisplay:
         self.row_names = row_names
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, n_rows=10, ax=None, **kwargs):
+    def from_estimator(
+        cls: type[Self],
+        estimator: Any,
+        X: TableLike,
+        *,
+        n_rows: int = 10,
+        ax: OneOrTwoAxes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the scores and the explanations of an outlier detector.
 
         Parameters
@@ -166,8 +187,16 @@ class AnomalyDisplay:
 
     @classmethod
     def from_predictions(
-        cls, X, scores, contributions, *, offset=None, n_rows=10, ax=None, **kwargs
-    ):
+        cls: type[Self],
+        X: TableLike,
+        scores: ArrayLike,
+        contributions: ArrayLike,
+        *,
+        offset: float | None = None,
+        n_rows: int = 10,
+        ax: OneOrTwoAxes | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw scores and explanations that were computed before.
 
         Parameters
@@ -199,11 +228,11 @@ class AnomalyDisplay:
             If the three do not fit one another, or a parameter cannot be used.
         """
         check_count("n_rows", n_rows)
-        table, contributions = as_rows(X), as_rows(contributions, "contributions")
+        table, explanations = as_rows(X), as_rows(contributions, "contributions")
         scores = as_finite(scores, "scores")
-        check_same_rows(X=table, scores=scores, contributions=contributions)
+        check_same_rows(X=table, scores=scores, contributions=explanations)
         rows = np.argsort(scores, kind="stable")[:n_rows]
-        contributions = as_numbers(contributions.take(rows))
+        contributions = as_numbers(explanations.take(rows))
         display = cls._from_table(table, scores, rows, contributions, offset)
         return display.plot(ax=ax, **kwargs)
 
@@ -220,7 +249,7 @@ class AnomalyDisplay:
             row_names=row_names(table, rows),
         )
 
-    def plot(self, ax=None, *, n_columns=8):
+    def plot(self: Self, ax: OneOrTwoAxes | None = None, *, n_columns: int = 8) -> Self:
         """Draw the histogram and the table.
 
         Parameters

@@ -1,9 +1,14 @@
 """ClusterGridDisplay: images of each cluster, and their latents as pictures."""
 
+from collections.abc import Mapping
 from math import ceil, prod, sqrt
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from sklearn_ae._compat import Self
+from sklearn_ae._tables.table import TableLike
 from sklearn_ae.displays._drawing import (
     NOTE,
     ImageRow,
@@ -22,6 +27,10 @@ from sklearn_ae.displays._input import (
 )
 from sklearn_ae.displays._labels import as_labels
 from sklearn_ae.displays._text import shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Gap below the latents of a cluster, in widths of an image.
 GROUP_GAP = 0.3
@@ -74,16 +83,19 @@ class ClusterGridDisplay:
     24
     """
 
+    ax_: "Axes"
+    figure_: "Figure"
+
     def __init__(
         self,
-        originals,
-        codes,
-        clusters,
+        originals: ArrayLike,
+        codes: ArrayLike,
+        clusters: ArrayLike,
         *,
-        cluster_sizes,
-        image_shape,
-        latent_shape=None,
-    ):
+        cluster_sizes: Mapping[str, int],
+        image_shape: tuple[int, ...],
+        latent_shape: tuple[int, ...] | None = None,
+    ) -> None:
         self.originals = originals
         self.codes = codes
         self.clusters = clusters
@@ -93,17 +105,17 @@ class ClusterGridDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator,
-        X,
-        clusters=None,
+        cls: type[Self],
+        estimator: Any,
+        X: TableLike,
+        clusters: ArrayLike | None = None,
         *,
-        n_images=10,
-        image_shape=None,
-        latent_shape=None,
-        ax=None,
-        **kwargs,
-    ):
+        n_images: int = 10,
+        image_shape: tuple[int, ...] | None = None,
+        latent_shape: tuple[int, ...] | None = None,
+        ax: "Axes | None" = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the first images of each cluster, and their latents.
 
         Parameters
@@ -171,17 +183,17 @@ class ClusterGridDisplay:
 
     @classmethod
     def from_predictions(
-        cls,
-        X,
-        codes,
-        clusters,
+        cls: type[Self],
+        X: TableLike,
+        codes: ArrayLike,
+        clusters: ArrayLike,
         *,
-        n_images=10,
-        image_shape=None,
-        latent_shape=None,
-        ax=None,
-        **kwargs,
-    ):
+        n_images: int = 10,
+        image_shape: tuple[int, ...] | None = None,
+        latent_shape: tuple[int, ...] | None = None,
+        ax: "Axes | None" = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the first images of each cluster, and their latents.
 
         Parameters
@@ -245,7 +257,13 @@ class ClusterGridDisplay:
         )
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, cmap="gray_r", latent_cmap=None):
+    def plot(
+        self: Self,
+        ax: "Axes | None" = None,
+        *,
+        cmap: str = "gray_r",
+        latent_cmap: str | None = None,
+    ) -> Self:
         """Draw the clusters.
 
         Parameters

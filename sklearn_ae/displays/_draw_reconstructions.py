@@ -1,10 +1,16 @@
 """DrawReconstructions: a callback that draws reconstructions after each epoch."""
 
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
+from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from sklearn_ae._compat import Self
+from sklearn_ae._tables.table import TableLike
 from sklearn_ae.displays._drawing import (
     GAP,
     ImageRow,
@@ -14,6 +20,10 @@ from sklearn_ae.displays._drawing import (
     value_range,
 )
 from sklearn_ae.displays._input import as_images, as_rows, shape_of_images
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Epochs in one picture: more rows of images make it higher than a page.
 MOST_EPOCHS = 12
@@ -64,12 +74,27 @@ class DrawReconstructions(Callback):
     20
     """
 
-    def __init__(self, X, *, image_shape=None, path=None):
+    originals_: NDArray[Any]
+    reconstructions_: list[NDArray[Any]]
+    epochs_: list[int]
+    image_shape_: tuple[int, ...]
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def __init__(
+        self,
+        X: TableLike,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        path: str | PathLike[str] | None = None,
+    ) -> None:
         self.X = X
         self.image_shape = image_shape
         self.path = path
 
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
+    def on_train_begin(
+        self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
+    ) -> None:
         """Check the images; start anew unless training goes on."""
         if not hasattr(net, "reconstruct"):
             raise ValueError(
@@ -97,7 +122,7 @@ class DrawReconstructions(Callback):
         self.image_shape_ = images.shape[1:]
         self.originals_ = images.reshape(len(images), -1)
 
-    def on_epoch_end(self, net, **kwargs):
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Note the present reconstructions of the images, and write the picture."""
         restored = net.reconstruct(as_rows(self.X).X)
         images = as_images(restored, self.image_shape_)
@@ -106,7 +131,7 @@ class DrawReconstructions(Callback):
         if self.path is not None:
             save_image_rows(self.path, self._rows())
 
-    def plot(self, ax=None, *, cmap="gray_r"):
+    def plot(self: Self, ax: "Axes | None" = None, *, cmap: str = "gray_r") -> Self:
         """Draw the images on top, and under them a row for each epoch.
 
         Of more than 12 epochs, 12 are drawn: the first, the last, and others spread

@@ -1,8 +1,12 @@
 """LatentSpaceDisplay: latents in one, two or three dimensions."""
 
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
-from sklearn_ae._compat import import_optional, set_grid_style
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sklearn_ae._compat import Self, import_optional, set_grid_style
+from sklearn_ae._tables.table import TableLike
 from sklearn_ae.displays._drawing import (
     CLASS_COLOURS,
     FAINT,
@@ -22,6 +26,10 @@ from sklearn_ae.displays._input import (
 )
 from sklearn_ae.displays._labels import as_labels
 from sklearn_ae.displays._text import shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Name of the method that error messages start with.
 PURPOSE = "LatentSpaceDisplay.plot"
@@ -73,12 +81,23 @@ class LatentSpaceDisplay:
     ['class_0', 'class_1', 'class_2']
     """
 
-    def __init__(self, codes, y=None):
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def __init__(self, codes: ArrayLike, y: ArrayLike | None = None) -> None:
         self.codes = codes
         self.y = y
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, ax=None, **kwargs):
+    def from_estimator(
+        cls: type[Self],
+        estimator: Any,
+        X: TableLike,
+        y: ArrayLike | None = None,
+        *,
+        ax: "Axes | None" = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the latents of rows.
 
         Parameters
@@ -112,7 +131,14 @@ class LatentSpaceDisplay:
         return cls.from_predictions(latents, y, ax=ax, **kwargs)
 
     @classmethod
-    def from_predictions(cls, codes, y=None, *, ax=None, **kwargs):
+    def from_predictions(
+        cls: type[Self],
+        codes: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        ax: "Axes | None" = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw latents that were computed before.
 
         Parameters
@@ -137,7 +163,7 @@ class LatentSpaceDisplay:
         """
         return cls(as_latents(codes), y).plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, max_names=300):
+    def plot(self: Self, ax: "Axes | None" = None, *, max_names: int = 300) -> Self:
         """Draw the latents.
 
         Parameters

@@ -1,12 +1,19 @@
 """LossCurveDisplay: training and validation loss after each epoch."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._compat import import_optional
+from sklearn_ae._compat import Self, import_optional
 from sklearn_ae.displays._drawing import CLASS_COLOURS, NOTE, take_axes
 from sklearn_ae.displays._estimators import parts_of
 from sklearn_ae.displays._input import as_finite, check_same_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Losses that span more than this factor get a logarithmic axis.
 LOG_SPAN = 10
@@ -44,13 +51,23 @@ class LossCurveDisplay:
     ['training', 'validation', 'best epoch: ...']
     """
 
-    def __init__(self, loss_curve, validation_loss_curve=None, best_epoch=None):
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def __init__(
+        self,
+        loss_curve: ArrayLike,
+        validation_loss_curve: ArrayLike | None = None,
+        best_epoch: int | None = None,
+    ) -> None:
         self.loss_curve = loss_curve
         self.validation_loss_curve = validation_loss_curve
         self.best_epoch = best_epoch
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **kwargs):
+    def from_estimator(
+        cls: type[Self], estimator: Any, *, ax: "Axes | None" = None, **kwargs: Any
+    ) -> Self:
         """Draw the loss curves of a fitted estimator.
 
         Parameters
@@ -94,7 +111,7 @@ class LossCurveDisplay:
             best_epoch = getattr(stopping, "best_epoch_", 0) or None
         return cls(part.loss_curve_, validation, best_epoch).plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None):
+    def plot(self: Self, ax: "Axes | None" = None) -> Self:
         """Draw the curves.
 
         The loss is on a logarithmic axis where it is positive and spans more than a
@@ -120,7 +137,7 @@ class LossCurveDisplay:
         self.ax_ = ax = take_axes(ax, (5.2, 3.4), "LossCurveDisplay.plot", wiped=False)
         self.figure_ = ax.figure
         epochs = np.arange(1, len(curves["training"]) + 1)
-        marker = {"marker": "o", "ms": 3.5} if len(epochs) <= 30 else {}
+        marker: dict[str, Any] = {"marker": "o", "ms": 3.5} if len(epochs) <= 30 else {}
         for (name, losses), colour in zip(curves.items(), CLASS_COLOURS, strict=False):
             ax.plot(epochs, losses, label=name, color=colour, **marker)
         losses = np.concatenate([*curves.values()])
@@ -133,7 +150,7 @@ class LossCurveDisplay:
             ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:g}"))
             ax.yaxis.set_minor_formatter(ticker.NullFormatter())
         if self.best_epoch is not None:
-            style = {"color": NOTE, "ls": ":", "lw": 1.2, "zorder": 0}
+            style: dict[str, Any] = {"color": NOTE, "ls": ":", "lw": 1.2, "zorder": 0}
             ax.axvline(self.best_epoch, label=f"best epoch: {self.best_epoch}", **style)
         if len(ax.lines) > 1:
             ax.legend(frameon=False)

@@ -1,7 +1,13 @@
 """ReconstructionDisplay: rows and their reconstructions, as images or a table."""
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sklearn_ae._compat import Self
+from sklearn_ae._tables.table import TableLike
 from sklearn_ae.displays._drawing import (
     NOTE,
     CellGrid,
@@ -26,6 +32,10 @@ from sklearn_ae.displays._input import (
     spreads_of,
 )
 from sklearn_ae.displays._text import cell_text, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Standard deviations from which on a cell has the full colour of a wrong category.
 FULL_COLOUR_DEVIATIONS = 2.0
@@ -75,16 +85,19 @@ class ReconstructionDisplay:
     20
     """
 
+    ax_: "Axes"
+    figure_: "Figure"
+
     def __init__(
         self,
-        originals,
-        reconstructions,
+        originals: ArrayLike,
+        reconstructions: ArrayLike,
         *,
-        image_shape=None,
-        errors=None,
-        feature_names=None,
-        row_names=None,
-    ):
+        image_shape: tuple[int, ...] | None = None,
+        errors: ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        row_names: Sequence[str] | None = None,
+    ) -> None:
         self.originals = originals
         self.reconstructions = reconstructions
         self.image_shape = image_shape
@@ -94,8 +107,15 @@ class ReconstructionDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, n_rows=10, image_shape=None, ax=None, **kwargs
-    ):
+        cls: type[Self],
+        estimator: Any,
+        X: TableLike,
+        *,
+        n_rows: int = 10,
+        image_shape: tuple[int, ...] | None = None,
+        ax: "Axes | None" = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the first rows, and their reconstructions by an estimator.
 
         Parameters
@@ -144,8 +164,15 @@ class ReconstructionDisplay:
 
     @classmethod
     def from_predictions(
-        cls, X, X_reconstructed, *, n_rows=10, image_shape=None, ax=None, **kwargs
-    ):
+        cls: type[Self],
+        X: TableLike,
+        X_reconstructed: TableLike,
+        *,
+        n_rows: int = 10,
+        image_shape: tuple[int, ...] | None = None,
+        ax: "Axes | None" = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the first rows, and reconstructions that were computed before.
 
         Parameters
@@ -203,7 +230,13 @@ class ReconstructionDisplay:
             row_names=row_names(first, range(len(cells))),
         )
 
-    def plot(self, ax=None, *, n_columns=12, cmap="gray_r"):
+    def plot(
+        self: Self,
+        ax: "Axes | None" = None,
+        *,
+        n_columns: int = 12,
+        cmap: str = "gray_r",
+    ) -> Self:
         """Draw the rows and their reconstructions.
 
         Parameters
