@@ -38,6 +38,8 @@ sphinx_gallery_conf = {
 }
 
 autosummary_generate = True
+# Docstrings say the types in words; annotations are for type checkers.
+autodoc_typehints = "none"
 numpydoc_show_class_members = False
 # Parameters missing or out of order, and results that are not described.
 numpydoc_validation_checks = {"PR01", "PR03", "RT01", "YD01"}

@@ -14,8 +14,6 @@ import matplotlib.axes
 import matplotlib.figure
 import pytest
 
-import sklearn_ae
-
 ROOT = Path(__file__).parents[1]
 MODULES = ["", ".architectures", ".latents", ".noise", ".displays", ".datasets"]
 # What the displays import for type checkers only.
@@ -96,35 +94,31 @@ def public_functions():
 
 
 def own_methods(cls):
-    """Return public methods and properties that a class does not have from others.
+    """Return the public methods and properties of a class that this package defines.
 
-    Those from scikit-learn and skorch, and the `set_fit_request` that scikit-learn makes,
-    have what types their library gives them.
+    Those from scikit-learn and skorch have what types their library gives them.
     """
     methods = {}
     for name in dir(cls):
-        owner = next((c for c in cls.__mro__ if name in vars(c)), object)
-        if not owner.__module__.startswith("sklearn_ae"):
-            continue
-        member = inspect.getattr_static(cls, name)
-        if isinstance(member, property):
-            member = member.fget
-        elif name.startswith("_") and name not in ("__init__", "__call__"):
-            continue
-        else:
-            member = getattr(cls, name)
-        if callable(member) and not name.endswith("_request"):
-            methods[name] = member
-    return {
-        name: m for name, m in methods.items() if name[:2] == "__" or name[0] != "_"
-    }
+        owner = next(c for c in cls.__mro__ if name in vars(c))
+        is_public = name[0] != "_" or name in ("__init__", "__call__")
+        # Methods such as `set_fit_request` are made by scikit-learn.
+        is_own = owner.__module__.startswith("sklearn_ae") and "_request" not in name
+        if is_public and is_own:
+            member = inspect.getattr_static(cls, name)
+            is_property = isinstance(member, property)
+            methods[name] = member.fget if is_property else getattr(cls, name)
+    return {name: method for name, method in methods.items() if callable(method)}
 
 
 def unannotated(function):
     """Return the parameters of a function without a type, and "return"."""
     signature = inspect.signature(function)
-    parameters = [p for p in signature.parameters.values() if p.name not in ("self",)]
-    missing = [p.name for p in parameters if p.annotation is p.empty]
+    missing = [
+        p.name
+        for p in signature.parameters.values()
+        if p.annotation is p.empty and p.name != "self"
+    ]
     if signature.return_annotation is signature.empty:
         missing.append("return")
     return missing

@@ -1,7 +1,7 @@
 """AnomalyDisplay: the scores of an outlier detector, and its explanations."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
@@ -53,8 +53,6 @@ HISTOGRAM_AXIS_INCHES = 0.55
 # Height of the legend, which stands above the bars.
 LEGEND_INCHES = 0.3
 
-# What pictures of two parts are drawn on.
-OneOrTwoAxes: TypeAlias = "Axes | Sequence[Axes] | NDArray[np.object_]"
 # Axes that `plot` divided, and a reference to those of the table below each. A strong
 # reference would keep a closed figure in memory.
 _TABLE_BELOW: "WeakKeyDictionary[Axes, ref[Axes]]" = WeakKeyDictionary()
@@ -135,7 +133,7 @@ class AnomalyDisplay:
         X: TableLike,
         *,
         n_rows: int = 10,
-        ax: OneOrTwoAxes | None = None,
+        ax: "Axes | Sequence[Axes] | NDArray[np.object_] | None" = None,
         **kwargs: Any,
     ) -> Self:
         """Draw the scores and the explanations of an outlier detector.
@@ -194,7 +192,7 @@ class AnomalyDisplay:
         *,
         offset: float | None = None,
         n_rows: int = 10,
-        ax: OneOrTwoAxes | None = None,
+        ax: "Axes | Sequence[Axes] | NDArray[np.object_] | None" = None,
         **kwargs: Any,
     ) -> Self:
         """Draw scores and explanations that were computed before.
@@ -249,7 +247,12 @@ class AnomalyDisplay:
             row_names=row_names(table, rows),
         )
 
-    def plot(self: Self, ax: OneOrTwoAxes | None = None, *, n_columns: int = 8) -> Self:
+    def plot(
+        self: Self,
+        ax: "Axes | Sequence[Axes] | NDArray[np.object_] | None" = None,
+        *,
+        n_columns: int = 8,
+    ) -> Self:
         """Draw the histogram and the table.
 
         Parameters
