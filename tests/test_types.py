@@ -19,6 +19,9 @@ MODULES = ["", ".architectures", ".latents", ".noise", ".displays", ".datasets"]
 # What the displays import for type checkers only.
 FOR_CHECKERS = {"Axes": matplotlib.axes.Axes, "Figure": matplotlib.figure.Figure}
 
+# One after the other: mypy keeps what it has read for the next time.
+RUNS_MYPY = pytest.mark.xdist_group("mypy")
+
 # A program of a user: mypy compares each type with the one that it sees.
 PROGRAM = """
 from typing import Any, assert_type
@@ -56,11 +59,13 @@ assert_type(mine.loss_curve_, list[float])
 detector = AutoencoderAnomalyDetector(mine, random_state=0).fit(X)
 assert_type(detector, AutoencoderAnomalyDetector)
 assert_type(detector.p_values(X, level=0.1), NDArray[np.float64])
-assert_type(AutoencoderImputer().fit(frame), AutoencoderImputer)
+imputer = AutoencoderImputer(n_draws=3).fit([[1.0, "cat"], [None, "dog"]])
+assert_type(imputer, AutoencoderImputer)
+assert_type(imputer.draw(frame), list[Any])
 classifier = AutoencoderPretrainedClassifier(mine).fit(X, ["a", None] * 10)
 assert_type(classifier, AutoencoderPretrainedClassifier)
 assert_type(classifier.predict_proba(X), NDArray[np.float64])
-regressor = AutoencoderPretrainedRegressor().fit(X, X[:, 0])
+regressor = AutoencoderPretrainedRegressor().fit(X, [0.5, None] * 10)
 assert_type(regressor.predict(X), NDArray[np.float64])
 display = LatentSpaceDisplay.from_estimator(mine, X)
 assert_type(display, LatentSpaceDisplay)
@@ -167,12 +172,14 @@ def run_mypy(*arguments):
 
 
 @pytest.mark.slow
+@RUNS_MYPY
 def test__mypy__files_of_pyproject__have_no_errors():
     status, printed = run_mypy()
     assert status == 0, printed
 
 
 @pytest.mark.slow
+@RUNS_MYPY
 def test__mypy__program_of_a_user__sees_the_types_of_the_package(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM, "utf-8")
@@ -181,6 +188,7 @@ def test__mypy__program_of_a_user__sees_the_types_of_the_package(tmp_path):
 
 
 @pytest.mark.slow
+@RUNS_MYPY
 def test__mypy__mistakes_of_a_user__are_all_found(tmp_path):
     program = tmp_path / "mistakes.py"
     program.write_text(MISTAKES, "utf-8")

@@ -39,7 +39,7 @@ from sklearn_ae._seeding import (
 )
 from sklearn_ae._tables.encoder import take_rows
 from sklearn_ae._tables.reading import as_table
-from sklearn_ae._tables.table import name_columns
+from sklearn_ae._tables.table import DenseTableLike, name_columns
 from sklearn_ae.noise import HidingNoise
 
 # Refinement passes, by default, of an autoencoder that starts from the means.
@@ -189,7 +189,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self: Self, X: ArrayLike, y: object = None) -> Self:
+    def fit(self: Self, X: DenseTableLike, y: object = None) -> Self:
         """Train the autoencoders on the observed cells of X.
 
         Parameters
@@ -315,7 +315,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             X = torch.where(order == turn, net.criterion_.most_likely(drawn), X)
         return X
 
-    def transform(self, X: ArrayLike) -> Any:
+    def transform(self, X: DenseTableLike) -> Any:
         """Impute X: return it with its missing values filled in.
 
         Parameters
@@ -334,7 +334,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         table = _table_as_given(X, rows)
         return self._complete(table, rows, self.autoencoder_.net_, self._fill)
 
-    def draw(self, X: ArrayLike) -> list[Any]:
+    def draw(self, X: DenseTableLike) -> list[Any]:
         """Return several tables for multiple imputation, the missing cells drawn.
 
         Results that are computed on each of them differ by as much as is not known

@@ -29,7 +29,7 @@ from sklearn_ae._supervised.targets import (
 )
 from sklearn_ae._tables.encoder import check_weight
 from sklearn_ae._tables.reading import as_table
-from sklearn_ae._tables.table import TableLike
+from sklearn_ae._tables.table import TableLike, TargetLike
 
 
 @fill_docstring
@@ -205,7 +205,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     def fit(
         self: Self,
         X: TableLike,
-        y: ArrayLike,
+        y: TargetLike,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Pre-train on all rows, and fine-tune on the labelled ones.

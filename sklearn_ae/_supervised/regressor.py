@@ -15,7 +15,7 @@ from sklearn_ae._supervised.predictor import TargetLoss
 from sklearn_ae._supervised.targets import check_observed, read_targets
 from sklearn_ae._tables.encoder import check_weight
 from sklearn_ae._tables.reading import as_table
-from sklearn_ae._tables.table import TableLike
+from sklearn_ae._tables.table import TableLike, TargetLike
 
 
 @fill_docstring
@@ -77,7 +77,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     def fit(
         self: Self,
         X: TableLike,
-        y: ArrayLike,
+        y: TargetLike,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Pre-train on all rows, and fine-tune on those with a target.

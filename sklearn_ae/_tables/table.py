@@ -1,15 +1,19 @@
 """Table: what can be asked of a user's table, whichever library it comes from."""
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-# What estimators and displays take as X. Frames of pandas and polars are among what is
-# ArrayLike: they have a method `__array__`.
-TableLike: TypeAlias = ArrayLike | sparse.spmatrix | sparse.sparray
+# What may be y. Series of pandas and polars are ArrayLike, lists with `None` are not.
+TargetLike: TypeAlias = ArrayLike | Sequence[Any]
+# What may be X, unless it is sparse. Frames are ArrayLike; rows may be lists of anything.
+DenseTableLike: TypeAlias = ArrayLike | Sequence[Any]
+# What may be X.
+TableLike: TypeAlias = DenseTableLike | sparse.spmatrix | sparse.sparray
 
 # What a column may hold, as `Table.kinds` says.
 NUMBER = "number"

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._compat import Self, import_optional
-from sklearn_ae._tables.table import TableLike
+from sklearn_ae._tables.table import DenseTableLike, TableLike
 from sklearn_ae.displays._drawing import (
     CLASS_COLOURS,
     NOTE,
@@ -110,8 +110,8 @@ class AnomalyDisplay:
     def __init__(
         self,
         scores: ArrayLike,
-        contributions: ArrayLike,
-        cells: ArrayLike,
+        contributions: DenseTableLike,
+        cells: DenseTableLike,
         *,
         offset: float | None = None,
         rows: ArrayLike | None = None,
@@ -188,7 +188,7 @@ class AnomalyDisplay:
         cls: type[Self],
         X: TableLike,
         scores: ArrayLike,
-        contributions: ArrayLike,
+        contributions: DenseTableLike,
         *,
         offset: float | None = None,
         n_rows: int = 10,

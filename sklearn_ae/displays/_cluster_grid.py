@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_ae._compat import Self
-from sklearn_ae._tables.table import TableLike
+from sklearn_ae._tables.table import TableLike, TargetLike
 from sklearn_ae.displays._drawing import (
     NOTE,
     ImageRow,
@@ -90,7 +90,7 @@ class ClusterGridDisplay:
         self,
         originals: ArrayLike,
         codes: ArrayLike,
-        clusters: ArrayLike,
+        clusters: TargetLike,
         *,
         cluster_sizes: Mapping[str, int],
         image_shape: tuple[int, ...],
@@ -108,7 +108,7 @@ class ClusterGridDisplay:
         cls: type[Self],
         estimator: Any,
         X: TableLike,
-        clusters: ArrayLike | None = None,
+        clusters: TargetLike | None = None,
         *,
         n_images: int = 10,
         image_shape: tuple[int, ...] | None = None,
@@ -186,7 +186,7 @@ class ClusterGridDisplay:
         cls: type[Self],
         X: TableLike,
         codes: ArrayLike,
-        clusters: ArrayLike,
+        clusters: TargetLike,
         *,
         n_images: int = 10,
         image_shape: tuple[int, ...] | None = None,

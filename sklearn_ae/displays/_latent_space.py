@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_ae._compat import Self, import_optional, set_grid_style
-from sklearn_ae._tables.table import TableLike
+from sklearn_ae._tables.table import TableLike, TargetLike
 from sklearn_ae.displays._drawing import (
     CLASS_COLOURS,
     FAINT,
@@ -84,7 +84,7 @@ class LatentSpaceDisplay:
     ax_: "Axes"
     figure_: "Figure"
 
-    def __init__(self, codes: ArrayLike, y: ArrayLike | None = None) -> None:
+    def __init__(self, codes: ArrayLike, y: TargetLike | None = None) -> None:
         self.codes = codes
         self.y = y
 
@@ -93,7 +93,7 @@ class LatentSpaceDisplay:
         cls: type[Self],
         estimator: Any,
         X: TableLike,
-        y: ArrayLike | None = None,
+        y: TargetLike | None = None,
         *,
         ax: "Axes | None" = None,
         **kwargs: Any,
@@ -134,7 +134,7 @@ class LatentSpaceDisplay:
     def from_predictions(
         cls: type[Self],
         codes: ArrayLike,
-        y: ArrayLike | None = None,
+        y: TargetLike | None = None,
         *,
         ax: "Axes | None" = None,
         **kwargs: Any,

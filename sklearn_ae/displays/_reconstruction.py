@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_ae._compat import Self
-from sklearn_ae._tables.table import TableLike
+from sklearn_ae._tables.table import DenseTableLike, TableLike
 from sklearn_ae.displays._drawing import (
     NOTE,
     CellGrid,
@@ -90,8 +90,8 @@ class ReconstructionDisplay:
 
     def __init__(
         self,
-        originals: ArrayLike,
-        reconstructions: ArrayLike,
+        originals: DenseTableLike,
+        reconstructions: DenseTableLike,
         *,
         image_shape: tuple[int, ...] | None = None,
         errors: ArrayLike | None = None,
