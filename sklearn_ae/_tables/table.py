@@ -10,7 +10,7 @@ from scipy import sparse
 
 # What may be y. Series of pandas and polars are ArrayLike, lists with `None` are not.
 TargetLike: TypeAlias = ArrayLike | Sequence[Any]
-# What may be X, unless it is sparse. Frames are ArrayLike; rows may be lists of anything.
+# What may be X, unless it is sparse. Frames are ArrayLike, rows with `None` are not.
 DenseTableLike: TypeAlias = ArrayLike | Sequence[Any]
 # What may be X.
 TableLike: TypeAlias = DenseTableLike | sparse.spmatrix | sparse.sparray
