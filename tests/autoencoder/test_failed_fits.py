@@ -1,5 +1,6 @@
 """A fit that fails leaves the estimator as it was."""
 
+import pickle
 from copy import deepcopy
 
 import numpy as np
@@ -51,6 +52,7 @@ def snapshot(ae):
     """Return everything that a user can see of a fitted estimator."""
     fitted = {k: v for k, v in vars(ae).items() if k.endswith("_")}
     fitted = {k: deepcopy(v) for k, v in fitted.items() if k not in ("net_", "module_")}
+    fitted["table_encoder_"] = pickle.dumps(ae.table_encoder_)
     weights = deepcopy(ae.module_.state_dict())
     X = FRAME if hasattr(ae, "feature_names_in_") else X_WINE
     outputs = [ae.transform(X), ae.score_samples(X), ae.reconstruct(X)]

@@ -89,7 +89,10 @@ def test__partial_fit__later_rows__update_the_scale(scaling):
         rtol=0.2,
     )
     assert_allclose(
-        ae._scaler.encode(X_WINE), whole._scaler.encode(X_WINE), rtol=1e-4, atol=1e-4
+        ae.table_encoder_.transform(X_WINE),
+        whole.table_encoder_.transform(X_WINE),
+        rtol=1e-4,
+        atol=1e-4,
     )
 
 
