@@ -19,10 +19,28 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 
 LEFT_OUT = pytest.StashKey[int]()
+# Classes whose docstring trains for seconds.
+SLOW_EXAMPLES = (
+    "AnomalyDisplay",
+    "AutoencoderAnomalyDetector",
+    "AutoencoderImputer",
+    "AutoencoderPretrainedClassifier",
+    "AutoencoderPretrainedRegressor",
+    "AutoencoderTransformer",
+    "Variational",
+)
 
 
 def pytest_configure(config):
     config.stash[LEFT_OUT] = 0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the long ones of the examples in docstrings, which can bear no mark."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem) and item.name.endswith(SLOW_EXAMPLES):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_deselected(items):

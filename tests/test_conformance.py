@@ -74,10 +74,14 @@ SETTINGS = [
     AutoencoderImputer(small()),
     AutoencoderImputer(small(architecture=Convolutional())),
     AutoencoderImputer(small(), n_estimators=1, max_iter=3, add_indicator=True),
+    classifier(early_stopping=True, validation_fraction=0.3),
+    regressor(head_layer_sizes=(8,), early_stopping=True, lr_schedule="plateau"),
+]
+# Those of two phases and many epochs take a minute each.
+LONG_SETTINGS = [
     classifier(semi_supervised="auto"),
     classifier(semi_supervised=True, max_epochs=60),
     classifier(freeze_encoder=True, class_weight="balanced"),
-    classifier(early_stopping=True, validation_fraction=0.3),
     classifier(head_layer_sizes=(8,), dropout=0.1, lr=1e-2, weight_decay=1e-4),
     AutoencoderPretrainedClassifier(
         small(architecture=Convolutional(), max_epochs=30),
@@ -86,7 +90,6 @@ SETTINGS = [
     ),
     regressor(),
     regressor(freeze_encoder=2, encoder_lr_scale=0.1),
-    regressor(head_layer_sizes=(8,), early_stopping=True, lr_schedule="plateau"),
 ]
 
 
@@ -94,4 +97,10 @@ SETTINGS = [
 @pytest.mark.filterwarnings("ignore:The variational latent has collapsed")
 @parametrize_with_checks(SETTINGS)
 def test__scikit_learn_check__passes(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(LONG_SETTINGS)
+def test__scikit_learn_check__long_setting__passes(estimator, check):
     check(estimator)

@@ -19,6 +19,7 @@ def _blocks(page, language):
     return re.findall(pattern, page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test__page__examples__print_what_they_show(page):
     session = "\n".join(_blocks(page, "pycon"))
@@ -29,6 +30,7 @@ def test__page__examples__print_what_they_show(page):
     assert "".join(report) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test__page__python_blocks__run(page):
     for source in _blocks(page, "python"):

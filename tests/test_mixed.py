@@ -280,6 +280,7 @@ def test__reconstruct__mixed_table__has_its_form_and_known_values(mixed_table, f
     assert_known_values(ae.reconstruct(X), X, is_text)
 
 
+@pytest.mark.slow
 def test__reconstruct__32_components__restores_19_of_20_categories(
     large_mixed_table,
 ):

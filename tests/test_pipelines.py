@@ -76,6 +76,7 @@ def codes_of_pca(X):
 # The user's pipelines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "mnist"])
 def test__pipeline__before_kmeans__finds_the_digits_about_as_well_as_pca(name):
     X, _, y, _ = pictures(name)
@@ -87,6 +88,7 @@ def test__pipeline__before_kmeans__finds_the_digits_about_as_well_as_pca(name):
     assert accuracy > expected - 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "mnist"])
 def test__pipeline__before_logistic_regression__classifies_as_well_as_pca(name):
     X, X_test, y, y_test = pictures(name)

@@ -13,6 +13,7 @@ def _blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", _blocks("python"))
 def test__readme__python_block__runs(source):
     exec(compile(source, "README.md", "exec"), {"__name__": "README"})

@@ -137,6 +137,7 @@ def test__explain__polars__gives_polars():
     assert contributions.columns == expected.columns == frame.columns
 
 
+@pytest.mark.slow
 def test__missing_cells__go_in(numbers_with_gaps):
     model = AutoencoderAnomalyDetector(random_state=0).fit(numbers_with_gaps)
     scores = model.score_samples(numbers_with_gaps)
@@ -149,6 +150,7 @@ def test__missing_cells__go_in(numbers_with_gaps):
     )
 
 
+@pytest.mark.slow
 def test__categories__contradiction__is_odd_and_explained(people):
     model = AutoencoderAnomalyDetector(random_state=0).fit(people)
     rows = people[(people["relationship"] == "Husband") & (people["sex"] == "Male")]

@@ -80,6 +80,7 @@ class TestSample:
         gaps = (drawn[:, None] - WINE.data.to_numpy()) / scale
         assert np.sqrt(np.square(gaps).mean(axis=2)).min() > 0.01
 
+    @pytest.mark.slow
     def test__categories__are_as_frequent_as_in_the_table(self, large_mixed_table):
         table = large_mixed_table
         names = table.select_dtypes(exclude="number").columns
@@ -91,6 +92,7 @@ class TestSample:
             got = drawn[column].value_counts(normalize=True)
             assert_allclose(got.reindex(shares.index, fill_value=0), shares, atol=0.06)
 
+    @pytest.mark.slow
     def test__categories__that_go_together_in_the_table__do_in_new_rows(self, people):
         X = people[["age", "hours_per_week", "relationship", "sex"]]
         ae = AutoencoderTransformer(latent=Variational(), random_state=0).fit(X)
@@ -138,6 +140,7 @@ class TestSample:
             ae.partial_fit(part)
         assert ae.sample(50, random_state=0).min() > 10
 
+    @pytest.mark.slow
     def test__marginals__skewed_and_mostly_zero__are_those_of_the_table(self):
         """Noise alone would fill the gap above zero, and cut off what falls below."""
         rng = np.random.default_rng(0)
@@ -167,6 +170,7 @@ class TestSample:
         drawn = make(latent=Variational(), max_epochs=100).fit(X).sample(5000, 0)
         assert_allclose(drawn.max(axis=0), X.max(axis=0), rtol=1e-4)
 
+    @pytest.mark.slow
     def test__wide_sparse_table__keeps_few_numbers(self):
         X = sparse.random(20, 50_000, density=1e-3, format="csr", random_state=0)
         ae = make(2, latent=Variational(), max_epochs=1, hidden_layer_sizes=()).fit(X)

@@ -59,6 +59,7 @@ def test__anomalies__default_output__is_named_at_the_end(run, table):
     assert len(pd.read_csv("anomalies.csv")) == 90
 
 
+@pytest.mark.slow
 def test__anomalies__same_seed__same_file(run, table):
     table.to_parquet("table.parquet")
     for name in ("one.csv", "two.csv"):

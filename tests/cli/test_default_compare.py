@@ -119,6 +119,7 @@ def test__own_table__fewer_rows_than_components__works(run, tmp_path):
     assert code == 0, err
 
 
+@pytest.mark.slow
 def test__same_seed__prints_the_same(run, wine, tmp_path):
     wine.to_csv(tmp_path / "wine.csv", index=False)
     outputs = {run(tmp_path / "wine.csv", "--seed", 3)[1] for _ in range(2)}

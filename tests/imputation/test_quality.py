@@ -22,6 +22,7 @@ def test__transform__numbers_of_scikit_learn__is_closer_than_the_mean(load):
     assert rmse(imputer.transform(with_gaps), X, gone) < 0.85 * rmse(simple, X, gone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["breast_cancer", "german_credit", "auto_imports", "adult"]
 )
@@ -42,6 +43,7 @@ def test__transform__numbers_and_categories__is_closer_than_the_simplest(name):
     assert right[0].mean() > right[1].mean()
 
 
+@pytest.mark.slow
 def test__transform__curved_dependence__is_better_than_a_linear_model():
     """Points on a parabola: no linear model knows anything about the other column."""
     rng = np.random.default_rng(0)
@@ -79,6 +81,7 @@ def _noisy_copies(n_rows=4000):
     return x[:, None] + rng.normal(size=(n_rows, 3)) * [0.0, 0.5, 0.5]
 
 
+@pytest.mark.slow
 def test__transform__cells_missing_depending_on_another_column__hardly_biased():
     X = _noisy_copies()
     rng = np.random.default_rng(1)
@@ -90,6 +93,7 @@ def test__transform__cells_missing_depending_on_another_column__hardly_biased():
     assert abs(filled.mean() - truth) < 0.1 < truth - np.nanmean(holed[:, 1])
 
 
+@pytest.mark.slow
 def test__draw__cells_missing_together__depend_on_one_another():
     X = _noisy_copies(2000)
     X[:, 1] = X[:, 0] + 0.2 * (X[:, 1] - X[:, 0])

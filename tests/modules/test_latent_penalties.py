@@ -131,6 +131,7 @@ class TestVariational:
         holed = torch.cat([X, torch.full((5, 3), torch.nan)], dim=1)
         assert_allclose(added(holed), added(X), rtol=1e-5)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "X",
         [X_WINE, StandardScaler().fit_transform(load_breast_cancer().data), X_DIGITS],
@@ -148,6 +149,7 @@ class TestVariational:
         assert_allclose(Z.mean(axis=0), 0, atol=0.3)
         assert_allclose(Z.std(axis=0), 1, atol=0.4)
 
+    @pytest.mark.slow
     def test__latent__categories__does_not_collapse(self):
         """A nat of a category is worth as much loss, however well it is known."""
         rng = np.random.default_rng(0)
@@ -158,6 +160,7 @@ class TestVariational:
         assert ae.transform(X).var(axis=0).min() > 0.5
         assert ae.score(X) > -0.7
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("scaling", ["minmax", None])
     def test__latent__shares_and_binary_cross_entropy__hardly_collapses(self, scaling):
         """Taken for coins, cells between 0 and 1 would look like noise."""
@@ -205,6 +208,7 @@ class TestVariational:
         ).fit(X_WINE)
         assert set(rates[:30]) == {2e-3}
 
+    @pytest.mark.slow
     def test__annealing__small_batches_or_large__takes_300_steps(self):
         for batch_size in (60, 4096):
             recorder = Recorder()
@@ -243,6 +247,7 @@ class TestVariational:
         ae.fit(X_WINE)
         assert all(weight == 1 for _, weight in recorder.weights_[n_steps:])
 
+    @pytest.mark.slow
     def test__beta__larger__says_less(self):
         small, large = (
             make(latent=Variational(beta), max_epochs=None).fit(X_WINE)

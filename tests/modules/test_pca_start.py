@@ -180,6 +180,7 @@ def test__align_latent__collapsed_latent__is_left_alone():
 # Where training ends
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("load", "margin"),
     [
@@ -197,6 +198,7 @@ def test__fit__defaults__held_out_reconstruction_does_not_lose_to_pca(load, marg
     assert -ae.score(X_test) < margin * pca_loss(X, n_components, X_test)
 
 
+@pytest.mark.slow
 def test__fit__defaults__clusters_of_codes_are_as_good_as_those_of_pca():
     X, y = load_digits(return_X_y=True)
     codes = AutoencoderTransformer(16, max_epochs=15, random_state=0).fit_transform(X)

@@ -193,6 +193,7 @@ def test__precision_bfloat16__trains_about_as_well_and_keeps_float32():
     assert losses["bfloat16"] != losses["float32"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     shutil.which("cc") is None and shutil.which("gcc") is None,
     reason="torch.compile needs a C compiler, and this machine has none",

@@ -134,6 +134,7 @@ def test__fit__any_container_with_text_labels__predicts_the_same(container):
     assert {*model.predict(container(cells))} == {"big", "small"}
 
 
+@pytest.mark.slow
 def test__fit__mixed_table__beats_the_most_frequent_class_with_few_labels(
     large_mixed_table,
 ):

@@ -65,12 +65,14 @@ def digit_scores(digit_draws, frozen_for_digits):
     return scores, models
 
 
+@pytest.mark.slow
 def test__fit__few_digits_with_labels__auto_uses_the_others_and_wins(digit_scores):
     scores, models = digit_scores
     assert sum(model.semi_supervised_ for model in models) >= 2
     assert np.mean(scores["auto"]) > np.mean(scores[False]) + 0.03
 
 
+@pytest.mark.slow
 def test__fit__few_digits_with_labels__beats_a_network_without_pretraining(
     digit_draws, digit_scores
 ):
@@ -89,6 +91,7 @@ def test__fit__few_digits_with_labels__beats_a_network_without_pretraining(
     assert np.mean(scores["auto"]) > np.mean(plain) + 0.05
 
 
+@pytest.mark.slow
 def test__fit__semi_supervised_with_a_slow_encoder__is_about_as_with_a_frozen_one(
     digit_draws, frozen_for_digits
 ):
@@ -103,6 +106,7 @@ def test__fit__semi_supervised_with_a_slow_encoder__is_about_as_with_a_frozen_on
     assert slow > frozen - 0.1
 
 
+@pytest.mark.slow
 def test__fit__classes_that_rows_do_not_cluster_by__auto_learns_from_labels_alone():
     table = np.random.default_rng(0).normal(size=(300, 6))
     y = hide(table @ np.arange(6) > 0, 60)
