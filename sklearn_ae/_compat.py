@@ -10,9 +10,11 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from mmap import mmap
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
@@ -60,6 +62,7 @@ __all__ = [
     "import_optional",
     "is_pandas_df",
     "is_polars_df",
+    "mapped_file",
     "set_grid_style",
     "validate_params",
     "warn",
@@ -97,6 +100,14 @@ def import_optional(name: str, purpose: str, extra: str) -> ModuleType:
             f"{purpose} needs {name.partition('.')[0]}, which is not installed. "
             f'Install it with: pip install "sklearn_ae[{extra}]"'
         ) from error
+
+
+def mapped_file(X: Any) -> mmap | None:
+    """Return the file that a memory-mapped array lies in, None for other objects.
+
+    A copy in memory of such an array has the same type, but no file.
+    """
+    return X._mmap if isinstance(X, np.memmap) else None
 
 
 def validate_params(estimator):

@@ -137,6 +137,7 @@ GRIDS = {
 
 
 @pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.slow
 def test__grid_search__two_jobs__scores_every_candidate(name):
     """Errors of candidates would show as NaN and a warning only."""
     X, y = load_wine(return_X_y=True)

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils import gen_batches
 
-from sklearn_ae._compat import is_pandas_df, is_polars_df
+from sklearn_ae._compat import is_pandas_df, is_polars_df, mapped_file
 from sklearn_ae._tables.array_table import ArrayTable
 from sklearn_ae._tables.pandas_table import PandasTable
 from sklearn_ae._tables.table import Table, is_missing, name_columns
@@ -147,8 +147,7 @@ def _is_series(y):
 def is_mapped(X):
     """Whether a table lies in a file that is read as needed."""
     X = getattr(X, "coded_from", X)
-    # A copy in memory of such an array has the same type, but no file.
-    return isinstance(X, np.memmap) and X._mmap is not None
+    return mapped_file(X) is not None
 
 
 def release_pages(X):
@@ -160,7 +159,7 @@ def release_pages(X):
     X = getattr(X, "coded_from", X)
     # A copy-on-write map ("c") keeps its changes in those pages.
     if is_mapped(X) and X.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
-        X._mmap.madvise(mmap.MADV_DONTNEED)
+        mapped_file(X).madvise(mmap.MADV_DONTNEED)
 
 
 def blocks_of_rows(X, cells=BLOCK_CELLS):

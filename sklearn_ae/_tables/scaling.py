@@ -332,7 +332,8 @@ def robust_center_and_scale(rows, fallback, least=0.0):
         The median, and the distance of the quartiles in units of that of a normal
         distribution.
     """
-    quartiles = np.nanquantile(rows, [0.25, 0.5, 0.75], axis=0)
+    # Where there are no columns, NumPy gives no quartiles either.
+    quartiles = np.nanquantile(rows, [0.25, 0.5, 0.75], axis=0).reshape(3, -1)
     scale = (quartiles[2] - quartiles[0]) / QUARTILES_OF_NORMAL
     return quartiles[1], np.where(scale > least, scale, fallback)
 

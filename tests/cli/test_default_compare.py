@@ -30,6 +30,7 @@ def test__digits__no_arguments__prints_table_and_draws(tmp_path):
     assert all(p.read_bytes().startswith(PNG_SIGNATURE) for p in pictures)
 
 
+@pytest.mark.slow
 def test__digits__reconstruction__beats_pca(run):
     _, out, _ = run()
     line = next(line for line in out.splitlines() if line.startswith("reconstruction"))
@@ -37,6 +38,7 @@ def test__digits__reconstruction__beats_pca(run):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
+@pytest.mark.slow
 def test__own_table__each_format__writes_one_latent_row_per_row(
     run, wine, tmp_path, suffix
 ):
@@ -77,6 +79,7 @@ def test__own_table__numbers_and_categories__have_a_line_each(run, wine, tmp_pat
 @pytest.mark.parametrize(
     "columns", [["alcohol", "cork"], ["cork", "cultivar"], ["organic", "cork"]]
 )
+@pytest.mark.slow
 def test__own_table__one_number_or_none__is_compared(run, wine, tmp_path, columns):
     wine[columns].to_csv(tmp_path / "wine.csv", index=False)
     code, out, err = run(tmp_path / "wine.csv")
@@ -93,6 +96,7 @@ def test__own_table__no_observed_cell_held_out__one_line_and_exit_code_2(run, tm
     assert "All cells of the held-out rows are missing" in err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test__own_table__number_as_target__is_predicted_by_ridge(run, wine, tmp_path):
     wine.to_csv(tmp_path / "wine.csv", index=False)
     code, out, _ = run(tmp_path / "wine.csv", "--target", "alcohol")
@@ -101,6 +105,7 @@ def test__own_table__number_as_target__is_predicted_by_ridge(run, wine, tmp_path
     assert "KMeans" not in out
 
 
+@pytest.mark.slow
 def test__own_table__missing_and_rare_classes__are_left_out_or_split(
     run, wine, tmp_path
 ):

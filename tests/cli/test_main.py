@@ -55,6 +55,7 @@ def test__output_is_a_file__one_line_and_exit_code_2(tmp_path, capsys):
     assert_refused((code, *capsys.readouterr()), "Cannot make the folder")
 
 
+@pytest.mark.slow
 def test__output_not_writable__one_line_and_exit_code_2(run, wine, tmp_path):
     wine.to_csv(tmp_path / "wine.csv", index=False)
     (tmp_path / "output" / "latents.csv").mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from sklearn_ae._cli.tables import InputTable, leave_out_unusable
 
@@ -14,6 +15,7 @@ def test__own_table__unusable_columns__are_named_with_the_reason(run, wine, tmp_
     assert "one value or none in the rows to train on: constant, empty." in out
 
 
+@pytest.mark.slow
 def test__own_table__dates_and_lists__are_left_out(run, wine, tmp_path):
     wine["bottled"] = pd.Timestamp("2020-01-01")
     wine["grapes"] = [["white", "red"]] * len(wine)

@@ -429,6 +429,7 @@ def test__add_indicator__name_that_is_taken__is_refused(frame):
         make(add_indicator=True).fit_transform(X)
 
 
+@pytest.mark.slow
 def test__fit__thousands_of_categories__are_no_error():
     """The covariance of as many indicators is hard to decompose in single precision."""
     codes = np.random.default_rng(0).integers(2000, size=8000)

@@ -64,6 +64,7 @@ def fit_weights(model, X, y):
     return weights(clone(model).fit(X, y))
 
 
+@pytest.mark.slow
 def test__fit__in_two_processes__gives_the_same_weights():
     names = ["classifier", "semi-supervised"]
     here = [fit_weights(MODELS[n][0], X, MODELS[n][1]) for n in names]

@@ -225,6 +225,7 @@ print(ae.module_.network.encoder[0].in_features, most_memory() - before, score)
 """
 
 
+@pytest.mark.slow
 def test__fit__column_of_many_levels__has_a_narrow_network_and_little_memory():
     """One indicator for each level would fill 4 GB."""
     pytest.importorskip("resource", reason="the system does not tell its memory")
