@@ -1,4 +1,4 @@
-"""What the package takes from private or optional places, and hints in messages.
+"""Private and optional parts of other libraries, and hints in messages.
 
 Every private name of scikit-learn, skorch and torch that is imported stands here, so
 that a release that moves one is mended in one line. Private methods of skorch that are

@@ -67,7 +67,7 @@ _SIZE = Interval(Integral, 1, None, closed="left")
 
 
 class Convolutional(BaseEstimator):
-    """Convolutions and pooling for images, given as rows of pixels.
+    """Convolutional autoencoder for images, given as rows of pixels.
 
     Each stage is a convolution, the `activation` of the autoencoder, and the maximum of
     each window. They pad at the edges, so that a stride of s turns a side of n pixels

@@ -1,4 +1,4 @@
-"""What a user passes, as a table; and its rows, a block at a time."""
+"""as_table: a table from an array or a frame; and its rows, a block at a time."""
 
 import mmap
 

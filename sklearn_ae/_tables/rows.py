@@ -1,4 +1,4 @@
-"""Batches of encoded rows from arrays in memory, sparse matrices and mapped files.
+"""Rows and batches of them, from arrays in memory, sparse matrices and mapped files.
 
 Slicing whole batches from one tensor is several times faster than a loader that fetches
 rows one by one. A batch is a tuple ``(X, y)``; ``y`` holds the weights of the rows, or
@@ -16,12 +16,13 @@ from torch.utils.data import Dataset
 
 from sklearn_ae._tables.reading import is_mapped, release_pages
 
-# A mapped file is read in blocks of about 1 MB; 32 of them, drawn from all over the
-# file, are shuffled together.
+# Bytes of a block of neighbouring rows, as which a mapped file is read.
 BLOCK_BYTES = 2**20
+# Blocks, drawn from all over the file, whose rows are shuffled together.
 BLOCKS_IN_MEMORY = 32
-# Equal rows of tables up to this size are merged: beyond it, sorting them takes time.
+# Most rows of a table in which equal rows are merged: sorting more takes time.
 MERGED_ROWS = 10_000
+# Most cells of such a table.
 MERGED_CELLS = 2**21
 # Rows that go through a network at once where nobody waits for them.
 PART_ROWS = 4_096
@@ -234,7 +235,7 @@ class BatchIterator:
 
 
 def apply_in_parts(function, X, device):
-    """Return on the CPU what a function makes of rows that it gets on a device."""
+    """Return a function's results on the CPU for rows that it gets on a device."""
     parts = X.split(PART_ROWS)
     return torch.cat([function(part.to(device)).cpu() for part in parts])
 

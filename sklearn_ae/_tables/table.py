@@ -1,4 +1,4 @@
-"""Table: what can be asked of a user's table, whichever library it comes from."""
+"""Table: kinds, cells and levels of a user's table, whichever library it is from."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -15,11 +15,15 @@ DenseTableLike: TypeAlias = ArrayLike | Sequence[Any]
 # What may be X.
 TableLike: TypeAlias = DenseTableLike | sparse.spmatrix | sparse.sparray
 
-# What a column may hold, as `Table.kinds` says.
+# Kind of a column whose cells are real numbers.
 NUMBER = "number"
+# Kind of a column of true and false.
 BOOLEAN = "boolean"
+# Kind of a column of text, or of a categorical dtype.
 CATEGORY = "category"
+# Kind of a column of dates, times or durations.
 DATE = "date"
+# Kind of any other column, such as complex numbers or bytes.
 OTHER = "other"
 
 # Kinds by what pandas infers from the cells of an object column.
