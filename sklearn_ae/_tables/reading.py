@@ -5,7 +5,6 @@ import mmap
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.utils import gen_batches
 
 from sklearn_ae._compat import is_pandas_df, is_polars_df, mapped_file
 from sklearn_ae._tables.array_table import ArrayTable
@@ -176,7 +175,11 @@ def blocks_of_rows(X, cells=BLOCK_CELLS):
     block : ndarray of shape (n_block, n_columns)
     """
     n_rows, n_columns = X.shape
-    for rows in gen_batches(n_rows, max(1, cells // max(1, n_columns))):
+    step = max(1, cells // max(1, n_columns))
+    # scikit-learn's gen_batches validates its arguments at each call, which takes
+    # longer than the network does for one row.
+    for start in range(0, n_rows, step):
+        rows = slice(start, min(start + step, n_rows))
         yield rows, dense(X[rows])
         release_pages(X)
 
