@@ -167,7 +167,6 @@ class PretrainedPredictor(
                 probe=probe,
                 criterion=criterion,
                 activation=autoencoder.activation,
-                interpolate=is_classifier(self),
                 params=PredictorParams.from_params(params),
                 training=TrainingParams.from_params(
                     params,

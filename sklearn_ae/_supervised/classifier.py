@@ -60,8 +60,9 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         follows :mod:`sklearn.semi_supervised`. By default, -1 is a class like others.
     {optimizer}
     max_epochs : int, default=None
-        Passes over the rows that are trained on. `None` takes 300 to 2,500 steps; if
-        fine-tuning learns from unlabelled rows, 30 epochs, or 1,000 steps.
+        Passes over the rows that are trained on. `None` takes 300 to 2,500 steps, or
+        fewer if that is better, see Notes; if fine-tuning learns from unlabelled rows,
+        30 epochs, or 1,000 steps.
     batch_size : int, default=None
         Largest number of rows in a step. `None` takes a tenth of the labelled rows,
         from 32 to 256; if fine-tuning learns from unlabelled rows, 256.
@@ -92,13 +93,11 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     *Noise.* The autoencoder's noise corrupts the labelled rows, too, half as strongly,
     but not in semi-supervised training.
 
-    *Few labels.* A network that is trained on few rows ends up worse than the linear
-    model. So the weights are interpolated between those at the start and those at the
-    end of training [2]_: their mean for fewer than 20 labels, an interpolation chosen
-    by cross-validation for up to 20,000 (from 2,000 on a single fifth is held out), and
-    the end for more, with `early_stopping`, and in semi-supervised training. `history_`
-    has the training on all labelled rows; `callbacks` do not see the trials of the
-    cross-validation.
+    {length}
+
+    *Probabilities.* The logits are divided by one number, the temperature with the
+    lowest cross-entropy on the rows that were held out [2]_: from 10 to 20,000 labelled
+    rows, and with `early_stopping`.
 
     *Semi-supervised training.* Labels are spread along a graph of nearest neighbours
     [3]_. If these predict held-out labels better than the linear model does, by more
@@ -114,7 +113,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     ----------
     .. [1] Kumar, A. et al. "Fine-tuning can distort pretrained features and
        underperform out-of-distribution." ICLR 2022.
-    .. [2] Wortsman, M. et al. "Robust fine-tuning of zero-shot models." CVPR 2022.
+    .. [2] Guo, C. et al. "On calibration of modern neural networks." ICML 2017.
     .. [3] Zhou, D. et al. "Learning with local and global consistency." NIPS 2004.
     .. [4] Miyato, T. et al. "Virtual adversarial training: a regularization method for
        supervised and semi-supervised learning." IEEE TPAMI 41 (2019), 1979-1993.

@@ -3,14 +3,13 @@
 A head that starts at random would distort the features of the encoder before it learns
 anything, so it starts as a linear model that was fitted to the latents (Kumar et al.,
 2022 [1]_). Trained on few rows, a network soon does worse than that linear model; so
-the weights are interpolated between the start and the end of training, as far as
-cross-validation recommends (Wortsman et al., 2022 [2]_).
+cross-validation chooses how long it trains. A shorter training is a whole one: its
+learning rate falls to zero as well.
 
 References
 ----------
 .. [1] Kumar, A. et al. "Fine-tuning can distort pretrained features and underperform
    out-of-distribution." ICLR 2022.
-.. [2] Wortsman, M. et al. "Robust fine-tuning of zero-shot models." CVPR 2022.
 """
 
 from copy import copy, deepcopy
@@ -38,23 +37,19 @@ from sklearn_ae._supervised.predictor import Predictor, UnfreezeEncoder, make_he
 from sklearn_ae._supervised.semi_supervised import (
     SemiSupervisedNet,
     normalize_hidden,
-    scale_temperature,
     shrink_and_perturb,
 )
+from sklearn_ae._supervised.temperature import divide_outputs, match_confidence
 from sklearn_ae._tables.rows import BatchIterator, apply_in_parts
 
-# Interpolations to choose from: 0 is the linear model, 1 the trained network.
-INTERPOLATIONS = (0.1, 0.25, 0.5, 0.75, 1.0)
-# The interpolation where rows are too few to choose one.
-HALF_INTERPOLATION = 0.5
-# The trained network itself.
-FULL_INTERPOLATION = 1.0
-# Fewer rows than this cannot tell which interpolation is best.
-ROWS_TO_CHOOSE = 20
-# Up to so many rows are all held out in turn; of more, one fold is enough.
-ROWS_FOR_FOLDS = 2_000
-# More rows than this are enough for the trained network to be best.
-ROWS_TO_HOLD_OUT = 20_000
+# Lengths of training to choose from, as shares of the longest: 0 is the linear model.
+LENGTHS = (1.0, 0.1, 0.0)
+# Fewer rows than this cannot tell which length is best.
+ROWS_TO_CHOOSE = 10
+# So many held-out rows are enough to choose by: of more rows, not all are held out.
+ROWS_TO_HOLD_OUT = 500
+# More rows than this are enough for the longest training to be best.
+MANY_ROWS = 20_000
 # Where most gradients have become tiny, as those of rare classes do, Adam's usual
 # memory turns the next large one into a leap.
 STEADY = {"optimizer__betas": (0.9, 0.95), "optimizer__eps": 1e-4}
@@ -120,8 +115,6 @@ class FineTuning:
         Loss of a batch.
     activation : str or nn.Module class
         After hidden layers of the head, if it is one of them.
-    interpolate : bool
-        Whether cross-validation chooses weights between start and end of training.
     params : PredictorParams
     training : TrainingParams
         Its device is the one to train on.
@@ -141,7 +134,6 @@ class FineTuning:
     probe: Any
     criterion: nn.Module
     activation: Any
-    interpolate: bool
     params: PredictorParams
     training: TrainingParams
     rng: np.random.Generator
@@ -166,20 +158,23 @@ class FineTuning:
         return self
 
     def fine_tune(self, labelled, valid):
-        """Return a net that was trained on labelled rows, as far as is good.
+        """Return a net that was trained on labelled rows, for as long as is good.
+
+        Its probabilities are as sure as predictions of held-out rows are right.
 
         Parameters
         ----------
         labelled, valid : Rows, SparseRows, MappedRows or None
             Rows to train on, and to stop early by.
         """
-        interpolation = FULL_INTERPOLATION
-        # With early stopping, the rows held out say how far to go.
-        if self.interpolate and valid is None:
-            interpolation = self._choose_interpolation(labelled)
-        self._refit_probe(labelled)
-        net, start = self._train(labelled, valid)
-        interpolate_weights(net.module_, start, interpolation)
+        length, temperature = 1.0, 1.0
+        if valid is None:
+            length, temperature = self._choose(labelled)
+        net = self._train(labelled, valid, length)
+        if valid is not None and valid is not labelled:
+            outputs, y = self._predict(net, valid)
+            temperature, _ = self.criterion.calibrate(outputs, y)
+        divide_outputs(net.module_.head, temperature)
         return net
 
     def score_spreading(self, neighbors):
@@ -248,7 +243,9 @@ class FineTuning:
         )
         train(net, rows, valid)
         X, _ = rows.rows.sample(PROBE_ROWS)
-        scale_temperature(net.module_, X.to(self.device), accuracy)
+        with torch.no_grad():
+            logits = net.module_.eval()(X.to(self.device)).cpu().double().numpy()
+        divide_outputs(net.module_.head, match_confidence(logits, accuracy))
         return net
 
     def make_net(self, n_labelled, encoder=None, steps=None, **params):
@@ -316,57 +313,78 @@ class FineTuning:
         layer.weight.copy_(torch.from_numpy(weight))
         layer.bias.copy_(torch.from_numpy(bias))
 
-    def _train(self, labelled, valid=None):
-        """Return a trained net, and the weights that it started from."""
+    def _train(self, labelled, valid=None, length=1.0):
+        """Return a net that was trained for a share of its number of epochs."""
+        self._refit_probe(labelled)
         steady = self.training.optimizer in ADAM
         net = self.make_net(len(labelled), **(STEADY if steady else {}))
-        start = deepcopy(net.module_.state_dict())
-        train(net, labelled, valid)
-        return net, start
+        if length:
+            net.max_epochs = max(1, round(length * net.max_epochs))
+            train(net, labelled, valid)
+        return net
 
-    def _choose_interpolation(self, labelled):
-        """Return the interpolation that predicts held-out rows best."""
+    def _choose(self, labelled):
+        """Return the length of training that is best for held-out rows.
+
+        Returns
+        -------
+        length : float
+            A share of the number of epochs; 1 where it was given.
+        temperature : float
+        """
         n_rows = len(labelled)
+        lengths = LENGTHS
+        if self.training.max_epochs is not None:
+            lengths = (1.0,)
+        elif np.size(self.params.head_layer_sizes):
+            # Such a head does not start as the linear model.
+            lengths = LENGTHS[:-1]
         if n_rows < ROWS_TO_CHOOSE:
-            return HALF_INTERPOLATION
-        if n_rows > ROWS_TO_HOLD_OUT:
-            return FULL_INTERPOLATION
+            return lengths[-1], 1.0
+        if n_rows > MANY_ROWS:
+            return 1.0, 1.0
         # Trials are no part of the training that callbacks follow.
         trial = copy(self)
         trial.training = self.training.without_callbacks()
-        folds = draw_folds(labelled.targets[:, 0].cpu().numpy(), N_FOLDS, self.rng)
-        losses = np.zeros(len(INTERPOLATIONS))
-        for fold in range(N_FOLDS if n_rows <= ROWS_FOR_FOLDS else 1):
-            out = torch.from_numpy(folds == fold)
-            parts = (part.nonzero()[:, 0].int() for part in (~out, out))
-            losses += trial._try(*map(labelled.subset, parts))
-        return INTERPOLATIONS[np.argmin(losses)]
+        parts = self._hold_out(labelled)
+        chosen = []
+        for length in lengths:
+            predicted = [trial._try(*part, length) for part in parts]
+            outputs, y = map(torch.cat, zip(*predicted, strict=True))
+            temperature, loss = self.criterion.calibrate(outputs, y)
+            chosen.append((loss, length, temperature))
+        _, length, temperature = min(chosen)
+        return length, temperature
 
-    def _try(self, labelled, out):
-        """Return the loss of held-out rows with each interpolation."""
-        self._refit_probe(labelled)
-        net, start = self._train(labelled)
+    def _hold_out(self, labelled):
+        """Return pairs of rows to train on and rows that are held out."""
+        folds = draw_folds(labelled.targets[:, 0].cpu().numpy(), N_FOLDS, self.rng)
+        n_folds = min(N_FOLDS, ceil(ROWS_TO_HOLD_OUT / len(labelled)))
+        outs = [torch.from_numpy(folds == fold) for fold in range(n_folds)]
+        return [
+            tuple(labelled.subset(part.nonzero()[:, 0].int()) for part in (~out, out))
+            for out in outs
+        ]
+
+    def _try(self, labelled, out, length):
+        """Return the outputs for held-out rows, and what comes with these rows."""
+        net = self._train(labelled, length=length)
         if net.interrupted_after_ is not None:
             raise KeyboardInterrupt
-        end = deepcopy(net.module_.state_dict())
-        losses = []
-        for interpolation in INTERPOLATIONS:
-            net.module_.load_state_dict(end)
-            interpolate_weights(net.module_, start, interpolation)
-            losses.append(self._loss(net, out))
-        return np.array(losses)
+        return self._predict(net, out)
+
+    @torch.no_grad()
+    def _predict(self, net, rows):
+        """Return the outputs for rows and what comes with them, on the CPU."""
+        module = net.module_.eval()
+        outputs, ys = [], []
+        for X, y in BatchIterator(rows, PROBE_ROWS):
+            outputs.append(module(X.to(self.device)).cpu().double())
+            ys.append(y.cpu())
+        return torch.cat(outputs), torch.cat(ys)
 
     def _refit_probe(self, labelled):
         self.probe.refit(*self._latents_and_targets(labelled))
-
-    @torch.no_grad()
-    def _loss(self, net, rows):
-        """Return the summed loss of rows."""
-        module = net.module_.eval()
-        return sum(
-            len(X) * net.criterion_(module(X.to(self.device)), X, y.to(self.device))
-            for X, y in BatchIterator(rows, PROBE_ROWS)
-        ).item()
 
     @torch.no_grad()
     def _encode(self, X):
@@ -379,21 +397,3 @@ class FineTuning:
         Z = (self._encode(X) - self.center_) / self.unit_
         y = y.cpu().double().numpy()
         return Z, y[:, 1:], y[:, 0]
-
-
-@torch.no_grad()
-def interpolate_weights(module, start, interpolation):
-    """Set the weights of a module to a mean of those at the start and those it has.
-
-    Parameters
-    ----------
-    module : nn.Module
-        Trained.
-    start : dict of str to Tensor
-        State of the module at the start of training.
-    interpolation : float
-        0 for the weights at the start, 1 for those that the module has.
-    """
-    for name, weight in module.state_dict().items():
-        if weight.is_floating_point() and not torch.equal(weight, start[name]):
-            weight.copy_(torch.lerp(start[name], weight, interpolation))

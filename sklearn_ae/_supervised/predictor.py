@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from sklearn_ae._modules.dense import make_activation
+from sklearn_ae._supervised.temperature import fit_temperature
 
 
 class UnfreezeEncoder(Callback):
@@ -202,6 +203,24 @@ class ClassLoss(nn.Module):
         )
         return (weight * losses).mean()
 
+    def calibrate(self, logits, y):
+        """Return the temperature for logits of held-out rows, and the loss with it.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n_rows, n_classes), dtype=float64
+        y : Tensor of shape (n_rows, 2)
+            Weight and class index of each row.
+
+        Returns
+        -------
+        temperature, loss : float
+        """
+        weight, class_index = y.double().numpy().T
+        return fit_temperature(
+            logits.numpy(), class_index.astype(int), weight, self.label_smoothing
+        )
+
 
 class TargetLoss(nn.Module):
     """Weighted squared error of scaled targets; missing ones are left out.
@@ -225,3 +244,19 @@ class TargetLoss(nn.Module):
         # Not the other way round: the gradient of NaN times 0 is NaN.
         errors = torch.where(observed, outputs - targets.nan_to_num(), 0.0)
         return (weight * errors**2).mean()
+
+    def calibrate(self, outputs, y):
+        """Return 1, as predicted targets have no temperature, and the loss.
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (n_rows, n_outputs)
+            Of rows that were held out.
+        y : Tensor of shape (n_rows, 1 + n_outputs)
+            Weight and targets of each row.
+
+        Returns
+        -------
+        temperature, loss : float
+        """
+        return 1.0, float(self(outputs, None, y))

@@ -33,7 +33,8 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     {autoencoder_and_head}
     {optimizer}
     max_epochs : int, default=None
-        Passes over the rows that are trained on. `None` takes 300 to 2,500 steps.
+        Passes over the rows that are trained on. `None` takes 300 to 2,500 steps, or
+        fewer if that is better, see Notes.
     batch_size : int, default=None
         Largest number of rows in a step. `None` takes a tenth of the labelled rows,
         from 32 to 256.
@@ -55,6 +56,8 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     {start}
 
     *Noise.* The autoencoder's noise corrupts the labelled rows, too, half as strongly.
+
+    {length}
 
     References
     ----------

@@ -22,7 +22,6 @@ References
    2020.
 .. [4] Ba, J. L., Kiros, J. R. and Hinton, G. E. "Layer normalization."
    arXiv:1607.06450, 2016.
-.. [5] Guo, C. et al. "On calibration of modern neural networks." ICML 2017.
 """
 
 from typing import NamedTuple
@@ -59,8 +58,6 @@ LEAST_NORMALIZED = 8
 MOST_ROWS = 60_000
 # The rows of a graph have at most so many cells, half a GB.
 MOST_CELLS = 2**27
-# Outputs may be divided by these numbers to make predictions less sure.
-TEMPERATURES = np.geomspace(1, 100, 200).tolist()
 
 
 class UnlabelledTargets(NamedTuple):
@@ -235,30 +232,6 @@ def normalize_hidden(encoder):
             norm = nn.LayerNorm(layer.out_features).to(layer.weight)
             layers.insert(layers.index(layer) + 1, norm)
     network.encoder = nn.Sequential(*layers)
-
-
-@torch.no_grad()
-def scale_temperature(module, X, accuracy):
-    """Make predictions as sure as they may be expected to be right.
-
-    Trained to be sure of rows without a label, a network is surer than it is right
-    (temperature scaling; Guo et al., 2017 [5]_).
-
-    Parameters
-    ----------
-    module : Predictor
-    X : Tensor of shape (n_rows, n_columns)
-        Scaled rows, on the device of the module.
-    accuracy : float
-        The mean probability of the most likely class should not be above it.
-    """
-    logits = module.eval()(X)
-    for temperature in TEMPERATURES:
-        confidence = torch.softmax(logits / temperature, 1).amax(1).mean()
-        if confidence <= accuracy:
-            break
-    for weight in module.head[-1].parameters():
-        weight.div_(temperature)
 
 
 class SemiSupervisedNet(AutoencoderNet):
