@@ -18,7 +18,6 @@ from sklearn_ae._compat import Interval, Self, StrOptions, _fit_context
 from sklearn_ae._seeding import RandomStateLike
 from sklearn_ae._supervised.base import PretrainedPredictor
 from sklearn_ae._supervised.docstrings import fill_docstring
-from sklearn_ae._supervised.fine_tuning import ROWS_TO_CHOOSE
 from sklearn_ae._supervised.linear_probe import ClassProbe
 from sklearn_ae._supervised.predictor import ClassLoss
 from sklearn_ae._supervised.semi_supervised import Neighborhood, max_rows
@@ -30,6 +29,9 @@ from sklearn_ae._supervised.targets import (
 from sklearn_ae._tables.encoder import check_weight
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.table import TableLike, TargetLike
+
+# Fewer labelled rows than this cannot tell whether rows of one class lie together.
+LEAST_LABELLED = 20
 
 
 @fill_docstring
@@ -50,8 +52,8 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         Share of the probability that the loss gives to all classes alike.
     semi_supervised : bool or "auto", default="auto"
         Whether fine-tuning learns from rows without their labels, too, see Notes. With
-        "auto", cross-validation decides, if 20 to 30,000 rows are labelled (fewer where
-        there are more than 2,000 columns).
+        "auto", cross-validation decides, if at least 20 and at most half of the rows
+        are labelled, but no more than 30,000 (fewer with more than 2,000 columns).
     class_weight : dict, "balanced" or None, default=None
         Weight of each class, as in
         :class:`~sklearn.linear_model.LogisticRegression`.
@@ -256,7 +258,8 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         asked, n_classes = self.semi_supervised, len(self.classes_)
         # A single row has no neighbours.
         self.semi_supervised_ = bool(asked) and len(rows) > 1
-        enough = ROWS_TO_CHOOSE <= len(labelled) <= max_rows(rows) / 2
+        most = min(len(rows), max_rows(rows)) / 2
+        enough = LEAST_LABELLED <= len(labelled) <= most
         if asked == "auto" and not (enough and n_classes > 1):
             self.semi_supervised_ = False
         if self.semi_supervised_:
