@@ -47,9 +47,9 @@ def default_pull(n_rows, n_encoded):
 
 
 def default_fine_tuning(n_rows):
-    """Return the batch size, a tenth of the rows, and epochs for 300 to 2,500 steps."""
+    """Return the batch size, a tenth of the rows, and epochs for 150 to 1,600 steps."""
     batch_size = min(n_rows, max(32, min(256, n_rows // 10)))
-    steps = max(300, min(2500, 5 * n_rows // 8))
+    steps = max(150, min(1600, 3 * n_rows // 8))
     return batch_size, ceil(steps / ceil(n_rows / batch_size))
 
 

@@ -98,7 +98,7 @@ class PretrainedPredictor(
         head_layer_sizes: ArrayLike = (),
         dropout: float = 0.0,
         optimizer: str | type[Optimizer] = "adamw",
-        lr: float = 1e-3,
+        lr: float = 2e-3,
         weight_decay: float | None = None,
         lr_schedule: str = "cosine",
         max_epochs: int | None = None,

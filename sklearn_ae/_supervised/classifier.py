@@ -62,7 +62,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         follows :mod:`sklearn.semi_supervised`. By default, -1 is a class like others.
     {optimizer}
     max_epochs : int, default=None
-        Passes over the rows that are trained on. `None` takes 300 to 2,500 steps, or
+        Passes over the rows that are trained on. `None` takes 150 to 1,600 steps, or
         fewer if that is better, see Notes; if fine-tuning learns from unlabelled rows,
         30 epochs, or 1,000 steps.
     batch_size : int, default=None
@@ -160,7 +160,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         class_weight: dict[Any, float] | str | None = None,
         unlabeled_label: object = None,
         optimizer: str | type[Optimizer] = "adamw",
-        lr: float = 1e-3,
+        lr: float = 2e-3,
         weight_decay: float | None = None,
         lr_schedule: str = "cosine",
         max_epochs: int | None = None,

@@ -29,7 +29,7 @@ optimizer : {"adamw", "adam", "rmsprop", "sgd"} or type, default="adamw"
     Optimizer of the fine-tuning, or a class derived from
     :class:`torch.optim.Optimizer`. On labelled rows alone, "adamw" and "adam" take
     betas of 0.9 and 0.95 and an eps of 1e-4, unless `net_params` say otherwise.
-lr : float, default=1e-3
+lr : float, default=2e-3
     Learning rate at the start.
 weight_decay : float, default=None
     Weight decay of the optimizer. `None` pulls the weights towards those at the start

@@ -66,7 +66,7 @@ class SpreadingScore(NamedTuple):
     """How well spread labels predict held-out labels."""
 
     accuracy: float
-    """Weighted share of the rows whose label is predicted."""
+    """Share of the rows whose label is predicted, below 1 (rule of succession)."""
     beats_probe: bool
     """Whether they are better than the linear model, by more than a standard error."""
 
@@ -214,7 +214,8 @@ class FineTuning:
         share = weight / weight.sum()
         mean = share @ won
         standard_error = np.sqrt(share**2 @ (won - mean) ** 2)
-        return SpreadingScore(share @ right, bool(mean > standard_error))
+        accuracy = (len(y) * (share @ right) + 1) / (len(y) + 2)
+        return SpreadingScore(accuracy, bool(mean > standard_error))
 
     def fine_tune_on_all(self, neighbors, valid, accuracy):
         """Return a net that was trained on labelled rows and on all others.
@@ -245,10 +246,17 @@ class FineTuning:
             shares=shares,
         )
         train(net, rows, valid)
-        X, _ = rows.rows.sample(PROBE_ROWS)
+        # It is no surer than spread labels are right, nor than labels that it has
+        # learnt, but cannot be certain of, allow.
+        module = net.module_.eval()
         with torch.no_grad():
-            logits = net.module_.eval()(X.to(self.device)).cpu().double().numpy()
-        divide_outputs(net.module_.head, match_confidence(logits, accuracy))
+            sample, _ = rows.rows.sample(PROBE_ROWS)
+            logits = apply_in_parts(module, sample, self.device).double()
+        temperatures = (
+            match_confidence(logits.numpy(), accuracy),
+            self.criterion.calibrate(*self._predict(net, rows.repeated))[0],
+        )
+        divide_outputs(net.module_.head, max(temperatures))
         return net
 
     def make_net(self, n_labelled, encoder=None, steps=None, **params):

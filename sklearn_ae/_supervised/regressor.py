@@ -33,7 +33,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     {autoencoder_and_head}
     {optimizer}
     max_epochs : int, default=None
-        Passes over the rows that are trained on. `None` takes 300 to 2,500 steps, or
+        Passes over the rows that are trained on. `None` takes 150 to 1,600 steps, or
         fewer if that is better, see Notes.
     batch_size : int, default=None
         Largest number of rows in a step. `None` takes a tenth of the labelled rows,

@@ -21,7 +21,7 @@ from scipy.special import log_softmax, softmax
 # Logits are divided by one of the numbers between these.
 LOWEST, HIGHEST = 0.1, 100.0
 # Held-out rows count as if there were so many more, whose labels say nothing.
-UNINFORMATIVE_ROWS = 2
+UNINFORMATIVE_ROWS = 1
 
 
 def fit_temperature(logits, class_indices, weight, label_smoothing=0.0):
