@@ -3,8 +3,6 @@
 The seeded scope leaves the global generators and the threads as they were found.
 """
 
-import random
-import threading
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import cache
@@ -14,10 +12,10 @@ import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
+from sklearn_ae._isolation import generators, is_forked
+
 # What a parameter `random_state` may be.
 RandomStateLike: TypeAlias = int | np.random.RandomState | None
-# torch, NumPy and Python each have one global generator for all threads.
-_GLOBAL_GENERATORS = threading.RLock()
 # Training that goes on takes the seed this much further for each epoch so far. With 1,
 # it would draw the numbers that fits with the next few seeds start with.
 SEED_STEP = 7919
@@ -61,6 +59,11 @@ def make_generator(random_state, stream):
     return np.random.default_rng([draw_seed(random_state), int(stream)])
 
 
+def draw_seed_from_torch():
+    """Return a seed for a part of scikit-learn inside a seeded block."""
+    return int(torch.randint(2**32, ()))
+
+
 @cache
 def _thread_pools():
     """Return the thread pools of NumPy and SciPy; finding them takes milliseconds."""
@@ -69,10 +72,11 @@ def _thread_pools():
 
 @contextmanager
 def seeded(seed, device, *, one_thread):
-    """Seed the global generators for a block, and leave them as they were found.
+    """Seed torch's global generators for a block, and leave them as they were found.
 
-    Weights, shuffling, noise and the user's own torch modules draw from the global
-    generators, so only one block runs at a time.
+    Weights, shuffling, noise and the user's own torch modules draw from torch's global
+    generators, so only one block runs at a time. Those of NumPy and Python are not
+    touched: other threads may draw from them at any time.
 
     Parameters
     ----------
@@ -84,15 +88,15 @@ def seeded(seed, device, *, one_thread):
         Whether the block runs on one CPU thread. The last bits of a sum depend on how
         many threads share it, and joblib gives its workers fewer than the main process.
     """
-    with _GLOBAL_GENERATORS, _restored_generators(device):
-        random.seed(seed)
-        np.random.seed(seed)
+    with generators.held(device):
         # torch.manual_seed would also seed a GPU that is first used later.
         torch.default_generator.manual_seed(seed)
         if device.type != "cpu":
             module = torch.get_device_module(device)
             getattr(module, "manual_seed_all", module.manual_seed)(seed)
         n_threads = torch.get_num_threads()
+        # The threads of the parent are not there in a forked child.
+        one_thread = one_thread or is_forked()
         try:
             with _thread_pools().limit(limits=1 if one_thread else None):
                 torch.set_num_threads(1 if one_thread else n_threads)
@@ -127,20 +131,3 @@ def seeded_for(random_state, device, *, seed=None, n_epochs=0):
     seed = (seed + SEED_STEP * n_epochs) % 2**32
     one_thread = random_state is not None and device.type == "cpu"
     return seeded(seed, device, one_thread=one_thread)
-
-
-@contextmanager
-def _restored_generators(device):
-    """Leave the global generators as they were found."""
-    states = random.getstate(), np.random.get_state()
-    kind, devices = "cuda", ()
-    # fork_rng does not know the one generator of an Apple GPU.
-    if device.type not in ("cpu", "mps"):
-        kind = device.type
-        devices = range(torch.get_device_module(device).device_count())
-    try:
-        with torch.random.fork_rng(devices=devices, device_type=kind):
-            yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])

@@ -25,7 +25,7 @@ class Room(NamedTuple):
 
 
 GROUND = Room(
-    ("_compat", "_seeding", "_defaults", "noise", "datasets"),
+    ("_compat", "_isolation", "_seeding", "_defaults", "noise", "datasets"),
     "private parts of other libraries, seeds and global state, the rules behind the "
     "defaults; noise on batches, images for the examples",
 )

@@ -25,6 +25,7 @@ from sklearn_ae._defaults import (
     default_detector_n_components,
     default_noise_and_scaling,
 )
+from sklearn_ae._isolation import isolated
 from sklearn_ae._net.params import resolve_device
 from sklearn_ae._seeding import RandomStateLike, Stream, draw_seed, make_generator
 from sklearn_ae._tables.reading import as_table
@@ -190,6 +191,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @isolated
     def fit(self: Self, X: TableLike, y: object = None) -> Self:
         """Train the autoencoders, and learn how far ordinary rows lie from others.
 
@@ -289,6 +291,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         check_is_fitted(self)
         return self.table_encoder_.check(X, unknown=UNKNOWN)
 
+    @isolated
     def score_samples(self, X: TableLike) -> NDArray[np.float64]:
         """Return the anomaly score of rows: how ordinary they are.
 
@@ -305,6 +308,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         rows = self._check(X)
         return self._scorer.score_samples(rows)
 
+    @isolated
     def decision_function(self, X: TableLike) -> NDArray[np.float64]:
         """Return how far the scores of rows are above `offset_`.
 
@@ -320,6 +324,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         """
         return self.score_samples(X) - self.offset_
 
+    @isolated
     def predict(self, X: TableLike) -> NDArray[np.int_]:
         """Predict which rows are outliers.
 
@@ -335,6 +340,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
+    @isolated
     def explain(self, X: TableLike, *, return_expected: bool = False) -> Any:
         """Return what each column contributes to the scores of rows.
 
@@ -369,6 +375,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         expected = self._scorer.expect(encoder.check(table))
         return contributions, encoder.inverse_transform(expected, like=X)
 
+    @isolated
     def p_values(
         self, X: TableLike, *, level: float | None = None
     ) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sklearn_ae._compat import Interval, StrOptions, validate_params
+from sklearn_ae._isolation import generators
 from sklearn_ae._modules.dense import make_activation
 from sklearn_ae._net.params import OPTIMIZERS, check_class, check_training
 from sklearn_ae.architectures import TorchModule
@@ -111,7 +112,7 @@ def _check_activation(name, cls):
     cells = torch.zeros(2, 4)
     try:
         # Its weights, if it has any, draw from the global generator.
-        with torch.random.fork_rng(devices=()):
+        with generators.held():
             shape = getattr(cls()(cells), "shape", None)
     except Exception as error:
         raise TypeError(
@@ -137,7 +138,7 @@ def _check_latent(params):
     if not (isinstance(latent, Sparse) and latent.penalty == "kl" and own_layers):
         return
     # Its weights, if it has any, draw from the global generator.
-    with torch.random.fork_rng(devices=()), torch.no_grad():
+    with generators.held(), torch.no_grad():
         latents = make_activation(activation)(torch.linspace(-9, 9, 100)[None])
     if latents.min() < 0 or latents.max() > 1:
         raise ValueError(

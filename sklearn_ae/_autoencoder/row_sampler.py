@@ -1,12 +1,14 @@
 """RowSampler: new rows, drawn from a variational autoencoder."""
 
 import warnings
+from copy import copy
 
 import numpy as np
 import torch
-from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+
+from sklearn_ae._seeding import draw_seed_from_torch
 
 # Most rows that the sampler learns from.
 MOST_ROWS = 5000
@@ -114,7 +116,8 @@ class RowSampler:
 
     def _draw_cells(self, net, n_rows):
         """Return numbers, and 1 for one category of each column."""
-        latents, _ = self.mixture_.sample(n_rows)
+        mixture = copy(self.mixture_).set_params(random_state=draw_seed_from_torch())
+        latents, _ = mixture.sample(n_rows)
         # The mixture draws component by component.
         Z = torch.from_numpy(latents.astype(np.float32))[torch.randperm(n_rows)]
         criterion = net.criterion_
@@ -169,10 +172,11 @@ def _fit_mixture(latents, n_rows):
     """Return a mixture of normal distributions, of fewer for few rows."""
     n_components = n_rows // (ROWS_PER_COMPONENT * latents.shape[1])
     mixture = GaussianMixture(
-        min(MOST_COMPONENTS, max(1, n_components)), reg_covar=LEAST_VARIANCE
+        min(MOST_COMPONENTS, max(1, n_components)),
+        reg_covar=LEAST_VARIANCE,
+        random_state=draw_seed_from_torch(),
     )
-    # scikit-learn dispatches it to other array libraries only with another start.
-    with config_context(array_api_dispatch=False), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # More steps would change little.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return mixture.fit(latents)

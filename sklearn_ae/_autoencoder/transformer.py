@@ -37,6 +37,7 @@ from sklearn_ae._compat import (
     _fit_context,
     available_if,
 )
+from sklearn_ae._isolation import isolated
 from sklearn_ae._modules.dense import ACTIVATIONS, Activation
 from sklearn_ae._modules.losses import LOSSES
 from sklearn_ae._net.inference import decode, encode, infer, minus_loss, reconstruct
@@ -396,6 +397,7 @@ class AutoencoderTransformer(
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @isolated
     def fit(
         self: Self,
         X: TableLike,
@@ -457,6 +459,7 @@ class AutoencoderTransformer(
         return self.table_encoder_.extended(rows)
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @isolated
     def partial_fit(
         self: Self,
         X: TableLike,
@@ -503,6 +506,7 @@ class AutoencoderTransformer(
         check_is_fitted(self)
         return self.table_encoder_.check(X)
 
+    @isolated
     def transform(self, X: TableLike) -> NDArray[np.float32]:
         """Return the latents, or embedding, of rows.
 
@@ -518,6 +522,7 @@ class AutoencoderTransformer(
         rows, encoder = self._check(X), self.table_encoder_
         return infer(self.net_, encode, rows, self.n_components_, encoder=encoder)
 
+    @isolated
     def inverse_transform(self, X: ArrayLike) -> Any:
         """Return the rows that latents are decoded to, in original units.
 
@@ -547,6 +552,7 @@ class AutoencoderTransformer(
         values = infer(self.net_, decode, Z, self.n_features_in_)
         return self.table_encoder_.inverse_transform(values, like=latents)
 
+    @isolated
     def reconstruct(self, X: TableLike) -> Any:
         """Return the reconstruction of rows, in original units.
 
@@ -568,6 +574,7 @@ class AutoencoderTransformer(
         return encoder.inverse_transform(values, like=X)
 
     @available_if(_draws_rows)
+    @isolated
     def sample(self, n_samples: int = 1, random_state: RandomStateLike = None) -> Any:
         """Draw new rows, if `latent` is `Variational`.
 
@@ -614,6 +621,7 @@ class AutoencoderTransformer(
             values = self.row_sampler_.draw(self.net_, n_samples)
         return self.table_encoder_.inverse_transform(values)
 
+    @isolated
     def score_samples(self, X: TableLike) -> NDArray[np.float32]:
         """Return minus the reconstruction loss of each row.
 
@@ -634,6 +642,7 @@ class AutoencoderTransformer(
         rows = self._check(X)
         return infer(self.net_, minus_loss, rows, encoder=self.table_encoder_)
 
+    @isolated
     def score(self, X: TableLike, y: object = None) -> float:
         """Return the mean of `score_samples`, for searches and cross-validation.
 

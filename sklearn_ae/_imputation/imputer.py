@@ -30,6 +30,7 @@ from sklearn_ae._compat import (
 )
 from sklearn_ae._imputation.column_values import ColumnValues
 from sklearn_ae._imputation.hidden_cells import Shrinkage, hide
+from sklearn_ae._isolation import isolated
 from sklearn_ae._net.inference import expect, infer
 from sklearn_ae._seeding import (
     RandomStateLike,
@@ -189,6 +190,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @isolated
     def fit(self: Self, X: DenseTableLike, y: object = None) -> Self:
         """Train the autoencoders on the observed cells of X.
 
@@ -315,6 +317,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             X = torch.where(order == turn, net.criterion_.most_likely(drawn), X)
         return X
 
+    @isolated
     def transform(self, X: DenseTableLike) -> Any:
         """Impute X: return it with its missing values filled in.
 
@@ -361,6 +364,14 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
            1987.
         """
         check_is_fitted(self)
+        return [
+            _wrap_data_with_container("transform", drawn, X, self)
+            for drawn in self._draw_tables(X)
+        ]
+
+    @isolated
+    def _draw_tables(self, X):
+        """Return `n_draws` tables, in containers of the kind of X."""
         rows = self.table_encoder_.check(_as_dense_table(X))
         table = _table_as_given(X, rows)
         device = torch.device(self.autoencoder_.net_.device)
@@ -369,9 +380,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             for i in range(self.n_draws):
                 net = self.estimators_[i % len(self.estimators_)].net_
                 with _dropout_active(net.module_):
-                    drawn = self._complete(table, rows, net, self._draw)
-                drawn = _wrap_data_with_container("transform", drawn, table.X, self)
-                tables.append(drawn)
+                    tables.append(self._complete(table, rows, net, self._draw))
         return tables
 
     def _complete(self, table, rows, net, function):

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from skorch import NeuralNet
 from torch import Tensor
 
+from sklearn_ae._isolation import calls
 from sklearn_ae._tables.categories import CodedTable
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.reading import BLOCK_CELLS, blocks_of_rows
@@ -62,6 +63,7 @@ def infer(
     out = np.empty((X.shape[0], *n_columns), dtype=dtype)
     with torch.inference_mode():
         for rows, block in blocks_of_rows(X, at_once):
+            calls.safe_point()
             # torch warns about arrays that nobody may write to, as frames hold.
             block = np.array(block) if encoder is None else encoder.transform(block)
             pieces = torch.from_numpy(block).split(n_rows)

@@ -14,6 +14,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
+from sklearn_ae._isolation import calls, isolated
 from sklearn_ae._net.callbacks import ProgressBar
 from sklearn_ae._net.inference import infer, reconstruct
 from sklearn_ae._tables.encoder import TableEncoder
@@ -164,6 +165,7 @@ class AutoencoderNet(NeuralNet):
         state["module"] = None
         return state
 
+    @isolated
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.module = self.module_
@@ -181,6 +183,7 @@ class AutoencoderNet(NeuralNet):
         return latent is not None and latent.is_annealing
 
     @available_if(_has_table_encoder)
+    @isolated
     def reconstruct(self, X: Any) -> Any:
         """Return the reconstruction of rows in original units, also during training.
 
@@ -382,6 +385,7 @@ class AutoencoderNet(NeuralNet):
         n_rows, n_batches = 0, 0
         weights = []
         for batch in iterator:
+            calls.safe_point()
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             n_batch = self.count_rows(batch)

@@ -29,6 +29,7 @@ from sklearn_ae._autoencoder.training import fit_autoencoder
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval
 from sklearn_ae._defaults import default_noise_and_scaling, default_scaling
+from sklearn_ae._isolation import isolated
 from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae._modules.dense import Dense
 from sklearn_ae._net.inference import encode, has_nan, infer
@@ -249,6 +250,7 @@ class PretrainedPredictor(
         rows = self.table_encoder_.check(X)
         return predict_raw(self.net_, rows, n_outputs, self.table_encoder_)
 
+    @isolated
     def transform(self, X: TableLike) -> NDArray[np.float32]:
         """Return the latents of the fine-tuned encoder, from which the head predicts.
 

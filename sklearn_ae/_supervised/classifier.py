@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from sklearn_ae._autoencoder.base import unchanged_on_error
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval, Self, StrOptions, _fit_context
+from sklearn_ae._isolation import isolated
 from sklearn_ae._seeding import RandomStateLike
 from sklearn_ae._supervised.base import PretrainedPredictor
 from sklearn_ae._supervised.docstrings import fill_docstring
@@ -203,6 +204,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         self.unlabeled_label = unlabeled_label
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @isolated
     def fit(
         self: Self,
         X: TableLike,
@@ -271,6 +273,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
             return tuning.fine_tune_on_all(neighbors, valid, spreading.accuracy)
         return tuning.fine_tune(labelled, valid)
 
+    @isolated
     def predict_proba(self, X: TableLike) -> NDArray[np.float64]:
         """Return the probability of each class.
 
@@ -287,6 +290,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         check_is_fitted(self)
         return softmax(self._predict_raw(X, len(self.classes_)), axis=1)
 
+    @isolated
     def predict(self, X: TableLike) -> NDArray[Any]:
         """Return the most likely class of each row.
 

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._autoencoder.base import unchanged_on_error
 from sklearn_ae._compat import Self, _fit_context
+from sklearn_ae._isolation import isolated
 from sklearn_ae._supervised.base import PretrainedPredictor
 from sklearn_ae._supervised.docstrings import fill_docstring
 from sklearn_ae._supervised.linear_probe import TargetProbe
@@ -77,6 +78,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     """
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @isolated
     def fit(
         self: Self,
         X: TableLike,
@@ -133,6 +135,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
             )
         return self
 
+    @isolated
     def predict(self, X: TableLike) -> NDArray[np.float64]:
         """Return the predicted target of each row.
 

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from sklearn_ae._compat import _check_sample_weight
+from sklearn_ae._isolation import isolated
 from sklearn_ae._tables.array_table import ArrayTable
 from sklearn_ae._tables.categories import (
     Categories,
@@ -76,6 +77,7 @@ class TableEncoder:
         self.find_image_shape = find_image_shape
         self.owner = owner
 
+    @isolated
     def check(self, X, *, reset=False, unknown=np.nan):
         """Return checked rows.
 
@@ -216,6 +218,7 @@ class TableEncoder:
         given = _image_shape(shape) if len(shape) > 2 else None
         self.image_shape_ = self.find_image_shape(self.n_features_in_, given)
 
+    @isolated
     def fit(self, rows, sample_weight=None):
         """Learn categories and scale.
 
@@ -300,6 +303,7 @@ class TableEncoder:
         """Which columns had missing cells in `fit`: a network has an input for each."""
         return self._scaler.has_indicator_
 
+    @isolated
     def transform(self, block, out=None):
         """Return rows as a float32 ndarray of scaled numbers and codes.
 
@@ -317,6 +321,7 @@ class TableEncoder:
         """
         return self._scaler.transform(block, out)
 
+    @isolated
     def inverse_transform(self, values, like=None):
         """Return scaled rows in original units, in the form of the table of `fit`.
 
