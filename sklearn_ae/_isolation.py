@@ -14,7 +14,12 @@ import numpy as np
 import torch
 from sklearn import config_context, get_config
 
-from sklearn_ae._compat import Function
+from sklearn_ae._compat import (
+    Function,
+    _has_usual_errors,
+    _is_any_autocast_enabled,
+    _len_torch_function_stack,
+)
 
 # Longest time, in seconds, that a fork waits for the threads that compute. One that
 # waits for the forking thread in turn never gets to a safe point.
@@ -32,6 +37,8 @@ SKLEARN_CONFIG = {
     }.items()
     if name in get_config()
 }
+USUAL_CONFIG = get_config() | SKLEARN_CONFIG
+CPU = torch.device("cpu")
 # What NumPy does about floating-point errors unless told otherwise.
 NUMPY_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
@@ -67,18 +74,18 @@ def own_settings():
     """
     contexts = []
     config = get_config()
-    if config | SKLEARN_CONFIG != config:
+    if config != USUAL_CONFIG and config | SKLEARN_CONFIG != config:
         contexts.append(config_context(**SKLEARN_CONFIG))
-    if np.geterr() != NUMPY_ERRORS:
+    if not _has_usual_errors() and np.geterr() != NUMPY_ERRORS:
         contexts.append(np.errstate(**NUMPY_ERRORS))
     if torch.is_inference_mode_enabled():
         contexts.append(torch.inference_mode(False))
     if not torch.is_grad_enabled():
         contexts.append(torch.enable_grad())
-    for device in ("cpu", "cuda"):
-        if torch.is_autocast_enabled(device):
-            contexts.append(torch.autocast(device, enabled=False))
-    if torch.empty(0).device.type != "cpu":
+    if _is_any_autocast_enabled():
+        contexts += [torch.autocast(kind, enabled=False) for kind in ("cpu", "cuda")]
+    # The default device is a mode of torch functions.
+    if _len_torch_function_stack() and torch.get_default_device().type != "cpu":
         contexts.append(torch.device("cpu"))
     if float32.is_needed():
         contexts.append(float32.default())
@@ -134,7 +141,7 @@ class Generators:
         self._found = None
 
     @contextmanager
-    def held(self, device=torch.device("cpu")):
+    def held(self, device=CPU):
         """Let no other thread draw from them, and leave them as they were found.
 
         Parameters
@@ -213,18 +220,21 @@ class Calls:
             raise RuntimeError(
                 "This process was forked while another thread of its parent was inside "
                 "sklearn_ae, and might wait for that thread forever. Fork before or "
-                'after, or start processes by "spawn", "forkserver" or joblib\'s "loky".'
+                "after, or start processes by spawn, forkserver or joblib's loky."
             )
-        with self._condition:
-            while self._n_forks:
-                self._condition.wait()
+        self._running.add(thread)
+        # Noted first: a fork that begins now waits for this thread.
+        while self._n_forks:
+            self.end(thread)
+            with self._condition:
+                self._condition.wait_for(lambda: not self._n_forks)
             self._running.add(thread)
 
     def end(self, thread):
         """Note that a thread does not compute any more."""
-        with self._condition:
-            self._running.discard(thread)
-            if self._n_forks:
+        self._running.discard(thread)
+        if self._n_forks:
+            with self._condition:
                 self._condition.notify_all()
 
     def safe_point(self):

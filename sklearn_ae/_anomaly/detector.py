@@ -18,7 +18,7 @@ from sklearn_ae._autoencoder.meta import (
     AUTOENCODER_CONSTRAINT,
     AutoencoderMetaEstimator,
 )
-from sklearn_ae._autoencoder.training import fit_autoencoder
+from sklearn_ae._autoencoder.training import fit_members
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval, Self, StrOptions, _fit_context
 from sklearn_ae._defaults import (
@@ -64,8 +64,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         ``AutoencoderTransformer(n, noise=SwapNoise(0.3), scaling="robust")`` with as
         many latents as there are columns, at most 32.
     n_estimators : int, default=1
-        Number of autoencoders, each with its own seed, whose scores are averaged. Those
-        after one that is interrupted, as by Ctrl+C, are not trained.
+        Number of autoencoders, each with its own seed, whose scores are averaged.
     contamination : "auto" or float, default="auto"
         Share of the rows of `fit` that `predict` calls outliers, in (0, 0.5]. "auto"
         lets their scores decide: outliers are rows with a score far below the others,
@@ -208,6 +207,10 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
 
         Raises
         ------
+        KeyboardInterrupt
+            If training was interrupted, as by Ctrl+C. What was trained so far is kept
+            and usable, with fewer autoencoders if some were not trained; before the
+            first step, what was fitted before is left as it was.
         NotFittedError
             If a frozen autoencoder is not fitted.
         ValueError
@@ -223,7 +226,9 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
                 template.set_params(n_components=n_components)
             rng = make_generator(self.random_state, Stream.DETECTOR_ROWS)
             held_out, used = self._split(n_rows, rng)
-            self.estimators_ = self._fit_members(template, encoder, rows, held_out, rng)
+            self.estimators_, interrupt = self._fit_members(
+                template, encoder, rows, held_out, rng
+            )
             self.autoencoder_ = self.estimators_[0]
             self.table_encoder_ = encoder
             encoder.describe_to(self)
@@ -234,6 +239,8 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
             self.calibration_indices_ = held_out
             scores = self._scorer.score_samples(rows[held_out])
             self.calibration_scores_ = np.sort(scores)
+            if interrupt is not None:
+                raise interrupt
         return self
 
     def _split(self, n_rows, rng):
@@ -255,25 +262,25 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         return template
 
     def _fit_members(self, template, encoder, rows, held_out, rng):
-        """Return autoencoders that were trained without the rows held out."""
+        """Train autoencoders without the rows held out, as `fit_members` does."""
         if hasattr(template, "net_"):
-            return [template]
+            return [template], None
         weight = None
         if len(held_out):
             weight = np.ones(rows.shape[0])
             weight[held_out] = 0
         encoder.fit(rows, weight)
-        members = []
+        return fit_members(self._make_members(template, rng), rows, encoder, weight)
+
+    def _make_members(self, template, rng):
+        """Yield autoencoders to train, each with another seed."""
         for i in range(self.n_estimators):
             member = self._make_member(template, rng)
             if i and template.random_state is not None:
                 # With one seed, all would be the same network.
                 seed = (draw_seed(template.random_state) + i) % 2**32
                 member.set_params(random_state=seed)
-            members.append(fit_autoencoder(member, rows, encoder, weight))
-            if members[-1].net_.interrupted_after_ is not None:
-                break
-        return members
+            yield member
 
     def _find_offset(self, rows, some):
         """Return the score below which rows are outliers."""

@@ -3,12 +3,12 @@
 from contextlib import contextmanager
 from typing import Any
 
-from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.history import History
 from torch import nn
 
-from sklearn_ae._compat import Self, warn
+from sklearn_ae._compat import Self
+from sklearn_ae._net.net import TrainingInterrupted
 
 
 class NestedParamsMixin:
@@ -69,12 +69,6 @@ def set_net_attributes(estimator, net):
     estimator.loss_curve_ = _curve(net.history_, "train_loss")
     estimator.validation_loss_curve_ = _curve(net.history_, "valid_loss") or None
     estimator.n_iter_ = len(estimator.loss_curve_)
-    if net.interrupted_after_ is not None:
-        warn(
-            f"Training was interrupted after {net.interrupted_after_} of "
-            f"{net.max_epochs} epochs. The weights trained so far are kept and usable.",
-            ConvergenceWarning,
-        )
 
 
 def _curve(history, key):
@@ -84,10 +78,15 @@ def _curve(history, key):
 
 @contextmanager
 def unchanged_on_error(estimator):
-    """Leave what was fitted before as it was if the block fails."""
+    """Leave what was fitted before as it was if the block fails.
+
+    After an interrupted training, the estimator keeps what was trained so far.
+    """
     before = vars(estimator).copy()
     try:
         yield
+    except TrainingInterrupted:
+        raise
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)

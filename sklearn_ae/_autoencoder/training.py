@@ -1,5 +1,8 @@
 """From checked rows to a fitted autoencoder: the stages that all estimators share."""
 
+from itertools import repeat
+from typing import Any
+
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
@@ -9,7 +12,12 @@ from sklearn_ae._autoencoder.row_sampler import RowSampler
 from sklearn_ae._compat import warn
 from sklearn_ae._modules.latent_penalties import GaussianLatent
 from sklearn_ae._net.build import NetworkParams, build_net
-from sklearn_ae._net.net import continue_from, train
+from sklearn_ae._net.net import (
+    TrainingInterrupted,
+    continue_from,
+    raise_if_interrupted,
+    train,
+)
 from sklearn_ae._net.params import TrainingParams, resolve_device
 from sklearn_ae._seeding import seeded_for
 from sklearn_ae._tables.encoder import TableEncoder
@@ -69,6 +77,11 @@ def fit_autoencoder(
     Returns
     -------
     autoencoder : AutoencoderTransformer
+
+    Raises
+    ------
+    TrainingInterrupted
+        Once the fitted attributes are set.
     """
     device = resolve_device(autoencoder.device)
     n_epochs = autoencoder.n_iter_ if warm else 0
@@ -86,8 +99,46 @@ def fit_autoencoder(
         if start is not None:
             start.align_latent(net.module_)
         _set_attributes(autoencoder, net, encoder, data)
+    raise_if_interrupted(net)
     _warn_if_collapsed(autoencoder)
     return autoencoder
+
+
+def fit_members(members, rows, encoder, sample_weight=None, hidden=None):
+    """Train autoencoders one after the other, until an interrupt.
+
+    Parameters
+    ----------
+    members : iterable of AutoencoderTransformer
+        Not fitted.
+    rows, encoder, sample_weight
+        As for `fit_autoencoder`.
+    hidden : list of ndarray, default=None
+        As for `fit_autoencoder`, one for each member.
+
+    Returns
+    -------
+    fitted : list of AutoencoderTransformer
+        All of them, or those that were trained before an interrupt.
+    interrupt : TrainingInterrupted or None
+        To be raised once the estimator is usable.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If none was trained.
+    """
+    fitted: list[Any] = []
+    try:
+        for member, mask in zip(members, hidden or repeat(None), strict=False):
+            fitted.append(member)
+            fit_autoencoder(member, rows, encoder, sample_weight, hidden=mask)
+    except KeyboardInterrupt:
+        fitted = [member for member in fitted if hasattr(member, "net_")]
+        if not fitted:
+            raise
+        return fitted, TrainingInterrupted()
+    return fitted, None
 
 
 def fit_one_epoch(autoencoder, rows, encoder, sample_weight=None):
@@ -111,6 +162,7 @@ def fit_one_epoch(autoencoder, rows, encoder, sample_weight=None):
             net.allow_missing(encoder.has_missing_.any())
         net.train_one_epoch(data, encoder)
         _set_attributes(autoencoder, net, encoder, data)
+    raise_if_interrupted(net)
     return autoencoder
 
 

@@ -424,6 +424,9 @@ class AutoencoderTransformer(
 
         Raises
         ------
+        KeyboardInterrupt
+            If training was interrupted, as by Ctrl+C. What was trained so far is kept
+            and usable; before the first step, what was fitted before is left as it was.
         ValueError
             If X or a parameter cannot be used, or the loss stops being finite. What was
             fitted before is left as it was. Dates, identifiers and free text are
@@ -432,8 +435,7 @@ class AutoencoderTransformer(
         Warns
         -----
         ConvergenceWarning
-            If training was interrupted, as by Ctrl+C, and what was trained so far is
-            kept; or if a variational latent is the same for all rows.
+            If a variational latent is the same for all rows.
         """
         with unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")

@@ -1,9 +1,6 @@
 """Arguments, output and folders: the parts that the commands share."""
 
 import argparse
-import warnings
-
-from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_ae._cli.tables import UserError
 
@@ -74,17 +71,10 @@ def fit(estimator, X):
 
     Raises
     ------
-    KeyboardInterrupt
-        If training was interrupted: the estimator keeps the weights it has, but the
-        results would mislead.
     UserError
         If X cannot be used.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
-            return estimator.fit(X)
-    except ConvergenceWarning as warning:
-        raise KeyboardInterrupt from warning
+        return estimator.fit(X)
     except ValueError as error:
         raise UserError(" ".join(str(error).split())) from error

@@ -18,7 +18,7 @@ from sklearn_ae._autoencoder.meta import (
     AUTOENCODER_CONSTRAINT,
     AutoencoderMetaEstimator,
 )
-from sklearn_ae._autoencoder.training import fit_autoencoder
+from sklearn_ae._autoencoder.training import fit_members
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import (
     Interval,
@@ -208,6 +208,10 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
 
         Raises
         ------
+        KeyboardInterrupt
+            If training was interrupted, as by Ctrl+C. What was trained so far is kept
+            and usable, with fewer autoencoders if some were not trained; before the
+            first step, what was fitted before is left as it was.
         NotFittedError
             If a frozen autoencoder is not fitted.
         ValueError
@@ -232,12 +236,13 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
                 encoder.fit(rows)
             n_members = 1 if frozen else self.n_estimators
             hidden = [hide(~missing & observed, rng) for _ in range(n_members)]
-            self.estimators_ = [
-                self._fit_member(template, rows, mask, rng) for mask in hidden
-            ]
+            self.estimators_, interrupt = self._fit_members(template, rows, hidden, rng)
             self.autoencoder_ = self.estimators_[0]
             self.n_iter_ = self.max_iter or self._default_max_iter()
+            hidden = hidden[: len(self.estimators_)]
             self._shrinkage = self._fit_shrinkage(rows, hidden)
+            if interrupt is not None:
+                raise interrupt
         return self
 
     def _make_template(self):
@@ -262,12 +267,12 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
                 UserWarning,
             )
 
-    def _fit_member(self, template, rows, hidden, rng):
-        """Return an autoencoder that was trained without the hidden cells."""
+    def _fit_members(self, template, rows, hidden, rng):
+        """Train an autoencoder without each of the hidden cells, as `fit_members`."""
         if hasattr(template, "net_"):
-            return template
-        member = self._make_member(template, rng)
-        return fit_autoencoder(member, rows, self.table_encoder_, hidden=hidden)
+            return [template], None
+        members = (self._make_member(template, rng) for _ in hidden)
+        return fit_members(members, rows, self.table_encoder_, hidden=hidden)
 
     def _default_max_iter(self):
         starts_from_mean = self.autoencoder_.module_.fill is None

@@ -32,13 +32,41 @@ def train(net: "AutoencoderNet", rows: Rows, valid: Rows | None = None) -> None:
     rows, valid : Rows, SparseRows, MappedRows or None
         Rows to train on and to validate on.
 
+    An interrupt ends the training, and `raise_if_interrupted` raises it once the caller
+    has made a usable estimator of the net.
+
     Raises
     ------
+    KeyboardInterrupt
+        If the net was interrupted before its first step.
     ValueError
         If the loss stops being finite.
     """
     with diverging_as_value_error(net):
         net.partial_fit((rows, valid))
+    if net.was_interrupted_ and not net.was_trained_:
+        raise KeyboardInterrupt
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Training was interrupted, and what was trained so far is on the estimator."""
+
+    def __init__(
+        self,
+        message: str = "Training was interrupted. What was trained so far is kept.",
+    ) -> None:
+        super().__init__(message)
+
+
+def raise_if_interrupted(net: "AutoencoderNet") -> None:
+    """Raise the interrupt that ended the last training of a net, if one did.
+
+    Raises
+    ------
+    TrainingInterrupted
+    """
+    if net.was_interrupted_:
+        raise TrainingInterrupted
 
 
 def continue_from(net: "AutoencoderNet", earlier: "AutoencoderNet") -> None:
@@ -127,7 +155,8 @@ class AutoencoderNet(NeuralNet):
             iterator_valid=iterator_valid,
             **kwargs,
         )
-        self.interrupted_after_: int | None = None
+        self.was_interrupted_ = False
+        self.was_trained_ = False
 
     @property
     def _default_callbacks(self) -> list[NamedCallback]:
@@ -330,9 +359,8 @@ class AutoencoderNet(NeuralNet):
     def fit_loop(
         self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any
     ) -> "AutoencoderNet":
-        """Train, and note after how many epochs the user interrupted it, if so."""
-        self.interrupted_after_ = None
-        n_before = len(self.history)
+        """Train, and note whether the user interrupted it, and after the first step."""
+        self.was_interrupted_ = self.was_trained_ = False
         try:
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
         except KeyboardInterrupt:
@@ -342,9 +370,7 @@ class AutoencoderNet(NeuralNet):
                 and callback.misses_ == callback.patience
                 for _, callback in self.callbacks_
             )
-            if not stopped:
-                rows = self.history[n_before:]
-                self.interrupted_after_ = sum("train_loss" in row for row in rows)
+            self.was_interrupted_ = not stopped
             raise
         except BaseException:
             # Else the error message would stand behind the bar, on the same line.
@@ -388,6 +414,8 @@ class AutoencoderNet(NeuralNet):
             calls.safe_point()
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
+            if not self.was_trained_:
+                self.was_trained_ = True
             n_batch = self.count_rows(batch)
             # Kept on the device: reading each loss would wait for a GPU to finish.
             loss = step["loss"].detach()

@@ -25,7 +25,7 @@ from sklearn_ae._autoencoder.meta import (
     AutoencoderMetaEstimator,
 )
 from sklearn_ae._autoencoder.parameters import TRAINING_CONSTRAINTS, check_sizes
-from sklearn_ae._autoencoder.training import fit_autoencoder
+from sklearn_ae._autoencoder.training import fit_members
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval
 from sklearn_ae._defaults import default_noise_and_scaling, default_scaling
@@ -33,6 +33,7 @@ from sklearn_ae._isolation import isolated
 from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae._modules.dense import Dense
 from sklearn_ae._net.inference import encode, has_nan, infer
+from sklearn_ae._net.net import TrainingInterrupted, raise_if_interrupted
 from sklearn_ae._net.params import TrainingParams, check_training, resolve_device
 from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded_for
 from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
@@ -154,7 +155,7 @@ class PretrainedPredictor(
         if self.device is not None:
             resolve_device(self.device)
         seed = draw_seed(self.random_state)
-        autoencoder, encoder, rows = self._pretrain(X, weights[0], seed)
+        autoencoder, encoder, rows, interrupt = self._pretrain(X, weights[0], seed)
         device = resolve_device(self.device or autoencoder.device)
         with seeded_for(self.random_state, device, seed=seed):
             rows, labelled = make_labelled_rows(
@@ -178,7 +179,11 @@ class PretrainedPredictor(
                 rng=np.random.default_rng(seed),
             )
             tuning.fit(rows, labelled)
-            net = self._fine_tune(tuning, rows, labelled, valid)
+            net = None
+            if interrupt is None:
+                net, interrupt = self._try_to_fine_tune(tuning, rows, labelled, valid)
+            if net is None:
+                net = self._start(tuning, labelled)
             # The optimizer's running means belong to the weights before the last step.
             net.optimizer_.state.clear()
         self.autoencoder_ = autoencoder
@@ -188,6 +193,8 @@ class PretrainedPredictor(
         self.n_components_ = autoencoder.n_components_
         encoder.describe_to(self)
         set_net_attributes(self, net)
+        if interrupt is not None:
+            raise interrupt
 
     def _pretrain(self, X, sample_weight, seed):
         """Return an autoencoder that was trained on all rows, or before.
@@ -198,6 +205,8 @@ class PretrainedPredictor(
         encoder : TableEncoder
         rows : {ndarray, memmap, CSR matrix, CodedTable}
             Checked.
+        interrupt : TrainingInterrupted or None
+            What ended the training; to be raised once the estimator is usable.
         """
         default = AutoencoderTransformer(
             N_COMPONENTS,
@@ -208,14 +217,14 @@ class PretrainedPredictor(
         autoencoder = self._take_autoencoder(default)
         encoder, rows = self._read_table(autoencoder, X)
         if hasattr(autoencoder, "net_"):
-            return autoencoder, encoder, rows
+            return autoencoder, encoder, rows, None
         if self.autoencoder is None:
             self._adapt_default(autoencoder, encoder, rows)
         if self.random_state is not None and autoencoder.random_state is None:
             autoencoder.set_params(random_state=seed)
         encoder.fit(rows, sample_weight)
-        fit_autoencoder(autoencoder, rows, encoder, sample_weight)
-        return autoencoder, encoder, rows
+        _, interrupt = fit_members([autoencoder], rows, encoder, sample_weight)
+        return autoencoder, encoder, rows, interrupt
 
     def _adapt_default(self, autoencoder, encoder, rows):
         """Let the default autoencoder, and its encoder, go by the columns of X."""
@@ -240,6 +249,24 @@ class PretrainedPredictor(
         )
         # Where no class has a row to spare, the rows to train on validate, too.
         return (rows, valid) if len(valid) else (labelled, labelled)
+
+    def _try_to_fine_tune(self, tuning, rows, labelled, valid):
+        """Return the trained net, `None` without a step, and the interrupt if any."""
+        try:
+            net = self._fine_tune(tuning, rows, labelled, valid)
+            raise_if_interrupted(net)
+        except TrainingInterrupted as interrupt:
+            return net, interrupt
+        except KeyboardInterrupt:
+            return None, TrainingInterrupted()
+        return net, None
+
+    def _start(self, tuning, labelled):
+        """Return a net that was not fine-tuned: its head is the linear model."""
+        if np.size(self.head_layer_sizes):
+            # Such a head is still random.
+            raise KeyboardInterrupt
+        return tuning.make_net(len(labelled))
 
     def _fine_tune(self, tuning, rows, labelled, valid):
         """Return the trained net."""

@@ -229,6 +229,10 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
 
         Raises
         ------
+        KeyboardInterrupt
+            If training was interrupted, as by Ctrl+C. What was trained so far is kept
+            and usable: the autoencoder and a linear model on its latents, or the
+            network. Before that, what was fitted before is left as it was.
         NotFittedError
             If a frozen autoencoder is not fitted.
         ValueError
@@ -254,6 +258,11 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
                 len(classes),
             )
         return self
+
+    def _start(self, tuning, labelled):
+        """Return a net that was not fine-tuned."""
+        self.semi_supervised_ = False
+        return super()._start(tuning, labelled)
 
     def _fine_tune(self, tuning, rows, labelled, valid):
         """Return the trained net, semi-supervised if that is asked for or better."""

@@ -380,7 +380,7 @@ class FineTuning:
     def _try(self, labelled, out, length):
         """Return the outputs for held-out rows, and what comes with these rows."""
         net = self._train(labelled, length=length)
-        if net.interrupted_after_ is not None:
+        if net.was_interrupted_:
             raise KeyboardInterrupt
         return self._predict(net, out)
 

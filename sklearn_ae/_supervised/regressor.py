@@ -104,6 +104,10 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
 
         Raises
         ------
+        KeyboardInterrupt
+            If training was interrupted, as by Ctrl+C. What was trained so far is kept
+            and usable: the autoencoder and a linear model on its latents, or the
+            network. Before that, what was fitted before is left as it was.
         NotFittedError
             If a frozen autoencoder is not fitted.
         ValueError
