@@ -23,7 +23,7 @@ from sklearn_ae._compat import (
 
 # Longest time, in seconds, that a fork waits for the threads that compute. One that
 # waits for the forking thread in turn never gets to a safe point.
-FORK_WAITS = 10.0
+FORK_WAITS = 30.0
 # Settings of scikit-learn that change what its parts inside an estimator do; older
 # releases lack some.
 SKLEARN_CONFIG = {
@@ -50,6 +50,7 @@ def isolated(function: Function) -> Function:
     def isolated_function(*args, **kwargs):
         thread = threading.get_ident()
         if calls.is_running(thread):
+            calls.safe_point()
             return function(*args, **kwargs)
         try:
             calls.start(thread)

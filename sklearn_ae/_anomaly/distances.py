@@ -22,6 +22,7 @@ References
 import numpy as np
 import torch
 
+from sklearn_ae._tables.reading import to_tensor
 from sklearn_ae._tables.scaling import robust_center_and_scale
 
 # Rows of `fit` that the medians of the distances are taken over.
@@ -232,10 +233,10 @@ class OutlierDistances:
 
         The constant, the squared norm of the row, does not change their order.
         """
-        references = torch.from_numpy(self.references_).T
+        references = to_tensor(self.references_).T
         if observed.ndim:
             # The columns of missing cells do not count.
             norms = torch.from_numpy(observed.astype(np.float32)) @ references**2
         else:
-            norms = torch.from_numpy(self.norms_)
+            norms = to_tensor(self.norms_)
         return torch.addmm(norms, torch.from_numpy(rows), references, alpha=-2).numpy()

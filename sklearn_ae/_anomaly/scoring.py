@@ -13,6 +13,7 @@ import torch
 
 from sklearn_ae._anomaly.distances import PART_ROWS, OutlierDistances
 from sklearn_ae._net.inference import encode, expect, infer
+from sklearn_ae._tables.reading import to_tensor
 
 # Slope of the score below the median of a distance; above, it is 1.
 SLOPE_BELOW_MEDIAN = 0.1
@@ -84,7 +85,7 @@ class AnomalyScorer:
 
         By the first net. Categories that it does not know are to be missing cells.
         """
-        function = partial(_expect_each_cell, donors=torch.from_numpy(self.donors_))
+        function = partial(_expect_each_cell, donors=to_tensor(self.donors_))
         return infer(self.nets[0], function, rows, rows.shape[1], encoder=self.encoder)
 
     def _mean(self, function, rows, *n_columns):

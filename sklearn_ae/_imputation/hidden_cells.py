@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from sklearn_ae._net.inference import infer
+from sklearn_ae._tables.reading import to_tensor
 
 # Share of the observed cells that are hidden from training.
 HIDDEN_SHARE = 0.1
@@ -151,7 +152,7 @@ class Shrinkage:
         predicted : Tensor of shape (n_rows, n_outputs)
         """
         center, factor = (
-            torch.as_tensor(values, dtype=predicted.dtype, device=predicted.device)
+            to_tensor(values).to(predicted)
             for values in (self.center_, self.factor_[self.column_of_output_])
         )
         return center + factor * (predicted - center)
@@ -168,7 +169,7 @@ class Shrinkage:
         X : Tensor of shape (n_rows, n_columns)
             Scaled rows.
         """
-        spread = torch.as_tensor(self.spread_, dtype=X.dtype, device=X.device)
+        spread = to_tensor(self.spread_).to(X)
         return spread * _linear_variance(net, X).sqrt()
 
 

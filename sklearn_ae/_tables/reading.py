@@ -4,6 +4,7 @@ import mmap
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy import sparse
 
 from sklearn_ae._compat import is_pandas_df, is_polars_df, mapped_file
@@ -217,3 +218,12 @@ def check_cells(block, names=None):
 def dense(X):
     """Return a block of rows as an ndarray."""
     return X.toarray() if sparse.issparse(X) else np.asarray(X)
+
+
+def to_tensor(array):
+    """Return a fitted array as a tensor.
+
+    Nobody may write to those of a model that was loaded with ``mmap_mode="r"``, which
+    torch warns about; it gets a copy of them.
+    """
+    return torch.from_numpy(array if array.flags.writeable else array.copy())

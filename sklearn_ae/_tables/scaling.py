@@ -16,6 +16,7 @@ from sklearn_ae._tables.reading import (
     check_cells,
     dense,
     release_pages,
+    to_tensor,
 )
 from sklearn_ae._tables.table import name_columns
 from sklearn_ae._tables.writing import clip_to_dtype
@@ -263,7 +264,7 @@ class Scaler:
             scaled.mul_(self._float32_factor)
         else:
             scaled = torch.from_numpy(np.subtract(X, self._center, dtype=np.float64))
-            scaled.div_(torch.from_numpy(self._scale))
+            scaled.div_(to_tensor(self._scale))
         if not isfinite(scaled.sum()):
             check_cells(X, self.names)
         scaled.clamp_(-LARGEST_SCALED, LARGEST_SCALED)
