@@ -125,7 +125,7 @@ def test__early_stopping__patience_runs_out__stops():
         early_stopping=True, n_iter_no_change=2, tol=10.0, max_epochs=60, lr=0.05
     ).fit(X_DIGITS)
     assert ae.n_iter_ == 3
-    assert not ae.net_.interrupted_after_
+    assert not ae.net_.was_interrupted_
 
 
 def test__transform__many_rows__never_holds_all_of_them_and_no_graph():

@@ -11,13 +11,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.stats import false_discovery_control, spearmanr
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Callback
 
 from sklearn_ae import AutoencoderAnomalyDetector
 from tests.anomaly.helpers import Y_CANCER, X, correlated, detector, small
@@ -210,22 +209,6 @@ def test__n_estimators__members_differ(seed):
     codes = [member.transform(X) for member in model.estimators_]
     assert len(codes) == 3
     assert (codes[0] != codes[1]).any()
-
-
-class Stop(Callback):
-    """Interrupt training in the second epoch."""
-
-    def on_epoch_end(self, net, **kwargs):
-        if len(net.history) == 2:
-            raise KeyboardInterrupt
-
-
-def test__interrupted__trains_no_further_member():
-    autoencoder = small(max_epochs=5, callbacks=[("stop", Stop())])
-    with pytest.warns(ConvergenceWarning, match="interrupted after"):
-        model = detector(autoencoder, n_estimators=3).fit(X)
-    assert len(model.estimators_) == 1
-    assert np.isfinite(model.score_samples(X)).all()
 
 
 def test__not_fitted__is_an_error():
