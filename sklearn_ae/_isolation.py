@@ -13,6 +13,7 @@ from functools import wraps
 import numpy as np
 import torch
 from sklearn import config_context, get_config
+from tqdm.auto import tqdm
 
 from sklearn_ae._compat import (
     Function,
@@ -313,6 +314,7 @@ def _make_child_usable():
     generators.after_fork()
     # OpenMP would wait for the threads of the parent, which are gone.
     torch.set_num_threads(1)
+    tqdm.set_lock(threading.RLock())
 
 
 # Windows has no forks.
