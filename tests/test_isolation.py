@@ -30,7 +30,9 @@ from tests.helpers import mixed_cells
 
 X = pd.DataFrame(mixed_cells(50)).drop(columns="paid")
 NUMBERS = X[["size", "count"]].to_numpy(np.float32)
-LABELS = np.where(X["count"] > 4, "many", "few")
+# So few labels that there is no cross-validation.
+LABELS = np.where(X["count"] > 4, "many", "few").astype(object)
+LABELS[12:] = None
 
 
 def small(**params):
