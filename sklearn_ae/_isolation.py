@@ -38,7 +38,9 @@ SKLEARN_CONFIG = {
     }.items()
     if name in get_config()
 }
+# The whole configuration, if nobody has changed any of it.
 USUAL_CONFIG = get_config() | SKLEARN_CONFIG
+# Where seeded blocks compute unless told otherwise.
 CPU = torch.device("cpu")
 # What NumPy does about floating-point errors unless told otherwise.
 NUMPY_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
@@ -307,6 +309,7 @@ def is_forked():
 
 
 def _make_child_usable():
+    """Do without the threads of the parent, and without the locks that they held."""
     global _forked
     _forked = True
     was_running = calls.after_fork_in_child()
