@@ -43,6 +43,7 @@ from sklearn_ae._modules.losses import LOSSES
 from sklearn_ae._net.inference import decode, encode, infer, minus_loss, reconstruct
 from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded
 from sklearn_ae._tables.encoder import TableEncoder, check_weight
+from sklearn_ae._tables.reading import as_array
 from sklearn_ae._tables.table import TableLike
 from sklearn_ae.latents import Contractive, Sparse, Variational
 from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
@@ -542,7 +543,7 @@ class AutoencoderTransformer(
             float32 if X was in `fit`, else of float64.
         """
         check_is_fitted(self)
-        latents: Any = X
+        latents: Any = as_array(X)
         if getattr(X, "ndim", 2) > 2 and latents.shape[1:] == self.latent_shape_:
             latents = latents.reshape(-1, self.n_components_)
         Z = check_array(latents, dtype=np.float32, input_name="X")

@@ -44,7 +44,7 @@ def read_labels(y, n_rows, unlabeled_label=None):
     """
     y = _one_column(_as_array(y, n_rows))
     missing = is_missing(y)
-    if unlabeled_label is not None:
+    if not np.all(is_missing(unlabeled_label)):
         missing[~missing] = _equal(y[~missing], unlabeled_label)
     if missing.all():
         raise ValueError(

@@ -383,10 +383,15 @@ def check_weight(sample_weight, n_rows):
     Raises
     ------
     ValueError
-        If there is not one for each row, one is negative, or all are 0.
+        If there is not one for each row, one is negative or masked, or all are 0.
     """
     if sample_weight is None:
         return None
+    if np.ma.is_masked(sample_weight):
+        raise ValueError(
+            "sample_weight must have a number for each row. Got a masked array that "
+            "masks some of them; sample_weight.filled(0) leaves these rows out."
+        )
     sample_weight = _check_sample_weight(
         sample_weight,
         np.broadcast_to(0.0, (n_rows, 1)),

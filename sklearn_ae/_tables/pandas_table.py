@@ -16,6 +16,7 @@ from sklearn_ae._tables.table import (
     kind_of_dtype,
     kind_of_objects,
     to_numbers,
+    with_none,
 )
 from sklearn_ae._tables.writing import decode_columns
 
@@ -107,6 +108,25 @@ class PandasTable(Table):
     def form(self):
         """Return what makes frames with these columns and dtypes from numbers."""
         return PandasForm(self.X.columns, self.dtypes)
+
+
+def as_values(y):
+    """Return labels as an ndarray, of objects and `None` where some are missing.
+
+    Parameters
+    ----------
+    y : Series, DataFrame, Index or ExtensionArray
+    """
+    if isinstance(y, pd.DataFrame) and y.shape[1] != 1:
+        return np.asarray(y.astype(object) if is_missing(y).any() else y)
+    if isinstance(y, pd.DataFrame):
+        return as_values(y.iloc[:, 0])[:, None]
+    y = pd.Series(y)
+    missing = is_missing(y)
+    if isinstance(y.dtype, np.dtype) or not missing.any():
+        return np.asarray(y)
+    # Without missing ones, pandas knows the type that NumPy has for the others.
+    return with_none(np.asarray(y[~missing]), missing)
 
 
 class PandasForm:

@@ -16,6 +16,7 @@ from sklearn_ae._tables.table import (
     is_missing,
     kind_of_objects,
     to_numbers,
+    with_none,
 )
 from sklearn_ae._tables.writing import decode_columns
 
@@ -44,6 +45,10 @@ class PolarsTable(Table):
         return cells.cast(pl.Float64).to_numpy()
 
     def _hashable(self, cells):
+        # NumPy would get floats, which do not tell large integers apart.
+        is_integer = cells.dtype.is_integer() and cells.has_nulls()
+        if is_integer or _is_wide(cells.dtype):
+            return np.array(cells.to_list(), dtype=object)
         return cells.to_numpy()
 
     def categories(self, column):
@@ -140,11 +145,28 @@ class PolarsForm:
         )
 
 
-def values_of_series(y):
-    """Return a series or a frame of polars as an ndarray of objects."""
-    # NumPy would get floats, or text beside None, if some are missing.
-    cells = y.rows() if isinstance(y, pl.DataFrame) else y.to_list()
-    return np.array(cells, dtype=object)
+def as_values(y):
+    """Return labels as an ndarray, of objects and `None` where some are missing.
+
+    Parameters
+    ----------
+    y : Series or DataFrame
+    """
+    if isinstance(y, pl.DataFrame):
+        if y.shape[1] == 1:
+            return as_values(y[:, 0])[:, None]
+        return np.array(y.rows(), dtype=object)
+    if y.dtype.is_float():
+        return y.to_numpy()
+    observed = y.drop_nulls()
+    if y.dtype.is_integer() and not _is_wide(y.dtype):
+        return with_none(observed.to_numpy(), y.is_null().to_numpy())
+    return with_none(observed.to_list(), y.is_null().to_numpy())
+
+
+def _is_wide(dtype):
+    """Whether NumPy has no such integers."""
+    return dtype.is_integer() and str(dtype).endswith("128")
 
 
 def _is_missing(cells):

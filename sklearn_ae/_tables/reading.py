@@ -5,12 +5,14 @@ import mmap
 import numpy as np
 import pandas as pd
 import torch
+from pandas.api.extensions import ExtensionArray
 from scipy import sparse
 
 from sklearn_ae._compat import is_pandas_df, is_polars_df, mapped_file
+from sklearn_ae._tables import pandas_table
 from sklearn_ae._tables.array_table import ArrayTable
 from sklearn_ae._tables.pandas_table import PandasTable
-from sklearn_ae._tables.table import Table, is_missing, name_columns
+from sklearn_ae._tables.table import Table, is_missing, name_columns, with_none
 
 # Cells of a block: 8 MB as float64, small enough to stay out of the memory bill.
 BLOCK_CELLS = 2**20
@@ -25,7 +27,7 @@ def as_table(X):
 
     Returns
     -------
-    table : ArrayTable, PandasTable or PolarsTable
+    table : ArrayTable, PandasTable, PolarsTable or ArrowTable
 
     Raises
     ------
@@ -40,6 +42,10 @@ def as_table(X):
         from sklearn_ae._tables.polars_table import PolarsTable
 
         return PolarsTable(X)
+    if _is_arrow(X):
+        from sklearn_ae._tables.arrow_table import ArrowTable
+
+        return ArrowTable(X)
     if type(X).__name__ == "LazyFrame":
         raise TypeError(
             "X must hold rows. Got a polars LazyFrame, which only says how to get "
@@ -50,19 +56,58 @@ def as_table(X):
 
 def as_array(X):
     """Return X as something that `numpy.asarray` reads as the user means it."""
-    if isinstance(X, np.ma.MaskedArray):
-        # numpy.asarray would show what is under the mask.
-        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
     if isinstance(X, (list, tuple)):
-        array = np.asarray(X)
-        # NumPy would make text of the numbers beside text.
-        return np.array(X, dtype=object) if array.dtype.kind == "U" else array
-    if isinstance(X, np.ndarray) and X.dtype.kind == "T":
-        # NumPy's strings of any length, which scikit-learn does not know yet.
-        return X.astype(object)
+        return _read_list([_unmask_row(row) for row in X])
+    if isinstance(X, np.ndarray):
+        if X.dtype.names is not None:
+            raise ValueError(
+                "Expected 2D array, got a structured array with the fields "
+                f"{list(X.dtype.names)} instead. Pass pandas.DataFrame(X), which makes "
+                "columns of them."
+            )
+        X = _unmask(X) if isinstance(X, np.ma.MaskedArray) else X
+        # scikit-learn does not know NumPy's strings of any length yet.
+        return X.astype(object) if X.dtype.kind == "T" else X
     if hasattr(X, "__array__") and not hasattr(X, "shape"):
         return np.asarray(X)
     return X
+
+
+def _read_list(rows):
+    array = np.asarray(rows)
+    is_exact = array.dtype.kind != "f" or not _exceeds_floats(array)
+    if array.dtype.kind not in "UO" and is_exact:
+        return array
+    # NumPy would make text of the numbers beside text, and floats of large integers
+    # beside floats.
+    return _unmask_cells(np.array(rows, dtype=object))
+
+
+def _exceeds_floats(numbers):
+    """Whether some numbers are so large that floats skip integers between them."""
+    return bool(((numbers >= 2.0**53) | (numbers <= -(2.0**53))).any())
+
+
+def _unmask(X):
+    """Return a masked array as one in which masked cells are missing."""
+    # Columns of times, complex numbers or bytes are refused, whatever their cells hold.
+    if not np.ma.is_masked(X) or X.dtype.kind in "cMmV":
+        return X.data
+    if X.dtype.kind in "fb" or X.dtype.kind in "iu" and not _exceeds_floats(X):
+        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
+    # NumPy would write NaN as text, and takes `None` for its own default value.
+    return np.where(np.ma.getmaskarray(X), None, X.data.astype(object))
+
+
+def _unmask_row(row):
+    """Return a row of a list; a masked array gets `None` for masked cells."""
+    return row.tolist() if isinstance(row, np.ma.MaskedArray) else row
+
+
+def _unmask_cells(cells):
+    """Return objects with `None` in place of NumPy's constant `masked`."""
+    masked = np.frompyfunc(lambda cell: cell is np.ma.masked, 1, 1)(cells)
+    return np.where(masked.astype(bool), None, cells)
 
 
 def as_values(y):
@@ -78,18 +123,38 @@ def as_values(y):
     Returns
     -------
     values : ndarray of the shape of `y`
-    """
-    if isinstance(y, np.ma.MaskedArray):
-        return y.astype(object).filled(None)
-    if isinstance(y, (list, tuple)):
-        return infer_dtype(np.array(y, dtype=object))
-    if isinstance(y, (pd.Series, pd.DataFrame)):
-        return np.asarray(y.astype(object) if is_missing(y).any() else y)
-    if is_polars_df(y) or _is_series(y):
-        from sklearn_ae._tables.polars_table import values_of_series
+        Objects are of the type that they have in `y`.
 
-        return infer_dtype(values_of_series(y))
-    return np.asarray(y)
+    Raises
+    ------
+    TypeError
+        If y is sparse.
+    """
+    if sparse.issparse(y):
+        raise TypeError(
+            "Sparse data was passed for y, but dense labels or targets are required. "
+            "Use y.toarray().ravel() for one column."
+        )
+    if isinstance(y, np.ma.MaskedArray):
+        missing = np.ma.getmaskarray(y)
+        if y.dtype.kind == "f":
+            return y.filled(np.nan)
+        return with_none(y.data[~missing], missing) if missing.any() else y.data
+    if isinstance(y, (list, tuple)):
+        cells = np.array([_unmask_row(row) for row in y], dtype=object)
+        return infer_dtype(_unmask_cells(cells))
+    if _is_arrow(y):
+        from sklearn_ae._tables.arrow_table import to_pandas
+
+        y = to_pandas(y)
+    if is_polars_df(y) or (_is_series(y) and not isinstance(y, pd.Series)):
+        from sklearn_ae._tables import polars_table
+
+        return infer_dtype(polars_table.as_values(y))
+    if isinstance(y, (pd.Series, pd.DataFrame, pd.Index, ExtensionArray)):
+        return pandas_table.as_values(y)
+    values = np.asarray(y)
+    return values.astype(object) if values.dtype.kind == "T" else values
 
 
 def infer_dtype(values):
@@ -98,8 +163,12 @@ def infer_dtype(values):
         return values
     kinds = {type(value) for value in values.ravel().tolist()}
     if len(kinds) == 1 or kinds <= {int, float, bool}:
-        inferred = np.array(values.tolist())
-        return inferred if inferred.shape == values.shape else values
+        largest = values.max() if kinds == {int} else 0
+        # NumPy makes floats of integers where only some are too large for int64.
+        dtype = np.uint64 if 2**63 <= largest < 2**64 and values.min() >= 0 else None
+        inferred = np.array(values.tolist(), dtype=dtype)
+        unchanged = inferred.shape == values.shape and np.all(inferred == values)
+        return inferred if unchanged else values
     return values
 
 
@@ -142,6 +211,11 @@ def _is_series(y):
     if isinstance(y, pd.Series):
         return True
     return hasattr(y, "to_frame") and is_polars_df(y.to_frame())
+
+
+def _is_arrow(X):
+    """Whether X is a table, record batch or array of pyarrow."""
+    return type(X).__module__.partition(".")[0] == "pyarrow"
 
 
 def is_mapped(X):

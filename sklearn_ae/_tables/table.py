@@ -275,6 +275,20 @@ def is_missing(values):
     return np.asarray(pd.isna(values))
 
 
+def with_none(observed, missing):
+    """Return values as objects of their own NumPy types, `None` where one is missing.
+
+    Parameters
+    ----------
+    observed : sequence of length n_observed
+    missing : bool ndarray
+        Of any shape, with `n_observed` cells that are not missing.
+    """
+    values = np.full(missing.shape, None, dtype=object)
+    values[~missing] = np.fromiter(observed, dtype=object, count=len(observed))
+    return values
+
+
 def name_columns(chosen, names):
     """Return the names of the columns that a mask chooses, else their positions."""
     columns = np.flatnonzero(chosen).tolist()
