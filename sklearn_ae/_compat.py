@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils._set_output import _wrap_data_with_container
+from sklearn.utils._set_output import _get_output_config, _wrap_data_with_container
 from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_sample_weight,
@@ -56,6 +56,7 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "_foreach_lerp_",
+    "_get_output_config",
     "_has_usual_errors",
     "_is_any_autocast_enabled",
     "_len_torch_function_stack",

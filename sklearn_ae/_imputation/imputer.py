@@ -25,6 +25,7 @@ from sklearn_ae._compat import (
     Self,
     _check_feature_names_in,
     _fit_context,
+    _get_output_config,
     _wrap_data_with_container,
     warn,
 )
@@ -410,7 +411,9 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         filled = encoder.fill(table, missing, values, self._kept)
         names = self._indicator_names(_check_feature_names_in(self))
         indicators = missing[:, self._indicated & self.add_indicator]
-        return as_table(filled).append(names, indicators)
+        library = _get_output_config("transform", self)["dense"]
+        # scikit-learn makes objects of the columns of other libraries.
+        return as_table(as_table(filled).append(names, indicators)).to_library(library)
 
     def _indicator_names(self, names):
         if not self.add_indicator:

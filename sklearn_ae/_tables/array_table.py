@@ -1,6 +1,7 @@
 """Arrays and sparse matrices as tables."""
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from sklearn_ae._compat import _num_samples
@@ -13,7 +14,7 @@ from sklearn_ae._tables.table import (
     name_columns,
     to_numbers,
 )
-from sklearn_ae._tables.writing import decode_array
+from sklearn_ae._tables.writing import decode_array, number_types
 
 
 class ArrayTable(Table):
@@ -51,6 +52,10 @@ class ArrayTable(Table):
     def _hashable(self, cells):
         return cells.astype(object) if cells.dtype.kind == "U" else cells
 
+    def objects(self):
+        """Return the cells of each column of Python's objects, by its position."""
+        return dict(enumerate(self.X.T)) if self.X.dtype.kind == "O" else {}
+
     def missing(self):
         """Return a mask of the missing cells, of the shape of the table."""
         return np.array(is_missing(self._dense()))
@@ -71,7 +76,10 @@ class ArrayTable(Table):
 
     def fill(self, missing, rows, values, levels, dtypes=None):
         """Return a copy with values in place of missing cells; see `Table.fill`."""
-        filled = decode_array(values, levels)
+        objects = self.objects()
+        filled = decode_array(values, levels, as_objects=bool(objects))
+        for i, number_type in number_types(objects, levels).items():
+            filled[:, i] = number_type.cast(values[:, i])
         X = self.X.astype(object if filled.dtype == object else self.X.dtype)
         X[missing] = filled[missing[rows]]
         return X
@@ -83,6 +91,18 @@ class ArrayTable(Table):
     def with_values(self, values):
         """Return the values: an array has no labels."""
         return values
+
+    def _to_pandas(self):
+        """Return an array of objects as a frame, whose columns have dtypes."""
+        return pd.DataFrame(self.X).infer_objects() if self.objects() else self.X
+
+    def _to_polars(self):
+        """Return an array of objects as a frame, whose columns have dtypes."""
+        if not self.objects():
+            return self.X
+        from sklearn_ae._tables.polars_table import from_objects
+
+        return from_objects(self.objects())
 
     def form(self):
         """Return what makes arrays of this kind from numbers."""

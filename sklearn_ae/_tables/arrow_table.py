@@ -19,8 +19,9 @@ class ArrowTable(PandasTable):
     """
 
     def __init__(self, X):
-        self.schema = X.schema
         super().__init__(to_pandas(X))
+        self.given = X
+        self.schema = X.schema
 
     def select(self, chosen):
         """Return a copy with the columns that a mask chooses."""
@@ -40,6 +41,15 @@ class ArrowTable(PandasTable):
         """Return other numbers in a table with the columns of X."""
         return _from_pandas(super().with_values(values), self.schema)
 
+    def _to_pandas(self):
+        """Return a frame with the dtypes of NumPy, as pyarrow makes it."""
+        return self.given.to_pandas(ignore_metadata=True)
+
+    def _to_polars(self):
+        import polars as pl
+
+        return pl.from_arrow(self.given)
+
     def form(self):
         """Return what makes tables with these columns and types from numbers."""
         return ArrowForm(self.X.columns, self.dtypes, self.schema)
@@ -56,7 +66,7 @@ class ArrowForm(PandasForm):
     """
 
     def __init__(self, columns, dtypes, schema):
-        super().__init__(columns, dtypes)
+        super().__init__(columns, dtypes, number_types={})
         self.schema = schema
 
     def wrap(self, values, like=None, levels=None):

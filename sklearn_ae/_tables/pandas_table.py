@@ -18,7 +18,12 @@ from sklearn_ae._tables.table import (
     to_numbers,
     with_none,
 )
-from sklearn_ae._tables.writing import decode_columns
+from sklearn_ae._tables.writing import (
+    clip_to_decimal,
+    clip_to_dtype,
+    decode_columns,
+    number_types,
+)
 
 
 class PandasTable(Table):
@@ -33,7 +38,7 @@ class PandasTable(Table):
         return _kind_of_extension(dtype)
 
     def _column(self, column, rows=slice(None)):
-        return self.X.iloc[:, column].iloc[rows]
+        return _native(self.X.iloc[:, column]).iloc[rows]
 
     def _as_float64(self, cells, column):
         if cells.dtype == object:
@@ -63,7 +68,12 @@ class PandasTable(Table):
 
     def take(self, rows):
         """Return rows, given as positions or a mask."""
-        return self.X.iloc[rows]
+        X = self.X
+        for i, dtype in enumerate(X.dtypes):
+            if not _is_native(dtype):
+                X = X.copy(deep=False)
+                X.isetitem(i, _native(X.iloc[:, i]))
+        return X.iloc[rows]
 
     def select(self, chosen):
         """Return a copy with the columns that a mask chooses."""
@@ -85,19 +95,27 @@ class PandasTable(Table):
         wanted = list(X.dtypes)
         if dtypes is not None:
             wanted = [dtypes[i] if i in empty else d for i, d in enumerate(wanted)]
-        filled = PandasForm(X.columns, wanted).wrap(values, levels=levels)
+        form = PandasForm(X.columns, wanted, number_types(self.objects(), levels))
+        filled = form.wrap(values, levels=levels)
         for i in columns:
             if i in empty:
                 X.isetitem(i, filled.iloc[:, i].set_axis(X.index))
                 continue
-            cells = X.iloc[:, i].copy()
+            cells = _native(X.iloc[:, i].copy())
             if isinstance(cells.dtype, pd.SparseDtype):
                 cells = cells.sparse.to_dense()
-            cells.iloc[missing[:, i]] = filled.iloc[:, i].array[missing[rows, i]]
-            X.isetitem(i, cells)
+            column = _native(filled.iloc[:, i])
+            cells.iloc[missing[:, i]] = column.array[missing[rows, i]]
+            X.isetitem(i, cells.astype(X.dtypes.iloc[i]))
         return X
 
     def _append(self, names, columns):
+        n_levels = self.X.columns.nlevels
+        if n_levels > 1:
+            # As pandas does when a column gets a name with fewer levels.
+            names = pd.MultiIndex.from_tuples(
+                [(name, *[""] * (n_levels - 1)) for name in names]
+            )
         further = pd.DataFrame(columns, columns=names, index=self.X.index)
         return pd.concat([self.X, further], axis=1)
 
@@ -105,9 +123,21 @@ class PandasTable(Table):
         """Return other numbers in a frame with the columns and the index of X."""
         return pd.DataFrame(values, index=self.X.index, columns=self.X.columns)
 
+    def _to_polars(self):
+        """Return X with columns that polars can read, where it can not."""
+        X = self.X.copy(deep=False)
+        for i, dtype in enumerate(X.dtypes):
+            if isinstance(dtype, pd.SparseDtype):
+                X.isetitem(i, X.iloc[:, i].sparse.to_dense())
+            elif dtype == np.longdouble:
+                X.isetitem(i, X.iloc[:, i].astype(np.float64))
+            else:
+                X.isetitem(i, _native(X.iloc[:, i]))
+        return X
+
     def form(self):
         """Return what makes frames with these columns and dtypes from numbers."""
-        return PandasForm(self.X.columns, self.dtypes)
+        return PandasForm(self.X.columns, self.dtypes, number_types(self.objects()))
 
 
 def as_values(y):
@@ -136,11 +166,14 @@ class PandasForm:
     ----------
     columns : pandas.Index
     dtypes : list of dtype
+    number_types : dict of int to NumberType
+        What columns of objects hold.
     """
 
-    def __init__(self, columns, dtypes):
+    def __init__(self, columns, dtypes, number_types):
         self.columns = columns
         self.dtypes = dtypes
+        self.number_types = number_types
 
     def wrap(self, values, like=None, levels=None):
         """Return numbers as a frame.
@@ -153,12 +186,38 @@ class PandasForm:
         levels : dict of int to object ndarray, default=None
             What the codes in each categorical column stand for.
         """
-        columns = decode_columns(values, levels or {}, self.dtypes)
+        columns = decode_columns(
+            values, levels or {}, self.number_types, _clip, self.dtypes
+        )
         index = like.index if isinstance(like, pd.DataFrame) else None
         frame = pd.DataFrame(dict(enumerate(columns)), index=index)
         frame = frame.astype(dict(enumerate(self.dtypes)))
         frame.columns = self.columns
         return frame
+
+
+def _is_native(dtype):
+    """Whether the bytes of numbers are in the order that pandas can take rows of."""
+    return not isinstance(dtype, np.dtype) or dtype.isnative
+
+
+def _native(cells):
+    """Return a column whose bytes are in the order of the machine."""
+    if _is_native(cells.dtype):
+        return cells
+    return cells.astype(cells.dtype.newbyteorder("="))
+
+
+def _clip(values, dtype):
+    """Round and clip floats to what a dtype can hold; `NaN` stays."""
+    if isinstance(dtype, pd.SparseDtype):
+        dtype = dtype.subtype
+    arrow = getattr(dtype, "pyarrow_dtype", None)
+    if hasattr(arrow, "precision"):
+        return clip_to_decimal(values, arrow.precision, arrow.scale)
+    if str(dtype).startswith("null"):
+        return np.full(len(values), None)
+    return clip_to_dtype(values, getattr(dtype, "numpy_dtype", dtype))
 
 
 def _kind_of_extension(dtype):

@@ -4,6 +4,7 @@ It is imported where a frame of polars has been seen: polars need not be install
 """
 
 import numpy as np
+import pandas as pd
 import polars as pl
 
 from sklearn_ae._tables.table import (
@@ -18,7 +19,12 @@ from sklearn_ae._tables.table import (
     to_numbers,
     with_none,
 )
-from sklearn_ae._tables.writing import decode_columns
+from sklearn_ae._tables.writing import (
+    clip_to_decimal,
+    clip_to_dtype,
+    decode_columns,
+    number_types,
+)
 
 
 class PolarsTable(Table):
@@ -50,6 +56,9 @@ class PolarsTable(Table):
         if is_integer or _is_wide(cells.dtype):
             return np.array(cells.to_list(), dtype=object)
         return cells.to_numpy()
+
+    def _holds_objects(self, dtype):
+        return dtype == pl.Object
 
     def categories(self, column):
         """Return the categories that the dtype of a column lists, in order, or None."""
@@ -86,7 +95,8 @@ class PolarsTable(Table):
         ]
         if dtypes is not None:
             wanted = [dtypes[i] if i in empty else d for i, d in enumerate(wanted)]
-        filled = PolarsForm(X.columns, wanted).wrap(values, levels=levels)
+        form = PolarsForm(X.columns, wanted, number_types(self.objects(), levels))
+        filled = form.wrap(values, levels=levels)
         for i in columns:
             if i in empty:
                 X = X.with_columns(filled[:, i])
@@ -105,9 +115,15 @@ class PolarsTable(Table):
         """Return other numbers in a frame with the columns of X."""
         return pl.DataFrame(values, schema=self.X.columns)
 
+    def _to_pandas(self):
+        columns = [_to_pandas(column) for column in self.X.get_columns()]
+        frame = pd.DataFrame(dict(enumerate(columns)))
+        frame.columns = self.X.columns
+        return frame
+
     def form(self):
         """Return what makes frames with these columns and dtypes from numbers."""
-        return PolarsForm(self.X.columns, self.dtypes)
+        return PolarsForm(self.X.columns, self.dtypes, number_types(self.objects()))
 
 
 class PolarsForm:
@@ -117,11 +133,14 @@ class PolarsForm:
     ----------
     columns : list of str
     dtypes : list of polars.DataType
+    number_types : dict of int to NumberType
+        What columns of objects hold.
     """
 
-    def __init__(self, columns, dtypes):
+    def __init__(self, columns, dtypes, number_types):
         self.columns = columns
         self.dtypes = dtypes
+        self.number_types = number_types
 
     def wrap(self, values, like=None, levels=None):
         """Return numbers as a frame.
@@ -134,7 +153,9 @@ class PolarsForm:
         levels : dict of int to object ndarray, default=None
             What the codes in each categorical column stand for.
         """
-        columns = decode_columns(values, levels or {}, self.dtypes)
+        columns = decode_columns(
+            values, levels or {}, self.number_types, _clip, self.dtypes
+        )
         return pl.DataFrame(
             [
                 _make_column(name, column, dtype)
@@ -143,6 +164,30 @@ class PolarsForm:
                 )
             ]
         )
+
+
+def from_objects(columns):
+    """Return columns of objects as a frame.
+
+    Parameters
+    ----------
+    columns : dict of int to object ndarray
+        By their position.
+    """
+    cells = {str(i): column.tolist() for i, column in columns.items()}
+    return pl.DataFrame(cells, strict=False)
+
+
+def _to_pandas(column):
+    """Return a column as one of pandas; polars itself would need pyarrow."""
+    if isinstance(column.dtype, pl.Enum):
+        return pd.Categorical(column, list(column.dtype.categories), ordered=True)
+    if column.dtype == pl.Categorical:
+        return pd.Categorical(column)
+    if column.dtype.is_float() or column.dtype.is_integer() and not column.has_nulls():
+        if not _is_wide(column.dtype):
+            return column.to_numpy()
+    return pd.Series(column.to_list())
 
 
 def as_values(y):
@@ -183,15 +228,22 @@ def _reads_as_numeric(dtype):
     return dtype == pl.Null or dtype.is_numeric()
 
 
+def _clip(values, dtype):
+    """Round and clip floats to what a dtype can hold; `NaN` stays."""
+    if isinstance(dtype, pl.Decimal):
+        return clip_to_decimal(values, dtype.precision or 38, dtype.scale)
+    return clip_to_dtype(values, dtype)
+
+
 def _make_column(name, column, dtype):
     """Return an array as a polars column."""
-    if column.dtype == object and dtype != pl.Object:
+    if column.dtype == object:
         # As a list: polars cannot cast an array of objects.
         cells = np.where(is_missing(column), None, column).tolist()
+        if dtype == pl.Object:
+            return pl.Series(name, cells, dtype=dtype)
         return pl.Series(name, cells).cast(dtype)
     column = pl.Series(name, column)
-    if dtype == pl.Object:
-        return column
     # Only floats know NaN.
     return (column if dtype.is_float() else column.fill_nan(None)).cast(dtype)
 
@@ -202,7 +254,7 @@ def _scatter(cells, indices, values):
         return cells.scatter(indices, values)
     mixed = cells.to_numpy().copy()
     mixed[indices] = values.to_numpy()
-    return pl.Series(cells.name, mixed, dtype=cells.dtype)
+    return pl.Series(cells.name, mixed.tolist(), dtype=cells.dtype)
 
 
 def _add_categories(X, levels, dtypes):

@@ -93,7 +93,7 @@ def _unmask(X):
     # Columns of times, complex numbers or bytes are refused, whatever their cells hold.
     if not np.ma.is_masked(X) or X.dtype.kind in "cMmV":
         return X.data
-    if X.dtype.kind in "fb" or X.dtype.kind in "iu" and not _exceeds_floats(X):
+    if X.dtype.kind in "fb" or (X.dtype.kind in "iu" and not _exceeds_floats(X)):
         return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
     # NumPy would write NaN as text, and takes `None` for its own default value.
     return np.where(np.ma.getmaskarray(X), None, X.data.astype(object))

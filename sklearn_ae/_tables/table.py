@@ -68,7 +68,7 @@ class Table:
     """Whether the columns have names and dtypes of their own."""
 
     def __init__(self, X):
-        self.X = X
+        self.X = self.given = X
 
     def __len__(self):
         return self.X.shape[0]
@@ -164,6 +164,17 @@ class Table:
         """Return a mask of the missing cells, of the shape of the table."""
         raise NotImplementedError
 
+    def objects(self):
+        """Return the cells of each column of Python's objects, by its position."""
+        return {
+            i: self._column(i).to_numpy()
+            for i, dtype in enumerate(self.dtypes)
+            if self._holds_objects(dtype)
+        }
+
+    def _holds_objects(self, dtype):
+        return dtype == object
+
     def cells(self):
         """Return the cells as an object ndarray, `None` where one is missing."""
         cells = np.empty(self.shape, dtype=object)
@@ -227,7 +238,7 @@ class Table:
                 f"Cannot add the indicators {taken}: X has columns of these names. "
                 "Rename them, or set add_indicator=False."
             )
-        return self._append(names, columns) if names else self.X
+        return self._append(names, columns) if names else self.given
 
     def _append(self, names, columns):
         raise NotImplementedError
@@ -240,6 +251,24 @@ class Table:
         values : ndarray of shape (n_rows, n_columns)
         """
         raise NotImplementedError
+
+    def to_library(self, library):
+        """Return X in a form of which scikit-learn makes a frame of the same types.
+
+        Parameters
+        ----------
+        library : {"default", "pandas", "polars"}
+            "default" returns X as it is.
+        """
+        if library == "pandas":
+            return self._to_pandas()
+        return self._to_polars() if library == "polars" else self.given
+
+    def _to_pandas(self):
+        return self.X
+
+    def _to_polars(self):
+        return self.X
 
     def form(self):
         """Return what makes tables of this kind from numbers, without any rows."""
