@@ -98,7 +98,11 @@ class Shrinkage:
             warnings.filterwarnings("ignore", category=RuntimeWarning)
             self.center_ = np.nan_to_num(np.nanmean(truth, 0))
             variance = np.nan_to_num(np.nanvar(truth, 0))
-        self.variance_ = self._sum_of_columns(variance)
+            # Rounding can give a column of equal cells another mean, and a variance.
+            least, largest = np.nanmin(truth, 0), np.nanmax(truth, 0)
+        is_constant = least == largest
+        self.center_[is_constant] = least[is_constant]
+        self.variance_ = self._sum_of_columns(np.where(is_constant, 0.0, variance))
 
     def _compare(self, net, scaled, hidden, predict):
         """Return what least squares needs, summed over the hidden cells of each column.
@@ -127,11 +131,13 @@ class Shrinkage:
         """Learn from the sums of `_compare` over all nets."""
         prior = PRIOR_CELLS * self.variance_ + MIN_VARIANCE
         factor = (products + prior) / (predictions + prior)
+        # Where all cells are equal, whatever a prediction deviates by is an error.
+        factor[(self.variance_ == 0) & (truths == 0)] = 0.0
         self.factor_ = factor = np.clip(factor, 0.0, 1.0)
         residuals = truths - 2 * factor * products + factor**2 * predictions
         # Rounding takes those of a column of equal cells a hair below 0.
         ratio = residuals.clip(min=0) / np.maximum(variances, MIN_VARIANCE)
-        spread = np.sqrt(np.where(counts, ratio, 1.0))
+        spread = np.sqrt(np.where(counts, ratio, self.variance_ > 0))
         self.spread_ = spread[self.column_of_output_]
 
     def _truth(self, net, scaled):

@@ -54,10 +54,16 @@ class PandasTable(Table):
 
     def missing(self):
         """Return a mask of the missing cells, of the shape of the table."""
-        missing = np.array(is_missing(self.X))
-        for i, dtype in enumerate(self.X.dtypes):
+        dtypes = self.X.dtypes
+        # pandas would join the masks of sparse columns as sparse columns, and warn.
+        dense = np.array([not isinstance(d, pd.SparseDtype) for d in dtypes], bool)
+        missing = np.empty(self.shape, dtype=bool)
+        missing[:, dense] = is_missing(self.X.loc[:, dense])
+        for i, dtype in enumerate(dtypes):
+            if not dense[i]:
+                missing[:, i] = is_missing(self.X.iloc[:, i])
             # To pandas, NaN is a number in columns that know another missing cell.
-            if isinstance(dtype, ExtensionDtype) and dtype.kind == "f":
+            elif isinstance(dtype, ExtensionDtype) and dtype.kind == "f":
                 missing[:, i] = np.isnan(self.numbers(i))
         return missing
 

@@ -52,8 +52,7 @@ class PolarsTable(Table):
 
     def _hashable(self, cells):
         # NumPy would get floats, which do not tell large integers apart.
-        is_integer = cells.dtype.is_integer() and cells.has_nulls()
-        if is_integer or _is_wide(cells.dtype):
+        if cells.dtype.is_integer() and (cells.has_nulls() or _is_wide(cells.dtype)):
             return np.array(cells.to_list(), dtype=object)
         return cells.to_numpy()
 
@@ -184,9 +183,9 @@ def _to_pandas(column):
         return pd.Categorical(column, list(column.dtype.categories), ordered=True)
     if column.dtype == pl.Categorical:
         return pd.Categorical(column)
-    if column.dtype.is_float() or column.dtype.is_integer() and not column.has_nulls():
-        if not _is_wide(column.dtype):
-            return column.to_numpy()
+    is_number = column.dtype.is_float() or column.dtype.is_integer()
+    if is_number and not (column.has_nulls() or _is_wide(column.dtype)):
+        return column.to_numpy()
     return pd.Series(column.to_list())
 
 

@@ -173,7 +173,7 @@ class Table:
         }
 
     def _holds_objects(self, dtype):
-        return dtype == object
+        return isinstance(dtype, np.dtype) and dtype.kind == "O"
 
     def cells(self):
         """Return the cells as an object ndarray, `None` where one is missing."""

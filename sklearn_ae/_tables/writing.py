@@ -8,7 +8,6 @@ import numpy as np
 
 from sklearn_ae._tables.table import is_missing
 
-
 # Types that numbers in columns of objects keep, and the classes of such objects.
 CLASSES_OF_TYPES = {bool: (bool, np.bool_), int: Integral, Decimal: Decimal}
 
