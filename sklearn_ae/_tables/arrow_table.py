@@ -3,11 +3,16 @@
 It is imported where a table of pyarrow has been seen: pyarrow need not be installed.
 """
 
+from itertools import zip_longest
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from sklearn_ae._tables.pandas_table import PandasForm, PandasTable
+
+# Types of text that pandas cannot read.
+VIEWS = [pa.string_view()]
 
 
 class ArrowTable(PandasTable):
@@ -91,12 +96,18 @@ def to_pandas(X):
 
 def _readable(column):
     """Return a column in a type that pandas can read."""
-    is_view = column.type in (pa.string_view(), pa.binary_view())
-    return column.cast(pa.large_string()) if is_view else column
+    if column.type in VIEWS:
+        return column.cast(pa.large_string())
+    return column
 
 
 def _from_pandas(frame, schema):
-    """Return a frame as a table whose first columns have the fields of a schema."""
+    """Return a frame as a table with the types of a schema that pandas cannot read."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    fields = [*schema, *list(table.schema)[len(schema) :]]
+    fields = [
+        given
+        if given and given.type in VIEWS and pa.types.is_large_string(own.type)
+        else own
+        for given, own in zip_longest(schema, table.schema)
+    ]
     return table.cast(pa.schema(fields, schema.metadata))

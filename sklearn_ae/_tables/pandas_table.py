@@ -46,6 +46,12 @@ class PandasTable(Table):
             return to_numbers(cells.to_numpy()[:, None], names)[:, 0].astype(np.float64)
         return cells.to_numpy(dtype=np.float64, na_value=np.nan)
 
+    def _hashable(self, cells):
+        # pandas fails at some dictionaries and kinds of text of Arrow.
+        if str(cells.dtype).startswith(("dictionary", "string_view")):
+            return cells.astype(object)
+        return cells
+
     def categories(self, column):
         """Return the categories that the dtype of a column lists, in order, or None."""
         dtype = self.X.dtypes.iloc[column]
