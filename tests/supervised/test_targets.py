@@ -3,12 +3,15 @@
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 
+from sklearn_ae._supervised.targets import read_labels, read_targets
 from tests.helpers import COLOURS
 from tests.supervised.helpers import (
     TARGET,
@@ -260,3 +263,88 @@ def test__fit__all_labelled_rows_weigh_nothing__is_refused(make):
     y = hide(Y, 50)
     with pytest.raises(ValueError, match="all of them weigh 0"):
         make().fit(X, y, sample_weight=1.0 * np.isnan(y))
+
+
+# Types of labels
+
+LARGE = [None, 2**62 + 1, 2**62 + 2, None, 2**62 + 1]
+
+
+def masked(values):
+    return np.ma.masked_array([v or 0 for v in values], [v is None for v in values])
+
+
+INTEGERS = {
+    "list": list,
+    "list, masked": lambda y: [np.ma.masked if v is None else v for v in y],
+    "objects": objects,
+    "masked": masked,
+    "masked column": lambda y: masked(y)[:, None],
+    "pandas": lambda y: pd.Series(y, dtype="Int64"),
+    "pandas array": lambda y: pd.array(y, dtype="Int64"),
+    "pandas index": lambda y: pd.Index(y, dtype="Int64"),
+    "pandas frame": lambda y: pd.DataFrame({"y": pd.array(y, dtype="Int64")}),
+    "pandas category": lambda y: pd.Series(pd.Categorical(y)),
+    "category array": pd.Categorical,
+    "Arrow": lambda y: pd.Series(y, dtype="int64[pyarrow]"),
+    "Arrow array": lambda y: pd.array(y, dtype="int64[pyarrow]"),
+    "pyarrow": pa.array,
+    "pyarrow chunks": lambda y: pa.chunked_array([y[:2], y[2:]]),
+    "pyarrow table": lambda y: pa.table({"y": y}),
+    "polars": pl.Series,
+    "polars frame": lambda y: pl.DataFrame({"y": y}),
+}
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+@pytest.mark.parametrize("container", INTEGERS)
+def test__read_labels__integers_that_no_float_holds__stay_apart(container):
+    classes, class_indices = read_labels(INTEGERS[container](LARGE), 5)
+    assert classes.dtype == np.int64
+    assert classes.tolist() == LARGE[1:3]
+    assert class_indices.tolist() == [-1, 0, 1, -1, 0]
+
+
+SMALL = [None, 1, 0]
+TYPED = {
+    "uint8": lambda: masked(SMALL).astype("u1"),
+    "int16": lambda: pd.array(SMALL, dtype="Int16"),
+    "int8": lambda: pl.Series(SMALL, dtype=pl.Int8),
+    "uint64": lambda: pl.Series([None, 2**63 + 1, 1], dtype=pl.UInt64),
+    "uint32": lambda: pa.array(SMALL, pa.uint32()),
+    "bool": lambda: pa.array([None, True, False]),
+    "float32": lambda: masked(SMALL).astype("f4"),
+    "<U1": lambda: np.ma.masked_array(["a", "b", "c"], [True, False, False]),
+}
+if hasattr(np.dtypes, "StringDType"):
+    STRING = np.dtypes.StringDType(na_object=None)
+    TYPED["StringDType"] = lambda: np.array([None, "b", "c"], dtype=STRING)
+
+
+@pytest.mark.parametrize("dtype", TYPED)
+def test__read_labels__missing_among_others__do_not_change_their_type(dtype):
+    classes, class_indices = read_labels(TYPED[dtype](), 3)
+    assert classes.dtype == ("<U1" if dtype == "StringDType" else dtype)
+    assert (class_indices == -1).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("dtype", [object, float, int, bool])
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1), (-1, 2)])
+def test__read_targets__masked__are_missing(shape, dtype):
+    y = np.ma.masked_array(np.arange(8) % 3, np.arange(8) < 2).astype(dtype)
+    targets = read_targets(y.reshape(shape), len(y.reshape(shape)))
+    assert_array_equal(np.isnan(targets).ravel(), np.arange(8) < 2)
+
+
+@pytest.mark.parametrize("mark", [pd.NA, np.nan, None, pd.NaT])
+def test__read_labels__missing_value_as_mark__is_as_none(mark):
+    y = pd.array(["a", None, "b"], dtype="string")
+    classes, class_indices = read_labels(y, 3, mark)
+    assert classes.tolist() == ["a", "b"]
+    assert class_indices.tolist() == [0, -1, 1]
+
+
+@pytest.mark.parametrize("read", [read_labels, read_targets])
+def test__read__sparse_column__is_named_as_the_cause(read):
+    with pytest.raises(TypeError, match=r"Sparse data was passed for y.*toarray"):
+        read(sparse.csr_array(np.arange(4)[:, None]), 4)

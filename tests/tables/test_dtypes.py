@@ -18,7 +18,7 @@ from sklearn_ae import (
 )
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae.latents import Variational
-from tests.helpers import assert_same_form, columns_of
+from tests.helpers import assert_same_form
 
 pytestmark = pytest.mark.filterwarnings("ignore:pandas.DataFrame with sparse columns")
 
@@ -232,7 +232,7 @@ def test__form__numbers_out_of_the_range_of_decimals__are_clipped(dtype):
     X = library.DataFrame({"a": library.Series([1, None], dtype=dtype)})
     got = as_table(X).form().wrap(np.array([[-1e40], [1e40]]))
     assert list(got.dtypes) == list(X.dtypes)
-    assert -got["a"][0] == got["a"][1] > 999
+    assert -int(got["a"][0]) == int(got["a"][1]) >= 999
 
 
 # Large integers
@@ -347,4 +347,5 @@ def test__set_output__imputer_in_each_direction__keeps_the_types(given, library)
         is_known = given != "array" or name not in ("int8", "category")
         assert not is_known or dtype in alternatives
     assert not as_table(got).missing().any()
-    assert columns_of(got) == columns_of(impute(X).transform(X))
+    expected = as_table(impute(X).transform(X)).cells()
+    assert_array_equal(as_table(got).cells(), expected)
