@@ -539,8 +539,8 @@ class AutoencoderTransformer(
         -------
         X_original : {ndarray, dataframe} of shape (n_samples, n_features)
             A frame with the columns and dtypes seen in `fit`, if that was one;
-            otherwise an array, of objects if categories are no numbers, else of
-            float32 if X was in `fit`, else of float64.
+            otherwise an array, of objects if categories are no numbers, or integers
+            that no float holds, else of float32 if X was in `fit`, else of float64.
         """
         check_is_fitted(self)
         latents: Any = as_array(X)

@@ -126,7 +126,8 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
     these cells: fit the imputer on other rows than it was trained on.
 
     Numbers are filled with their expectation, so an integer column that is stored as
-    floats gets fractions; nullable integers of pandas and polars stay whole. Heavy
+    floats gets fractions; nullable integers of pandas and polars, and Python's in a
+    column of objects, stay whole. Heavy
     tails are better restored with ``AutoencoderTransformer(scaling="quantile")``.
 
     A column without any observed cell is left out, with a warning, as scikit-learn's
