@@ -99,8 +99,8 @@ LENGTH = """
 *Length of training.* Trained on few rows, a network may end up worse than the linear
 model. So with ``max_epochs=None`` cross-validation chooses between all steps, three
 tenths of them, and none: then `n_iter_` is 0, the head is the linear model, and the
-encoder stays as it is. Up to 500 labelled rows, each is held out once, of more, 500 rows
-or a fifth. Fewer than 10 rows take the linear model, more than 20,000 all steps.
+encoder stays as it is. Up to 100 labelled rows, each is held out once; of more, 500
+rows, or a fifth. Fewer than 10 rows take the linear model, more than 20,000 all steps.
 `callbacks` and `history_` do not see the trials. With `early_stopping`, the rows that
 are held out say how long to train.
 """

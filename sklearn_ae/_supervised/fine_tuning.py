@@ -45,7 +45,7 @@ from sklearn_ae._tables.rows import BatchIterator, apply_in_parts
 # Lengths of training to choose from, as shares of the longest: 0 is the linear model.
 LENGTHS = (1.0, 0.3, 0.0)
 # A shorter training has to lower the loss of held-out rows by this share: where only
-# products of columns tell the classes, few rows often prefer the linear model by chance.
+# products of columns tell the classes, few rows often prefer the linear model by luck.
 LEAST_GAIN = 0.02
 # Fewer rows than this cannot tell which length is best.
 ROWS_TO_CHOOSE = 10

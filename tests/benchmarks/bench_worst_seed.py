@@ -1,8 +1,8 @@
 """The worst of many seeds: predictors against the linear model and the whole training.
 
-Run ``python tests/benchmarks/bench_worst_seed.py`` for real tables cut to 2,000 rows and
-for generated ones whose classes or targets depend on products of columns, with 40, 100
-and all labels. The classifier and the regressor are compared with the two ends of what
+Run ``python tests/benchmarks/bench_worst_seed.py`` for real tables cut to 2,000 rows,
+and for generated ones whose classes or targets depend on products of columns, with 40,
+100 and all labels. The classifier and the regressor are compared with the ends of what
 cross-validation chooses from: the linear model on the latents that they start from,
 and the network that is trained for all its steps. A run fails if its accuracy on new
 rows (R2 of a regressor) is below that of the better one by more than 0.03 and by more
@@ -10,9 +10,9 @@ than three standard errors of the paired difference, or if the log loss is above
 the better one by more than 0.1. There are four divisions of each table, with a
 pre-trained encoder each, and five draws of labels, folds and batches of each.
 
-``--results runs.csv`` keeps what was measured: it is not measured again. Tables are read
-from the folder in the environment variable SKLEARN_AE_DATA; without it, those that come
-with scikit-learn remain. Everything runs on one thread.
+``--results runs.csv`` keeps what was measured: it is not measured again. Tables are
+read from the folder in the environment variable SKLEARN_AE_DATA; without it, those that
+come with scikit-learn remain. Everything runs on one thread.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def linear_target(rng):
 
 
 def read_target(name, target):
-    """Return a function that reads a table of which a column of numbers is predicted."""
+    """Return a function that reads a table and takes out the column to predict."""
 
     def read(rng):
         table = pd.read_csv(DATA / name, keep_default_na=False, na_values=[""])
@@ -278,8 +278,9 @@ def print_worst(runs):
     )
     for (name, n_labels), group in runs.groupby(["table", "labels"], sort=False):
         means = group[["quality", "linear", "whole"]].mean()
+        labels = n_labels if n_labels < MOST_ROWS else "all"
         print(
-            f"| {name} | {n_labels if n_labels < MOST_ROWS else 'all'} | {len(group)} | "
+            f"| {name} | {labels} | {len(group)} | "
             + " | ".join(f"{mean:.3f}" for mean in means)
             + f" | {group['lost'].max():.3f} | {group['log loss above'].max():.3f} | "
             f"{group['fails'].sum()} |"
