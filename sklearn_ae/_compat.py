@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from contextvars import Context
 from difflib import get_close_matches
+from functools import partial
 from mmap import mmap
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +24,12 @@ from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_sample_weight,
     _num_samples,
+)
+from torch import Tensor, nn
+from torch.optim.optimizer import (
+    Optimizer,
+    _global_optimizer_post_hooks,
+    _global_optimizer_pre_hooks,
 )
 
 try:
@@ -62,12 +69,18 @@ __all__ = [
     "_len_torch_function_stack",
     "_num_samples",
     "_wrap_data_with_container",
+    "activation_gradients",
     "available_if",
+    "calls_only_forward",
     "did_you_mean",
+    "fused_adam_kernel",
+    "has_hooks",
+    "has_mse_loss_gradient",
     "import_optional",
     "is_pandas_df",
     "is_polars_df",
     "mapped_file",
+    "mse_loss_gradient",
     "set_grid_style",
     "validate_params",
     "warn",
@@ -198,3 +211,110 @@ def set_grid_style(axis, **style):
     `Axes3D.grid` takes such arguments, and ignores them.
     """
     axis._axinfo["grid"].update(style)
+
+
+def _gradient_operator(name: str) -> Callable[..., Tensor] | None:
+    """Return an operator of torch that writes a gradient into a tensor, or None."""
+    return getattr(getattr(torch.ops.aten, name, None), "grad_input", None)
+
+
+def _activation_gradient(
+    operator: Callable[..., Tensor], *args: float
+) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda dZ, Z: operator(dZ, Z, *args, grad_input=dZ)
+
+
+# Functions that multiply a gradient by the derivative of an activation, in place. They
+# take the output of ReLU, tanh and the sigmoid, and the input of the other activations.
+activation_gradients: dict[type[nn.Module], Callable[[Tensor, Tensor], Tensor]] = {
+    activation: _activation_gradient(operator, *args)
+    for activation, name, *args in (
+        (nn.ReLU, "threshold_backward", 0),
+        (nn.Tanh, "tanh_backward"),
+        (nn.Sigmoid, "sigmoid_backward"),
+        (nn.GELU, "gelu_backward"),
+        (nn.SiLU, "silu_backward"),
+    )
+    if (operator := _gradient_operator(name)) is not None
+}
+_mse_loss_backward = _gradient_operator("mse_loss_backward")
+# Whether this release of torch has `mse_loss_gradient`.
+has_mse_loss_gradient = _mse_loss_backward is not None
+
+
+def mse_loss_gradient(values: Tensor, target: Tensor, out: Tensor) -> None:
+    """Write the gradient of the mean squared error with respect to the values."""
+    _mse_loss_backward(out.new_ones(()), values, target, 1, grad_input=out)
+
+
+def calls_only_forward(module: nn.Module) -> bool:
+    """Whether a call of a module is one of its class's `forward`, without hooks."""
+    own = vars(module)
+    return not (
+        torch.nn.modules.module._has_any_global_hook()
+        or own.get("_compiled_call_impl")
+        or any(own[name] for name in _MODULE_HOOKS)
+        or "forward" in own
+    )
+
+
+_MODULE_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+
+
+def has_hooks(weight: Tensor) -> bool:
+    """Whether autograd calls a function with the gradient of a weight."""
+    return bool(weight._backward_hooks or weight._post_accumulate_grad_hooks)
+
+
+def fused_adam_kernel(optimizer: Optimizer) -> Callable[..., None] | None:
+    """Return the kernel of a fused Adam or AdamW, None if it does more than that.
+
+    Returns
+    -------
+    kernel : callable or None
+        Takes a step with a group of parameters: the group, its weights, gradients,
+        means, means of squares and numbers of steps.
+    """
+    hooks = (
+        optimizer._optimizer_step_pre_hooks,
+        optimizer._optimizer_step_post_hooks,
+        _global_optimizer_pre_hooks,
+        _global_optimizer_post_hooks,
+    )
+    # torch's schedules put a method of their own before `step`.
+    if any(hooks) or "step" in vars(optimizer):
+        return None
+    others = ("amsgrad", "maximize", "capturable", "differentiable")
+    for group in optimizer.param_groups:
+        if not group.get("fused") or any(group[name] for name in others):
+            return None
+        if not all(isinstance(v, float) for v in (group["lr"], *group["betas"])):
+            return None
+    name = {torch.optim.Adam: "_fused_adam_", torch.optim.AdamW: "_fused_adamw_"}
+    kernel = getattr(torch, name.get(type(optimizer), ""), None)
+    return None if kernel is None else partial(_fused_step, kernel)
+
+
+def _fused_step(kernel, group, weights, gradients, means, squares, steps):
+    torch._foreach_add_(steps, 1)
+    beta1, beta2 = group["betas"]
+    kernel(
+        weights,
+        gradients,
+        means,
+        squares,
+        [],
+        steps,
+        lr=group["lr"],
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=group["weight_decay"],
+        eps=group["eps"],
+        amsgrad=False,
+        maximize=False,
+    )

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from sklearn_ae._modules.columns import Columns
+from sklearn_ae._modules.dense import Dense
 from sklearn_ae._modules.latent_penalties import Latent
 from sklearn_ae._modules.linear_fill import LinearFill
 
@@ -205,6 +206,16 @@ class Autoencoder(nn.Module):
     def decode(self, Z: Tensor) -> Tensor:
         """Return the raw reconstruction from latents."""
         return decoder_of(self.network)(Z)
+
+    def dense_layers(self) -> list[nn.Module] | None:
+        """Return the layers that turn `inputs` into `forward`, None if they are others.
+
+        Those of a penalty on the latent, or of another architecture, are others.
+        """
+        network = self.network
+        if self.latent is not None or type(network) is not Dense:
+            return None
+        return [*network.encoder, *network.decoder]
 
     def allow_missing(self) -> None:
         """Look for missing cells in rows from now on."""

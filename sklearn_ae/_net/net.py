@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sklearn_ae._isolation import calls, isolated
 from sklearn_ae._net.callbacks import ProgressBar
 from sklearn_ae._net.inference import infer, reconstruct
+from sklearn_ae._net.written_out import WrittenOutStep, write_out
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.rows import BatchIterator, Rows
 
@@ -396,6 +397,19 @@ class AutoencoderNet(NeuralNet):
         self._step_optimizer(None)
         return step
 
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Compute loss and gradients; a callback may have changed what is trained."""
+        self._set_training(True)
+        written_out = self._write_out()
+        if written_out is None:
+            return super().train_step_single(batch, **fit_params)
+        return written_out.compute_gradients(batch)
+
+    def _write_out(self) -> WrittenOutStep | None:
+        """Return a step without autograd, None if the loss may need more of it."""
+        takes_output = type(self).get_loss is AutoencoderNet.get_loss
+        return write_out(self) if takes_output else None
+
     def run_single_epoch(
         self,
         iterator: Iterable[Any] | None,
@@ -410,6 +424,10 @@ class AutoencoderNet(NeuralNet):
         total: Any = None
         n_rows, n_batches = 0, 0
         weights = []
+        if training and not self.callbacks:
+            self._set_training(True)
+            written_out = self._write_out()
+            step_fn = step_fn if written_out is None else written_out.take
         for batch in iterator:
             calls.safe_point()
             self.notify("on_batch_begin", batch=batch, training=training)

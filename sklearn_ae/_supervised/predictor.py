@@ -8,7 +8,7 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from sklearn_ae._modules.dense import make_activation
+from sklearn_ae._modules.dense import Dense, make_activation
 from sklearn_ae._supervised.temperature import fit_temperature
 
 
@@ -84,7 +84,7 @@ class Predictor(nn.Module):
 
     def forward(self, X):
         """Return the raw output for scaled rows, corrupted first while training."""
-        inputs = self.encoder.inputs(X, noisy=self.training)
+        inputs = self.inputs(X, noisy=self.training)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             Z = self.encoder.encode_inputs(inputs)
         return self.head(Z)
@@ -93,9 +93,14 @@ class Predictor(nn.Module):
         """Return the latents of scaled rows."""
         return self.encoder.encode(X, may_have_missing)
 
-    def inputs(self, X):
+    def inputs(self, X, *, noisy=False):
         """Return the inputs of the network for scaled rows."""
-        return self.encoder.inputs(X)
+        return self.encoder.inputs(X, noisy=noisy)
+
+    def dense_layers(self):
+        """Return the layers that turn `inputs` into `forward`, None if not dense."""
+        network = self.encoder.network
+        return [*network.encoder, *self.head] if type(network) is Dense else None
 
     def predict_inputs(self, X):
         """Return the raw output for inputs of the network."""
