@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterable
 from contextvars import Context
 from difflib import get_close_matches
-from functools import partial
 from mmap import mmap
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -75,12 +74,12 @@ __all__ = [
     "did_you_mean",
     "fused_adam_kernel",
     "has_hooks",
-    "has_mse_loss_gradient",
+    "has_mse_loss_with_gradient",
     "import_optional",
     "is_pandas_df",
     "is_polars_df",
     "mapped_file",
-    "mse_loss_gradient",
+    "mse_loss_with_gradient",
     "set_grid_style",
     "validate_params",
     "warn",
@@ -238,13 +237,18 @@ activation_gradients: dict[type[nn.Module], Callable[[Tensor, Tensor], Tensor]] 
     if (operator := _gradient_operator(name)) is not None
 }
 _mse_loss_backward = _gradient_operator("mse_loss_backward")
-# Whether this release of torch has `mse_loss_gradient`.
-has_mse_loss_gradient = _mse_loss_backward is not None
+_ONE = torch.ones((), dtype=torch.float32)
 
 
-def mse_loss_gradient(values: Tensor, target: Tensor, out: Tensor) -> None:
-    """Write the gradient of the mean squared error with respect to the values."""
-    _mse_loss_backward(out.new_ones(()), values, target, 1, grad_input=out)
+def mse_loss_with_gradient(values: Tensor, target: Tensor, out: Tensor) -> Tensor:
+    """Return the mean squared error, after writing its gradient into `out`."""
+    _mse_loss_backward(_ONE, values, target, 1, grad_input=out)
+    # torch.nn.functional looks at the shapes first, which takes as long again.
+    return torch.ops.aten.mse_loss.default(values, target)
+
+
+# Whether this release of torch has the operators of `mse_loss_with_gradient`.
+has_mse_loss_with_gradient = _mse_loss_backward is not None
 
 
 def calls_only_forward(module: nn.Module) -> bool:
@@ -277,8 +281,8 @@ def fused_adam_kernel(optimizer: Optimizer) -> Callable[..., None] | None:
     Returns
     -------
     kernel : callable or None
-        Takes a step with a group of parameters: the group, its weights, gradients,
-        means, means of squares and numbers of steps.
+        Takes a step with a group of parameters, its weights, their gradients, the means
+        of these and of their squares, and the numbers of steps with this one.
     """
     hooks = (
         optimizer._optimizer_step_pre_hooks,
@@ -286,23 +290,29 @@ def fused_adam_kernel(optimizer: Optimizer) -> Callable[..., None] | None:
         _global_optimizer_pre_hooks,
         _global_optimizer_post_hooks,
     )
-    # torch's schedules put a method of their own before `step`.
-    if any(hooks) or "step" in vars(optimizer):
-        return None
+    is_plain = (
+        type(optimizer) in (torch.optim.Adam, torch.optim.AdamW)
+        and all(map(_is_plain_fused_adam, optimizer.param_groups))
+        and not any(hooks)
+        # torch's schedules put a method of their own before `step`.
+        and "step" not in vars(optimizer)
+    )
+    return _fused_adam if is_plain and hasattr(torch, "_fused_adamw_") else None
+
+
+def _is_plain_fused_adam(group: dict[str, Any]) -> bool:
     others = ("amsgrad", "maximize", "capturable", "differentiable")
-    for group in optimizer.param_groups:
-        if not group.get("fused") or any(group[name] for name in others):
-            return None
-        if not all(isinstance(v, float) for v in (group["lr"], *group["betas"])):
-            return None
-    name = {torch.optim.Adam: "_fused_adam_", torch.optim.AdamW: "_fused_adamw_"}
-    kernel = getattr(torch, name.get(type(optimizer), ""), None)
-    return None if kernel is None else partial(_fused_step, kernel)
+    return (
+        bool(group["fused"])
+        and not any(group[name] for name in others)
+        and not any(isinstance(n, Tensor) for n in (group["lr"], *group["betas"]))
+        and "decoupled_weight_decay" in group
+    )
 
 
-def _fused_step(kernel, group, weights, gradients, means, squares, steps):
-    torch._foreach_add_(steps, 1)
-    beta1, beta2 = group["betas"]
+def _fused_adam(group, weights, gradients, means, squares, steps):
+    is_adamw = group["decoupled_weight_decay"]
+    kernel = torch._fused_adamw_ if is_adamw else torch._fused_adam_
     kernel(
         weights,
         gradients,
@@ -311,8 +321,8 @@ def _fused_step(kernel, group, weights, gradients, means, squares, steps):
         [],
         steps,
         lr=group["lr"],
-        beta1=beta1,
-        beta2=beta2,
+        beta1=group["betas"][0],
+        beta2=group["betas"][1],
         weight_decay=group["weight_decay"],
         eps=group["eps"],
         amsgrad=False,

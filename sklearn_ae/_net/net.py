@@ -133,9 +133,9 @@ class AutoencoderNet(NeuralNet):
 
     # Hooks of skorch that are overridden: initialize_callbacks, notify, torch_compile,
     # get_dataset, get_split_datasets, infer, get_loss, fit_loop, train_step,
-    # run_single_epoch, on_batch_begin; and private ones, _default_callbacks,
-    # _set_training and _zero_grad_optimizer. _step_optimizer is called. A test notices
-    # if a release of skorch has one of them no longer.
+    # train_step_single, run_single_epoch, on_batch_begin; and private ones,
+    # _default_callbacks, _set_training and _zero_grad_optimizer. _step_optimizer is
+    # called. A test notices if a release of skorch has one of them no longer.
 
     def __init__(
         self,

@@ -35,8 +35,8 @@ from sklearn_ae._compat import (
     calls_only_forward,
     fused_adam_kernel,
     has_hooks,
-    has_mse_loss_gradient,
-    mse_loss_gradient,
+    has_mse_loss_with_gradient,
+    mse_loss_with_gradient,
 )
 from sklearn_ae._modules.losses import NumericReconstructionLoss
 
@@ -57,6 +57,7 @@ class Layer(NamedTuple):
     """The tensors of a linear layer, and the activation behind it."""
 
     weight: Tensor
+    weight_T: Tensor
     bias: Tensor
     activation: type[nn.Module] | None
     weight_gradient: Tensor
@@ -79,14 +80,14 @@ class DensePass:
     def __init__(self, layers: list[Layer], n_frozen: int = 0) -> None:
         self.layers = layers
         self.n_frozen = n_frozen
-        self._buffers: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
+        self._buffers: dict[int, tuple[list[Tensor], ...]] = {}
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the output of the last layer."""
-        self._Z, self._dZ = self._buffers_for(len(X))
+        self._Z, self._dZ, self._dZ_T = self._buffers_for(len(X))
         self._A = [X]
         for layer, Z in zip(self.layers, self._Z, strict=True):
-            torch.addmm(layer.bias, self._A[-1], layer.weight.t(), out=Z)
+            torch.addmm(layer.bias, self._A[-1], layer.weight_T, out=Z)
             f = layer.activation
             self._A.append(Z if f is None else ACTIVATIONS[f](Z))
         return self._A[-1]
@@ -102,20 +103,20 @@ class DensePass:
             layer, dZ = self.layers[i], self._dZ[i]
             if layer.activation is not None:
                 activation_gradients[layer.activation](dZ, self._Z[i])
-            torch.mm(dZ.t(), self._A[i], out=layer.weight_gradient)
+            torch.mm(self._dZ_T[i], self._A[i], out=layer.weight_gradient)
             torch.sum(dZ, 0, out=layer.bias_gradient)
             if i > self.n_frozen:
                 torch.mm(dZ, layer.weight, out=self._dZ[i - 1])
 
-    def _buffers_for(self, n_rows: int) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the tensors Z and dZ of all layers."""
+    def _buffers_for(self, n_rows: int) -> tuple[list[Tensor], ...]:
+        """Return the tensors Z, dZ and dZ.T of all layers."""
         if n_rows not in self._buffers:
             # Parts of one tensor may start where MKL adds up in another order.
             Z, dZ = (
                 [layer.bias.new_empty(n_rows, len(layer.bias)) for layer in self.layers]
                 for _ in range(2)
             )
-            self._buffers[n_rows] = Z, dZ
+            self._buffers[n_rows] = Z, dZ, [gradient.t() for gradient in dZ]
         return self._buffers[n_rows]
 
 
@@ -133,7 +134,7 @@ class FusedAdam:
     def __init__(self, optimizer: Optimizer, kernel: Callable[..., None]) -> None:
         self.optimizer = optimizer
         self.kernel = kernel
-        self._groups: list[tuple[dict[str, Any], list[list[Any]]]] = []
+        self._groups: list[tuple[dict[str, Any], list[Any], Tensor]] = []
 
     def step(self) -> None:
         """Take a step; the very first is torch's own, which makes the state."""
@@ -142,20 +143,23 @@ class FusedAdam:
             if not all(w in self.optimizer.state for w in _learning(groups)):
                 self.optimizer.step()
                 return
-            self._groups = [(group, self._tensors(group)) for group in groups]
-        for group, tensors in self._groups:
+            self._groups = [(g, *self._tensors(g)) for g in groups if _learning([g])]
+        for group, tensors, n_steps in self._groups:
+            n_steps += 1
             self.kernel(group, *tensors)
 
-    def _tensors(self, group: dict[str, Any]) -> list[list[Any]]:
-        """Return weights, gradients, means, means of squares and numbers of steps."""
+    def _tensors(self, group: dict[str, Any]) -> tuple[list[Any], Tensor]:
+        """Return the arguments of the kernel, and the last of them as one tensor."""
         weights = _learning([group])
         states = [self.optimizer.state[weight] for weight in weights]
+        # Parts of one tensor are all raised at once.
+        n_steps = torch.stack([state["step"] for state in states])
+        for state, n_steps_of_weight in zip(states, n_steps, strict=True):
+            state["step"] = n_steps_of_weight
         names = ("exp_avg", "exp_avg_sq", "step")
-        return [
-            weights,
-            [weight.grad for weight in weights],
-            *([state[name] for state in states] for name in names),
-        ]
+        gradients = [weight.grad for weight in weights]
+        kept = ([state[name] for state in states] for name in names)
+        return [weights, gradients, *kept], n_steps
 
 
 def _learning(groups: list[dict[str, Any]]) -> list[Tensor]:
@@ -186,8 +190,7 @@ class WrittenOutStep:
         X, y = batch
         raw = self.dense.forward(self.net.module_.inputs(X, noisy=True))
         if self.is_mse and y is None:
-            loss = F.mse_loss(raw, X)
-            mse_loss_gradient(raw, X, self.dense.output_gradient)
+            loss = mse_loss_with_gradient(raw, X, self.dense.output_gradient)
         else:
             loss = self._loss_by_autograd(raw, X, y)
         self.dense.backward()
@@ -256,7 +259,7 @@ def _is_plain(net: Any) -> bool:
 def _is_plain_mse(criterion: nn.Module) -> bool:
     """Whether a loss without weights is the mean squared error of the raw output."""
     return (
-        has_mse_loss_gradient
+        has_mse_loss_with_gradient
         and type(criterion) is NumericReconstructionLoss
         and criterion.loss == "mse"
         and type(criterion.activation) is nn.Identity
@@ -295,4 +298,4 @@ def _is_known(activation: nn.Module) -> bool:
 
 def _make_layer(linear: nn.Linear, activation: type[nn.Module] | None) -> Layer:
     W, b = linear.weight.detach(), linear.bias.detach()
-    return Layer(W, b, activation, torch.empty_like(W), torch.empty_like(b))
+    return Layer(W, W.t(), b, activation, torch.empty_like(W), torch.empty_like(b))
