@@ -6,6 +6,7 @@ After a change that is meant, write the list anew::
 """
 
 import inspect
+import subprocess
 import sys
 from difflib import unified_diff
 from importlib import import_module
@@ -143,6 +144,25 @@ def fitted_attributes():
         names = {n for n in vars(one) if not n.startswith("_") and n not in own}
         attributes.setdefault(type(one), set()).update(names)
     return attributes
+
+
+IMPORT = """
+import sys
+import sklearn_ae
+assert "torch" not in sys.modules
+assert {*sklearn_ae.__all__, "noise", "latents"} <= {*dir(sklearn_ae)}
+sklearn_ae.noise.SwapNoise, sklearn_ae.displays.ReconstructionDisplay
+from sklearn_ae import *
+assert AutoencoderTransformer is sklearn_ae.AutoencoderTransformer
+"""
+
+
+def test__package__imported_alone__finds_each_name_when_asked():
+    subprocess.run([sys.executable, "-c", IMPORT], check=True)
+
+
+def test__package__unknown_name__is_an_attribute_error():
+    assert not hasattr(sklearn_ae, "AutoencoderClassifier")
 
 
 def test__public_api__is_as_listed():

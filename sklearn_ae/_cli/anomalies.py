@@ -1,41 +1,14 @@
 """The command ``anomalies``: the outliers of a table, and why they are outliers."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from sklearn_ae._anomaly.detector import AutoencoderAnomalyDetector
-from sklearn_ae._cli.arguments import (
-    Parser,
-    add_seed,
-    fit,
-    print_lines,
-    whole_number,
-)
-from sklearn_ae._cli.tables import UserError, describe, leave_out_unusable, read_table
+from sklearn_ae._cli.arguments import UserError
+from sklearn_ae._cli.steps import fit, print_lines
+from sklearn_ae._cli.tables import describe, leave_out_unusable, read_table
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae.displays._text import printed_cell
-
-# First part of the help text.
-DESCRIPTION = """\
-Find the outliers of a table, the rows that are unlike all others, and say why.
-
-An autoencoder learns what the rows of the table are like. The most anomalous rows are
-printed, each with the three columns that contribute most to its score, the values in
-these columns, and the values that the rest of the row would let one expect. The scores
-of all rows are written to a file.
-"""
-
-# Last part of the help text.
-EPILOG = """\
-examples:
-  python -m sklearn_ae anomalies wine.csv
-      the 10 most anomalous rows; all scores go to anomalies.csv
-
-  python -m sklearn_ae anomalies wine.csv --top 20 --output scores.csv
-      20 rows, and another file
-"""
 
 # Columns that are printed for each row.
 N_REASONS = 3
@@ -43,37 +16,10 @@ N_REASONS = 3
 CELL_WIDTH = 22
 
 
-def make_parser():
-    """Return the parser of the arguments."""
-    parser = Parser("python -m sklearn_ae anomalies", DESCRIPTION, EPILOG)
-    parser.add_argument(
-        "path",
-        metavar="PATH",
-        help="your table: .csv, .csv.gz or .parquet, with column names in its first "
-        "line",
-    )
-    parser.add_argument(
-        "--top",
-        type=whole_number(1),
-        default=10,
-        metavar="N",
-        help="how many rows to print (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("anomalies.csv"),
-        metavar="FILE",
-        help="file for the scores of all rows (default: %(default)s)",
-    )
-    add_seed(parser, "the training")
-    return parser
-
-
 def run(arguments):
     """Print the outliers of the table that the arguments name."""
     table = read_table(arguments.path)
-    _check_output(arguments.output, Path(arguments.path))
+    _check_output(arguments.output, arguments.path)
     n_rows = len(table.X)
     table = leave_out_unusable(table, np.arange(n_rows))
     print_lines(f"{describe(table)}, {n_rows:,} rows.", *table.notes, "")

@@ -1,21 +1,11 @@
 """The default command: compare an autoencoder with PCA of the same size."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
-from sklearn_ae._cli.arguments import (
-    Parser,
-    add_seed,
-    fit,
-    make_folder,
-    pluralize,
-    print_lines,
-    whole_number,
-)
+from sklearn_ae._cli.arguments import UserError
 from sklearn_ae._cli.measures import (
     Line,
     StandardizedPCA,
@@ -26,8 +16,8 @@ from sklearn_ae._cli.measures import (
     wrong_shares,
 )
 from sklearn_ae._cli.pictures import draw_column_errors, draw_images, draw_latent_space
+from sklearn_ae._cli.steps import fit, make_folder, pluralize, print_lines
 from sklearn_ae._cli.tables import (
-    UserError,
     describe,
     digits,
     leave_out_unusable,
@@ -36,69 +26,8 @@ from sklearn_ae._cli.tables import (
 )
 from sklearn_ae._compat import import_optional
 
-# First part of the help text.
-DESCRIPTION = """\
-Train an autoencoder on a table and compare it with PCA of the same size.
-
-Both methods squeeze each row into a few numbers, its latents, and restore the row
-from them. A quarter of the rows is held out from training; one table says which
-method does better on these rows, line by line. Pictures show what was restored and
-how the rows lie in two dimensions.
-"""
-
-# Last part of the help text.
-EPILOG = """\
-examples:
-  python -m sklearn_ae
-      1,797 handwritten digits that ship with scikit-learn
-
-  python -m sklearn_ae wine.csv
-      your own table of numbers and categories; cells may be missing
-
-  python -m sklearn_ae wine.csv --target quality
-      also predict the column "quality" from the latents: classes with KMeans and
-      LogisticRegression, continuous numbers with Ridge
-
-  python -m sklearn_ae wine.parquet --n-components 3 --output pictures
-      three numbers a row; pictures and latents go to the folder "pictures"
-
-another command:
-  python -m sklearn_ae anomalies wine.csv
-      the outliers of your table; see python -m sklearn_ae anomalies --help
-"""
-
 # Dots of a picture: more add ink but no information.
 MAX_DOTS = 4_000
-
-
-def make_parser():
-    """Return the parser of the arguments."""
-    parser = Parser("python -m sklearn_ae", DESCRIPTION, EPILOG)
-    parser.add_argument(
-        "path",
-        nargs="?",
-        metavar="PATH",
-        help="your table: .csv, .csv.gz or .parquet, with column names in its first "
-        "line (default: the handwritten digits)",
-    )
-    target = "column of your table to predict from the others"
-    parser.add_argument("--target", metavar="COLUMN", help=target)
-    parser.add_argument(
-        "--n-components",
-        type=whole_number(1),
-        metavar="N",
-        help="numbers that each row is squeezed into (default: 10 for the "
-        "digits, else chosen by the number of columns)",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("sklearn_ae_output"),
-        metavar="FOLDER",
-        help="folder for the pictures and latents (default: %(default)s)",
-    )
-    add_seed(parser, "the split and of the training")
-    return parser
 
 
 def run(arguments):
@@ -140,10 +69,6 @@ def _check_matplotlib():
 def _split_table(arguments):
     """Return the table that the arguments name, rows to train on and rows held out."""
     if arguments.path is None:
-        if arguments.target is not None:
-            raise UserError(
-                "--target names a column of your own table: give its PATH as well."
-            )
         table = digits()
     else:
         table = read_table(arguments.path, arguments.target)

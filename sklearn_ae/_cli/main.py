@@ -2,8 +2,7 @@
 
 import sys
 
-from sklearn_ae._cli import anomalies, default_compare
-from sklearn_ae._cli.tables import UserError
+from sklearn_ae._cli.arguments import UserError, parse_arguments
 
 
 def main(argv=None):
@@ -24,11 +23,9 @@ def main(argv=None):
     # A console that cannot show a letter of the table shows a question mark.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
-    command = default_compare
-    if argv[:1] == ["anomalies"]:
-        command, argv = anomalies, argv[1:]
     try:
-        command.run(command.make_parser().parse_args(argv))
+        name, arguments = parse_arguments(argv)
+        _command(name).run(arguments)
     # An OSError is a full disk, or a folder that may not be written to.
     except (UserError, OSError) as error:
         print(f"sklearn_ae: error: {error}", file=sys.stderr)
@@ -37,3 +34,12 @@ def main(argv=None):
         print("sklearn_ae: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _command(name):
+    """Return the module of a command, which imports torch."""
+    if name == "anomalies":
+        from sklearn_ae._cli import anomalies as command
+    else:
+        from sklearn_ae._cli import default_compare as command
+    return command

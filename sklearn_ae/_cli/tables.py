@@ -1,28 +1,22 @@
 """Tables of the command line: the digits, or a file of the user's."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
 
+from sklearn_ae._cli.arguments import UserError
 from sklearn_ae._compat import did_you_mean
 from sklearn_ae._tables.categories import hardly_repeat
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.table import DATE, NUMBER, OTHER
 from sklearn_ae.displays._labels import Labels, as_labels
 
-# Endings of the files that can be read.
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
 # Fewest rows that two methods can be compared on.
 MIN_ROWS = 10
 # Fewest rows of a class, on average; with fewer, a target is no class but free text.
 MIN_ROWS_PER_CLASS = 5
-
-
-class UserError(Exception):
-    """An error in the request, which the user of the command line can correct."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ def read_table(path, target=None):
 
     Parameters
     ----------
-    path : str or Path
+    path : Path
         File whose name ends in .csv, .csv.gz or .parquet.
     target : str, default=None
         Column to predict from the others.
@@ -83,7 +77,7 @@ def read_table(path, target=None):
         If the file cannot be read, has too few rows to compare two methods on, or no
         such target.
     """
-    frame = _read_frame(Path(path))
+    frame = _read_frame(path)
     if len(frame) < MIN_ROWS:
         raise UserError(
             f"Rows of data in {path}: {len(frame)}. At least {MIN_ROWS} are needed."
@@ -98,21 +92,12 @@ def read_table(path, target=None):
             "Cells have to be separated by commas."
         )
     if target is None:
-        return InputTable(Path(path).name, frame)
+        return InputTable(path.name, frame)
     wanted = _target(_column(frame, target, path))
-    return InputTable(Path(path).name, frame.drop(columns=target), wanted)
+    return InputTable(path.name, frame.drop(columns=target), wanted)
 
 
 def _read_frame(path):
-    if not path.exists():
-        raise UserError(f"There is no file {path}.")
-    if path.is_dir():
-        raise UserError(f"{path} is a folder. Name a file in it.")
-    if not path.name.lower().endswith(SUFFIXES):
-        raise UserError(
-            f"Cannot tell the format of {path}: its name has to end in "
-            f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}."
-        )
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)

@@ -1,5 +1,8 @@
 """Arguments of the command line: what the help says, and what is refused."""
 
+import subprocess
+import sys
+
 import pytest
 
 from sklearn_ae._cli.main import main
@@ -40,3 +43,34 @@ def test__help__shows_an_example_of_each_use(capsys):
     text = capsys.readouterr().out
     assert "python -m sklearn_ae wine.csv --target quality" in text
     assert all(len(line) <= 88 for line in text.splitlines())
+
+
+RUN = """
+import sys
+from sklearn_ae._cli.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(*{"numpy", "pandas", "sklearn", "torch"} & {*sys.modules}, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["anomalies", "--help"],
+        ["anomalies"],
+        ["--epochs", "3"],
+        ["--n-components", "0"],
+        ["--target", "quality"],
+        ["missing.csv"],
+    ],
+    ids=" ".join,
+)
+def test__help_and_usage_errors__answer_without_importing_torch(arguments):
+    """Importing it takes seconds."""
+    command = [sys.executable, "-c", RUN, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "usage" in done.stdout or "sklearn_ae: error: " in done.stderr
+    assert done.stderr.splitlines()[-1] == ""
