@@ -19,6 +19,9 @@ RandomStateLike: TypeAlias = int | np.random.RandomState | None
 # Training that goes on takes the seed this much further for each epoch so far. With 1,
 # it would draw the numbers that fits with the next few seeds start with.
 SEED_STEP = 7919
+# Products of fewer multiplications are computed on one thread: half of such a product
+# takes no longer than one thread may wait for another.
+SHARED_MULTIPLICATIONS = 2**24
 
 
 class Stream(IntEnum):
@@ -131,3 +134,24 @@ def seeded_for(random_state, device, *, seed=None, n_epochs=0):
     seed = (seed + SEED_STEP * n_epochs) % 2**32
     one_thread = random_state is not None and device.type == "cpu"
     return seeded(seed, device, one_thread=one_thread)
+
+
+@contextmanager
+def threads_for(n_multiplications):
+    """Compute a block on one CPU thread if its products are too small to be shared.
+
+    The threads of a product wait for one another. Where other processes keep a core
+    busy, that takes many times as long as a small product.
+
+    Parameters
+    ----------
+    n_multiplications : float
+        Those in the largest product of the block.
+    """
+    n_threads = torch.get_num_threads()
+    try:
+        if n_multiplications < SHARED_MULTIPLICATIONS and n_threads > 1:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(n_threads)

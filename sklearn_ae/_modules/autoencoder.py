@@ -1,5 +1,6 @@
 """The torch module of an autoencoder: noise, encoder, decoder."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from sklearn_ae._modules.columns import Columns
-from sklearn_ae._modules.dense import Dense
+from sklearn_ae._modules.dense import Dense, largest_product
 from sklearn_ae._modules.latent_penalties import Latent
 from sklearn_ae._modules.linear_fill import LinearFill
 
@@ -107,7 +108,7 @@ class Autoencoder(nn.Module):
     --------
     >>> import torch
     >>> from sklearn_ae._modules.autoencoder import Autoencoder
-    >>> from sklearn_ae._modules.dense import Dense
+    >>> from sklearn_ae._modules.dense import Dense, largest_product
     >>> network = Dense(3, 3, 2, (8,), "relu")
     >>> Autoencoder(network, 2)(torch.zeros(5, 3)).shape
     torch.Size([5, 3])
@@ -216,6 +217,16 @@ class Autoencoder(nn.Module):
         if self.latent is not None or type(network) is not Dense:
             return None
         return [*network.encoder, *network.decoder]
+
+    def largest_product(self, n_rows: int) -> float:
+        """Return the multiplications in the largest product of a pass, inf if unknown.
+
+        The decoder has no larger layer than the encoder.
+        """
+        network = self.network
+        if type(network) is not Dense:
+            return math.inf
+        return largest_product(network.encoder, n_rows)
 
     def allow_missing(self) -> None:
         """Look for missing cells in rows from now on."""

@@ -1,6 +1,6 @@
 """Dense encoders and decoders."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -124,3 +124,9 @@ def dense_layers(widths: Sequence[int], activation: Activation) -> list[nn.Modul
     for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), make_activation(activation)]
     return layers[:-1]
+
+
+def largest_product(layers: Iterable[nn.Module], n_rows: int) -> int:
+    """Return the multiplications in the largest product of some rows with a layer."""
+    linears = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    return n_rows * max(layer.in_features * layer.out_features for layer in linears)

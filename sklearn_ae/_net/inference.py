@@ -11,6 +11,7 @@ from skorch import NeuralNet
 from torch import Tensor
 
 from sklearn_ae._isolation import calls
+from sklearn_ae._seeding import threads_for
 from sklearn_ae._tables.categories import CodedTable
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.reading import BLOCK_CELLS, blocks_of_rows
@@ -61,7 +62,8 @@ def infer(
     # Categories are looked up for many rows at once: each time costs as much as theirs.
     at_once = BLOCK_CELLS if isinstance(X, CodedTable) else n_rows * X.shape[1]
     out = np.empty((X.shape[0], *n_columns), dtype=dtype)
-    with torch.inference_mode():
+    product = net.module_.largest_product(min(n_rows, X.shape[0]))
+    with torch.inference_mode(), threads_for(product):
         for rows, block in blocks_of_rows(X, at_once):
             calls.safe_point()
             # torch warns about arrays that nobody may write to, as frames hold.

@@ -18,6 +18,7 @@ from sklearn_ae._isolation import calls, isolated
 from sklearn_ae._net.callbacks import ProgressBar
 from sklearn_ae._net.inference import infer, reconstruct
 from sklearn_ae._net.written_out import WrittenOutStep, write_out
+from sklearn_ae._seeding import threads_for
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.rows import BatchIterator, Rows
 
@@ -43,7 +44,8 @@ def train(net: "AutoencoderNet", rows: Rows, valid: Rows | None = None) -> None:
     ValueError
         If the loss stops being finite.
     """
-    with diverging_as_value_error(net):
+    product = net.module_.largest_product(min(net.batch_size, len(rows)))
+    with diverging_as_value_error(net), threads_for(product):
         net.partial_fit((rows, valid))
     if net.was_interrupted_ and not net.was_trained_:
         raise KeyboardInterrupt

@@ -8,7 +8,7 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from sklearn_ae._modules.dense import Dense, make_activation
+from sklearn_ae._modules.dense import Dense, largest_product, make_activation
 from sklearn_ae._supervised.temperature import fit_temperature
 
 
@@ -101,6 +101,16 @@ class Predictor(nn.Module):
         """Return the layers that turn `inputs` into `forward`, None if not dense."""
         network = self.encoder.network
         return [*network.encoder, *self.head] if type(network) is Dense else None
+
+    def largest_product(self, n_rows):
+        """Return the multiplications in the largest product of a pass, inf if unknown.
+
+        Parameters
+        ----------
+        n_rows : int
+        """
+        in_head = largest_product(self.head, n_rows)
+        return max(self.encoder.largest_product(n_rows), in_head)
 
     def predict_inputs(self, X):
         """Return the raw output for inputs of the network."""
