@@ -91,7 +91,7 @@ def _interrupt(*_, **__):
     "place",
     [
         "sklearn_ae._cli.default_compare.digits",
-        "sklearn_ae._modules.autoencoder.Autoencoder.forward",
+        "sklearn_ae._modules.autoencoder.Autoencoder.inputs",
     ],
     ids=["reading", "training"],
 )
