@@ -106,19 +106,19 @@ def test__fit__written_out_other_tables__has_the_bits_of_autograd(
 
 
 SMALL = make(n_components=3, batch_size=60, max_epochs=2)
-QUICK = {"autoencoder": SMALL, "max_epochs": 3, "random_state": 0}
 # Rows held out for early stopping spare the trials of cross-validation.
-CLASSIFIER = AutoencoderPretrainedClassifier(
-    **QUICK, semi_supervised=False, early_stopping=True
-)
+FINE_TUNED = {"autoencoder": SMALL, "early_stopping": True, "max_epochs": 3}
+REGRESSOR = AutoencoderPretrainedRegressor(**FINE_TUNED, random_state=0)
 ESTIMATORS = {
-    "classifier": {},
+    "regressor": {},
     "head of two layers": {"head_layer_sizes": (5,)},
     "frozen": {"freeze_encoder": True},
     "frozen at first": {"freeze_encoder": 1},
     "slow encoder": {"encoder_lr_scale": 0.1},
     "optimizer without state": {"optimizer": "sgd"},
-    "regressor": AutoencoderPretrainedRegressor(**QUICK, early_stopping=True),
+    "classifier": AutoencoderPretrainedClassifier(
+        **FINE_TUNED, semi_supervised=False, random_state=0
+    ),
     "detector": AutoencoderAnomalyDetector(SMALL, n_estimators=1, random_state=0),
     "imputer": AutoencoderImputer(SMALL, n_estimators=1, random_state=0),
 }
@@ -130,7 +130,7 @@ def test__fit__other_estimators__have_the_bits_of_autograd(
 ):
     """The classifier spreads no labels, so that all its steps are written out."""
     if isinstance(estimator, dict):
-        estimator = clone(CLASSIFIER).set_params(**estimator)
+        estimator = clone(REGRESSOR).set_params(**estimator)
     pair = fit_both(monkeypatch, estimator, HOLES, Y_WINE)
     names = ("score_samples", "predict_proba", "predict", "transform")
     method = next(name for name in names if hasattr(estimator, name))
