@@ -21,7 +21,7 @@ from sklearn_ae._net.net import (
 from sklearn_ae._net.params import TrainingParams, resolve_device
 from sklearn_ae._seeding import seeded_for
 from sklearn_ae._tables.encoder import TableEncoder
-from sklearn_ae._tables.rows import make_rows
+from sklearn_ae._tables.rows import count_copies, make_rows
 
 
 def read_table(autoencoder, X, owner, *, unknown=np.nan):
@@ -87,7 +87,8 @@ def fit_autoencoder(
     n_epochs = autoencoder.n_iter_ if warm else 0
     with seeded_for(autoencoder.random_state, device, n_epochs=n_epochs):
         transform = encoder.transform if hidden is None else _hide(encoder, hidden)
-        data = make_rows(rows, transform, sample_weight, device)
+        copies = count_copies(sample_weight)
+        data = make_rows(rows, transform, sample_weight, device, copies=copies)
         data, valid = _split(autoencoder, data)
         net, start = _build_net(autoencoder, encoder, data, device)
         net.allow_missing(hidden is not None)
@@ -187,8 +188,7 @@ def _split(autoencoder, rows):
             "early_stopping=True holds rows out for validation and needs at least 2 "
             f"different rows. Got n_samples = {n_rows}."
         )
-    n_valid = max(1, round(autoencoder.validation_fraction * n_rows))
-    return rows.split(min(n_rows - 1, n_valid))
+    return rows.split(autoencoder.validation_fraction)
 
 
 def _build_net(autoencoder, encoder, rows, device):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.sparse import diags_array
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
@@ -22,10 +23,14 @@ class NeighborGraph:
     Attributes
     ----------
     neighbors_ : int ndarray of shape (n_rows, n_neighbors)
-        Indices of the rows, nearest first.
+        Indices of the other rows, nearest first.
+    farthest_ : int ndarray of shape (n_rows,)
+        The last of the neighbours, the row itself where copies of it are enough.
     weights_ : CSR matrix of shape (n_rows, n_rows)
         Symmetric; falls with the distance, in units of that of the last neighbour
-        (Zelnik-Manor and Perona, 2004) [1]_.
+        (Zelnik-Manor and Perona, 2004) [1]_. The sum over the copies of both rows.
+    n_copies_ : float64 ndarray of shape (n_rows,)
+        How many equal rows each row stands for.
 
     References
     ----------
@@ -43,24 +48,42 @@ class NeighborGraph:
     def __init__(self, n_neighbors: int = N_NEIGHBORS) -> None:
         self.n_neighbors = n_neighbors
 
-    def fit(self, Z: np.ndarray) -> "NeighborGraph":
+    def fit(self, Z: np.ndarray, n_copies: np.ndarray | None = None) -> "NeighborGraph":
         """Find the neighbours of each row.
 
         Parameters
         ----------
         Z : ndarray of shape (n_rows, n_components)
             Latents of two rows or more.
+        n_copies : ndarray of shape (n_rows,), default=None
+            How many equal rows each row stands for; these are neighbours, too. `None`:
+            one.
         """
         n_neighbors = min(self.n_neighbors, len(Z) - 1)
         nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(Z)
         directed = nearest.kneighbors_graph(mode="distance")
         shape = len(Z), n_neighbors
-        self.neighbors_ = directed.indices.reshape(shape)
-        distances = directed.data.reshape(shape)
+        neighbors = directed.indices.reshape(shape)
+        distances = directed.data.reshape(shape).astype(np.float64)
+        if n_copies is None:
+            n_copies = np.ones(len(Z))
+        self.n_copies_ = n_copies = n_copies.astype(np.float64)
+        # How many of the nearest rows are copies of the row and of each neighbour.
+        n_own = np.minimum(n_copies - 1, self.n_neighbors)
+        reached = n_own[:, None] + n_copies[neighbors].cumsum(axis=1)
+        reached = np.minimum(reached, self.n_neighbors)
+        n_joined = np.diff(reached, axis=1, prepend=n_own[:, None])
+        last = np.count_nonzero(n_joined, axis=1) - 1
+        rows = np.arange(len(Z))
+        self.farthest_ = np.where(last < 0, rows, neighbors[rows, last])
         # Equal rows have no distance to divide by.
-        scale = np.maximum(distances[:, -1:], np.finfo(np.float32).tiny)
-        directed.data = np.exp(-4 * (distances / scale) ** 2).ravel()
-        self.weights_ = directed + directed.T
+        scale = np.where(last < 0, 1.0, distances[rows, last])
+        scale = np.maximum(scale, np.finfo(np.float32).tiny)
+        falling = np.exp(-4 * np.minimum(distances / scale[:, None], 1.0) ** 2)
+        directed.data = (n_copies[:, None] * n_joined * falling).ravel()
+        self.neighbors_ = neighbors
+        self.weights_ = directed + directed.T + diags_array(2 * n_copies * n_own)
+        self.weights_.eliminate_zeros()
         return self
 
     def radius(self, X: Tensor) -> Tensor:
@@ -75,5 +98,5 @@ class NeighborGraph:
         -------
         radius : Tensor of shape (n_rows,)
         """
-        farthest = torch.from_numpy(self.neighbors_[:, -1])
+        farthest = torch.from_numpy(self.farthest_)
         return torch.linalg.vector_norm(X - X[farthest.long()], dim=1)

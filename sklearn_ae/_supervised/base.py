@@ -39,6 +39,7 @@ from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded_for
 from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
 from sklearn_ae._supervised.predictor import take_encoder
 from sklearn_ae._supervised.targets import make_labelled_rows
+from sklearn_ae._tables.rows import count_copies
 from sklearn_ae._tables.scaling import sample_rows
 from sklearn_ae._tables.table import TableLike
 
@@ -159,7 +160,7 @@ class PretrainedPredictor(
         device = resolve_device(self.device or autoencoder.device)
         with seeded_for(self.random_state, device, seed=seed):
             rows, labelled = make_labelled_rows(
-                encoder, rows, weights[1], targets, device
+                encoder, rows, weights[1], targets, device, count_copies(weights[0])
             )
             labelled, valid = self._split(labelled)
             tuning = FineTuning(

@@ -14,7 +14,6 @@ References
 
 from copy import copy, deepcopy
 from dataclasses import dataclass, fields
-from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +31,12 @@ from sklearn_ae._net.callbacks import L2SP
 from sklearn_ae._net.make import make_net
 from sklearn_ae._net.net import train
 from sklearn_ae._net.params import TrainingParams
-from sklearn_ae._supervised.linear_probe import N_FOLDS, PROBE_ROWS, draw_folds
+from sklearn_ae._supervised.linear_probe import (
+    N_FOLDS,
+    PROBE_ROWS,
+    divide_into_folds,
+    draw_folds,
+)
 from sklearn_ae._supervised.predictor import Predictor, UnfreezeEncoder, make_head
 from sklearn_ae._supervised.semi_supervised import (
     SemiSupervisedNet,
@@ -154,9 +158,11 @@ class FineTuning:
         rows, labelled : Rows, SparseRows or MappedRows
             The unit of the latents is taken over all rows.
         """
-        Z = self._encode(rows.sample(SAMPLE_ROWS)[0])
-        self.center_ = Z.mean(axis=0)
-        self.unit_ = np.sqrt(np.mean((Z - self.center_) ** 2)) or 1.0
+        X, y = rows.sample(SAMPLE_ROWS)
+        Z, weight = self._encode(X), y[:, 0].cpu().double().numpy()
+        self.center_ = np.average(Z, axis=0, weights=weight)
+        squares = np.mean((Z - self.center_) ** 2, axis=1)
+        self.unit_ = np.sqrt(np.average(squares, weights=weight)) or 1.0
         self.probe.fit(*self._latents_and_targets(labelled), self.rng)
         return self
 
@@ -196,26 +202,35 @@ class FineTuning:
         score : SpreadingScore
         """
         indices = neighbors.labelled_indices
-        indices = indices[:: ceil(len(indices) / PROBE_ROWS)]
+        if len(indices) > PROBE_ROWS:
+            indices = np.sort(self.rng.choice(indices, PROBE_ROWS, replace=False))
         labelled = neighbors.rows_.subset(torch.from_numpy(indices))
-        Z, y, weight = self._latents_and_targets(labelled)
-        classes, right, won = y[:, 0].astype(int), np.zeros(len(y)), np.zeros(len(y))
-        folds = draw_folds(classes, N_FOLDS, self.rng)
-        for fold in range(N_FOLDS):
-            out = folds == fold
-            if not out.any() or out.all():
+        Z, y, weight, n_copies = self._latents_and_targets(labelled)
+        seen = neighbors.seen_[indices]
+        n_copies = np.maximum(1, np.rint(n_copies * seen)).astype(int)
+        weight, classes = weight * seen, y[:, 0].astype(int)
+        right, won, squares = np.zeros((3, len(y)))
+        for out in divide_into_folds(classes, n_copies, N_FOLDS, self.rng).T:
+            left = weight * (1 - out)
+            used = left > 0
+            if not out.any() or not used.any():
                 continue
-            self.probe.refit(Z[~out], y[~out], weight[~out])
-            by_probe = (Z[out] @ self.probe.coef_.T + self.probe.intercept_).argmax(1)
-            spread = neighbors.spread(without=indices[out])
-            by_spread = spread[indices[out]].argmax(1)
-            right[out] = by_spread == classes[out]
-            won[out] = right[out] - (by_probe == classes[out])
+            self.probe.refit(Z[used], y[used], left[used], n_copies[used])
+            by_probe = (Z @ self.probe.coef_.T + self.probe.intercept_).argmax(1)
+            held_out = np.zeros(len(neighbors.seen_))
+            held_out[indices] = out * seen
+            by_spread = neighbors.spread(held_out)[indices].argmax(1)
+            difference = 1.0 * (by_spread == classes) - (by_probe == classes)
+            right += out * (by_spread == classes)
+            won += out * difference
+            squares += out * difference**2
         share = weight / weight.sum()
         mean = share @ won
-        standard_error = np.sqrt(share**2 @ (won - mean) ** 2)
-        accuracy = (len(y) * (share @ right) + 1) / (len(y) + 2)
-        return SpreadingScore(accuracy, bool(mean > standard_error))
+        # Each copy of a row is one row.
+        variance = share**2 / n_copies @ (squares - 2 * mean * won + mean**2)
+        n_rows = n_copies.sum()
+        accuracy = (n_rows * (share @ right) + 1) / (n_rows + 2)
+        return SpreadingScore(accuracy, bool(mean > np.sqrt(max(variance, 0.0))))
 
     def fine_tune_on_all(self, neighbors, valid, accuracy):
         """Return a net that was trained on labelled rows and on all others.
@@ -403,8 +418,12 @@ class FineTuning:
         return Z.double().numpy()
 
     def _latents_and_targets(self, rows):
-        """Return latents, targets and weights of rows, evenly spaced if too many."""
-        X, y = rows.sample(PROBE_ROWS)
-        Z = (self._encode(X) - self.center_) / self.unit_
-        y = y.cpu().double().numpy()
-        return Z, y[:, 1:], y[:, 0]
+        """Return latents, targets, weights and numbers of equal rows of some rows.
+
+        The weights count rows: the penalty of a linear model depends on how many there
+        are.
+        """
+        some = rows.draw(PROBE_ROWS)
+        Z = (self._encode(some.X) - self.center_) / self.unit_
+        y, n_copies = some.y.cpu().double().numpy(), some.n_copies.numpy()
+        return Z, y[:, 1:], y[:, 0] * n_copies.mean(), n_copies

@@ -3,9 +3,10 @@
 import warnings
 
 import numpy as np
+from scipy.linalg import svd
 from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import LogisticRegression
 
 # Values of C that logistic regression chooses from.
 INVERSE_PENALTIES = np.logspace(-3, 1, 5)
@@ -17,6 +18,8 @@ N_FOLDS = 5
 FEW_ROWS = 200
 # A linear model learns hardly more from more rows.
 PROBE_ROWS = 5_000
+# Least share of a prediction that other rows than the predicted one contribute.
+TINY = 1e-12
 # A class that is not among the rows to learn from has this log-probability.
 LEAST_LOG_PROBABILITY = np.log(1e-4)
 
@@ -40,6 +43,32 @@ def draw_folds(values, n_folds, rng):
     return folds
 
 
+def divide_into_folds(values, n_copies, n_folds, rng):
+    """Return the share of each row in each fold.
+
+    A row that stands for several equal ones is divided as these would be.
+
+    Parameters
+    ----------
+    values, n_folds, rng
+        As for `draw_folds`.
+    n_copies : int ndarray of shape (n_rows,)
+        How many equal rows each row stands for.
+
+    Returns
+    -------
+    shares : float64 ndarray of shape (n_rows, n_folds)
+    """
+    order = np.lexsort((rng.random(len(values)), values))
+    ends = np.cumsum(n_copies[order])
+    # Copies are dealt out like cards, one fold after the other.
+    folds = np.arange(n_folds)
+    dealt = (ends[:, None] + n_folds - 1 - folds) // n_folds
+    shares = np.empty((len(values), n_folds))
+    shares[order] = np.diff(dealt, axis=0, prepend=0) / n_copies[order, None]
+    return shares
+
+
 class ClassProbe:
     """Logistic regression whose penalty is chosen by cross-validation.
 
@@ -61,7 +90,7 @@ class ClassProbe:
     def __init__(self, n_classes):
         self.n_classes = n_classes
 
-    def fit(self, Z, y, weight, rng):
+    def fit(self, Z, y, weight, n_copies, rng):
         """Choose the penalty, and fit all rows.
 
         Parameters
@@ -70,18 +99,20 @@ class ClassProbe:
         y : ndarray of shape (n_rows, 1)
             Class indices.
         weight : ndarray of shape (n_rows,)
+            How much each row counts, with all its copies.
+        n_copies : int ndarray of shape (n_rows,)
+            How many equal rows each row stands for.
         rng : Generator
         """
         class_indices = y[:, 0].astype(int)
         losses = np.zeros(len(INVERSE_PENALTIES))
-        for _ in range(2 if len(class_indices) < FEW_ROWS else 1):
-            folds = draw_folds(class_indices, N_FOLDS, rng)
-            for fold in range(N_FOLDS):
-                losses += self._losses(Z, class_indices, weight, folds == fold)
+        for _ in range(2 if n_copies.sum() < FEW_ROWS else 1):
+            for out in divide_into_folds(class_indices, n_copies, N_FOLDS, rng).T:
+                losses += self._losses(Z, class_indices, weight, out)
         self.C_ = INVERSE_PENALTIES[np.argmin(losses)]
-        return self.refit(Z, y, weight)
+        return self.refit(Z, y, weight, n_copies)
 
-    def refit(self, Z, y, weight):
+    def refit(self, Z, y, weight, n_copies):
         """Fit with the penalty that was chosen."""
         class_indices = y[:, 0].astype(int)
         self.coef_, self.intercept_ = next(
@@ -90,15 +121,17 @@ class ClassProbe:
         return self
 
     def _losses(self, Z, class_indices, weight, out):
-        """Return the loss of rows that are left out, with each penalty."""
+        """Return the loss of the shares of rows that are left out, by the penalty."""
         losses = np.zeros(len(INVERSE_PENALTIES))
-        if not out.any() or out.all():
+        held_out, weight, left = out > 0, weight * out, weight * (1 - out)
+        used = left > 0
+        if not held_out.any() or not used.any():
             return losses
-        path = self._path(Z[~out], class_indices[~out], weight[~out], INVERSE_PENALTIES)
+        path = self._path(Z[used], class_indices[used], left[used], INVERSE_PENALTIES)
         for i, (coef, intercept) in enumerate(path):
-            log_proba = log_softmax(Z[out] @ coef.T + intercept, axis=1)
-            chosen = log_proba[np.arange(len(log_proba)), class_indices[out]]
-            losses[i] = -weight[out] @ np.maximum(chosen, LEAST_LOG_PROBABILITY)
+            log_proba = log_softmax(Z[held_out] @ coef.T + intercept, axis=1)
+            chosen = log_proba[np.arange(len(log_proba)), class_indices[held_out]]
+            losses[i] = -weight[held_out] @ np.maximum(chosen, LEAST_LOG_PROBABILITY)
         return losses
 
     def _path(self, Z, class_indices, weight, penalties):
@@ -125,13 +158,16 @@ class ClassProbe:
 class TargetProbe:
     """Ridge regression whose penalty is chosen by leaving each row out.
 
+    By hand: :class:`~sklearn.linear_model.RidgeCV` leaves out all equal rows for which
+    one with a weight stands.
+
     Attributes
     ----------
     coef_ : float64 ndarray of shape (n_outputs, n_components)
     intercept_ : float64 ndarray of shape (n_outputs,)
     """
 
-    def fit(self, Z, y, weight, rng):
+    def fit(self, Z, y, weight, n_copies, rng):
         """Choose the penalty of each output, and fit all rows that have it.
 
         Parameters
@@ -140,22 +176,42 @@ class TargetProbe:
         y : ndarray of shape (n_rows, n_outputs)
             Targets, `NaN` where one is missing.
         weight : ndarray of shape (n_rows,)
+            How much each row counts, with all its copies.
+        n_copies : int ndarray of shape (n_rows,)
+            How many equal rows each row stands for.
         rng : Generator
             Not used.
         """
         self.coef_ = np.zeros((y.shape[1], Z.shape[1]))
         self.intercept_ = np.zeros(y.shape[1])
         for i, target in enumerate(y.T):
-            observed = ~np.isnan(target)
-            if np.count_nonzero(observed) < 2:
+            seen = ~np.isnan(target)
+            if np.count_nonzero(seen) < 2:
                 self.intercept_[i] = np.nansum(target)
                 continue
-            model = RidgeCV(PENALTIES).fit(
-                Z[observed], target[observed], weight[observed]
+            self.coef_[i], self.intercept_[i] = _fit_ridge(
+                Z[seen], target[seen], weight[seen], n_copies[seen]
             )
-            self.coef_[i], self.intercept_[i] = model.coef_, model.intercept_
         return self
 
-    def refit(self, Z, y, weight):
+    def refit(self, Z, y, weight, n_copies):
         """Fit other rows, with penalties of their own."""
-        return self.fit(Z, y, weight, None)
+        return self.fit(Z, y, weight, n_copies, None)
+
+
+def _fit_ridge(Z, target, weight, n_copies):
+    """Return coefficients and intercept with the penalty that predicts rows best."""
+    share = weight / weight.sum()
+    center, mean = share @ Z, share @ target
+    root = np.sqrt(weight)
+    U, s, Vt = svd((Z - center) * root[:, None], full_matrices=False)
+    projected = U.T @ ((target - mean) * root)
+    losses = []
+    for alpha in PENALTIES:
+        shrunk = s**2 / (s**2 + alpha)
+        residual = target - mean - U @ (shrunk * projected) / root
+        # How much a row contributes to its own prediction; each copy as much.
+        leverage = (share + U**2 @ shrunk) / n_copies
+        losses.append(weight @ (residual / np.maximum(1 - leverage, TINY)) ** 2)
+    coef = Vt.T @ (s / (s**2 + PENALTIES[np.argmin(losses)]) * projected)
+    return coef, mean - center @ coef

@@ -41,7 +41,6 @@ from sklearn_ae._net.virtual_adversarial import (
     virtual_adversarial_divergence,
 )
 from sklearn_ae._supervised.label_spreading import spread_labels
-from sklearn_ae._supervised.targets import replace_targets
 from sklearn_ae._tables.rows import Rows, apply_in_parts
 
 # Length of a perturbation, in distances of the row to the last of its neighbours.
@@ -107,6 +106,8 @@ class Neighborhood:
         In memory; `y` holds the weight and the class of each row.
     class_indices_ : int64 ndarray of shape (n_rows,)
         -1 where there is no label.
+    seen_ : float64 ndarray of shape (n_rows,)
+        Share of each row that is not held out.
     graph_ : NeighborGraph
     """
 
@@ -126,17 +127,23 @@ class Neighborhood:
         encoder : Autoencoder
             Fitted.
         """
+        seen = torch.ones(rows.X.shape[0], dtype=torch.float64)
         if valid is not None:
-            y = rows.y.clone()
-            y[valid.index.long(), 1] = torch.nan
-            rows = replace_targets(rows, y)
-        X, y = rows[_choose(rows).to(rows.device)]
+            index = valid.index.long().cpu()
+            held_out, weight = (part.y[:, 0].cpu()[index] for part in (valid, rows))
+            # Of a row that stands for several, some may be held out and others not.
+            seen[index] -= (held_out / weight).double()
+        chosen = _choose(rows)
+        X, y = rows[chosen.to(rows.device)]
+        if rows.index is not None:
+            seen = seen[rows.index.long().cpu()]
+        self.seen_ = seen[chosen].numpy()
         class_indices = y[:, 1].cpu().numpy()
-        self.class_indices_ = np.where(
-            np.isnan(class_indices), -1, class_indices
-        ).astype(int)
-        self.rows_ = Rows(X, y)
-        self.graph_ = NeighborGraph().fit(self._apply(encoder, "encode").numpy())
+        unlabelled = np.isnan(class_indices) | (self.seen_ <= 0)
+        self.class_indices_ = np.where(unlabelled, -1, class_indices).astype(int)
+        self.rows_ = Rows(X, y, copies=rows.n_copies[chosen])
+        Z = self._apply(encoder, "encode").numpy()
+        self.graph_ = NeighborGraph().fit(Z, self.rows_.n_copies.numpy())
         return self
 
     @property
@@ -144,21 +151,26 @@ class Neighborhood:
         """Indices of the labelled rows."""
         return np.flatnonzero(self.class_indices_ >= 0)
 
-    def spread(self, without=()):
+    @property
+    def labelled(self):
+        """The labelled rows, without the share of their weight that is held out."""
+        labelled = np.where(self.class_indices_ >= 0, self.seen_, 0.0)
+        return self.rows_.take_shares(torch.from_numpy(labelled))
+
+    def spread(self, held_out=0.0):
         """Return probabilities of the classes by the labels of neighbours.
 
         Parameters
         ----------
-        without : ndarray of int, default=()
-            Indices of rows whose labels are not to be used.
+        held_out : ndarray of shape (n_rows,), default=0.0
+            Share of each row whose label is not to be used either.
 
         Returns
         -------
         probabilities : float64 ndarray of shape (n_rows, n_classes)
         """
-        class_indices = self.class_indices_.copy()
-        class_indices[np.asarray(without, dtype=int)] = -1
-        return spread_labels(self.graph_, class_indices, self.n_classes)
+        seen = np.maximum(self.seen_ - held_out, 0.0)
+        return spread_labels(self.graph_, self.class_indices_, self.n_classes, seen)
 
     def make_rows(self, encoder):
         """Return rows for :class:`SemiSupervisedNet`, and the shares of the classes.
@@ -182,8 +194,7 @@ class Neighborhood:
         targets = UnlabelledTargets(
             self.rows_.y[:, 0], radius[:, None].float(), spread.float()
         )
-        labelled = self.rows_.subset(torch.from_numpy(self.labelled_indices).int())
-        return PairedRows(UnlabelledRows(self.rows_.X, targets), labelled), shares
+        return PairedRows(UnlabelledRows(self.rows_.X, targets), self.labelled), shares
 
     @torch.no_grad()
     def _apply(self, encoder, method):

@@ -191,7 +191,7 @@ def check_observed(targets, weight):
         )
 
 
-def make_labelled_rows(encoder, X, weight, targets, device):
+def make_labelled_rows(encoder, X, weight, targets, device, copies=None):
     """Return the rows of a table, and those of them that have a target.
 
     Parameters
@@ -204,13 +204,15 @@ def make_labelled_rows(encoder, X, weight, targets, device):
     targets : ndarray of shape (n_rows, n_targets)
         `NaN` where one is missing.
     device : torch.device
+    copies : int64 ndarray of shape (n_rows,), default=None
+        How many equal rows each row stands for, whatever its class weighs; `None`: one.
 
     Returns
     -------
     rows, labelled : Rows, SparseRows or MappedRows
         The mean weight of the labelled rows is 1.
     """
-    rows = make_rows(X, encoder.transform, weight, device, targets)
+    rows = make_rows(X, encoder.transform, weight, device, targets, copies)
     has_target = ~torch.isnan(rows.targets).all(dim=1)
     labelled = has_target.nonzero()[:, 0].int()
     mean = rows.y[rows.subset(labelled).index, 0].mean()

@@ -24,6 +24,8 @@ BLOCKS_IN_MEMORY = 32
 MERGED_ROWS = 10_000
 # Most cells of such a table.
 MERGED_CELLS = 2**21
+# Most equal rows that rows stand for, before their numbers are rounded up.
+MOST_COPIES = 2**24
 # Rows that go through a network at once where nobody waits for them.
 PART_ROWS = 4_096
 # A mapped file is read whole if its rows take at most 256 MB as float32: joblib maps
@@ -42,12 +44,15 @@ class Rows(Dataset):
         Weights, or a column of weights and columns of targets.
     index : Tensor of shape (n_rows,), dtype=int32, default=None
         Positions of the rows to use, ascending; `None` uses all.
+    copies : Tensor of shape (n_stored,), dtype=int64, default=None
+        How many equal rows of the table each of them stands for; `None`: one.
     """
 
-    def __init__(self, X, y=None, index=None):
+    def __init__(self, X, y=None, index=None, copies=None):
         self.X = X
         self.y = y
         self.index = index
+        self.copies = copies
 
     @property
     def device(self):
@@ -58,6 +63,21 @@ class Rows(Dataset):
     def targets(self):
         """What is to be predicted, of shape (n_rows, n_targets)."""
         return (self.y if self.index is None else self.y[self.index])[:, 1:]
+
+    @property
+    def weight(self):
+        """How much each row counts, of shape (n_rows,), or None: all alike."""
+        if self.y is None:
+            return None
+        weight = self.y if self.y.ndim == 1 else self.y[:, 0]
+        return weight if self.index is None else weight[self.index]
+
+    @property
+    def n_copies(self):
+        """How many rows of the table each row stands for, of shape (n_rows,)."""
+        if self.copies is None:
+            return torch.ones(len(self), dtype=torch.int64)
+        return self.copies if self.index is None else self.copies[self.index.cpu()]
 
     def __len__(self):
         return self.X.shape[0] if self.index is None else len(self.index)
@@ -80,12 +100,49 @@ class Rows(Dataset):
         chosen.index = indices if self.index is None else self.index[indices]
         return chosen
 
-    def split(self, n_valid):
-        """Return two parts, the second with `n_valid` rows drawn at random."""
-        return self._split(torch.randperm(len(self), dtype=torch.int32)[:n_valid])
+    def take_shares(self, shares):
+        """Return rows of which only a share of the weight is left, without copying X.
+
+        Parameters
+        ----------
+        shares : Tensor of shape (n_rows,)
+            From 0, where a row is left out, to 1.
+        """
+        chosen = (shares > 0).nonzero()[:, 0].int()
+        part, shares = self.subset(chosen), shares[chosen]
+        if (shares < 1).any():
+            n_stored = self.X.shape[0]
+            part.y = torch.ones(n_stored) if self.y is None else self.y.clone()
+            weight = part.y if part.y.ndim == 1 else part.y[:, 0]
+            weight[part.index] *= shares.to(weight)
+            part.copies = torch.ones(n_stored, dtype=torch.int64)
+            indices = part.index.cpu()
+            left = self.n_copies[chosen] * shares
+            part.copies[indices] = left.round().long().clamp(min=1)
+        return part
+
+    def split(self, fraction):
+        """Return two parts, the second drawn at random.
+
+        A row that stands for several equal ones is divided as these would be.
+
+        Parameters
+        ----------
+        fraction : float
+            Size of the second part. Both parts have a row if there are two.
+        """
+        n_copies = self.n_copies
+        n_rows = int(n_copies.sum())
+        n_valid = min(n_rows - 1, max(1, round(fraction * n_rows)))
+        drawn = torch.randperm(n_rows, dtype=torch.int32)[:n_valid]
+        if self.copies is not None:
+            drawn = torch.searchsorted(n_copies.cumsum(0), drawn, right=True)
+        return self._split(drawn)
 
     def split_stratified(self, fraction, are_classes):
         """Return two parts in which the first target is distributed alike.
+
+        A row that stands for several equal ones is divided as these would be.
 
         Parameters
         ----------
@@ -101,17 +158,26 @@ class Rows(Dataset):
         """
         shuffled = torch.randperm(len(self))
         values, order = self.targets[shuffled, 0].cpu().sort(stable=True)
-        spare = order[1:]
+        shuffled = shuffled[order]
+        n_copies = self.n_copies[shuffled]
+        n_spare = n_copies.clone()
+        n_spare[0] -= 1
         if are_classes:
-            spare = spare[values[1:] == values[:-1]]
-        n_valid = min(len(spare), max(1, round(fraction * len(self))))
+            n_spare[1:] -= (values[1:] != values[:-1]).long()
+        ends = n_spare.cumsum(0)
+        n_all, n_valid = int(n_copies.sum()), int(ends[-1])
+        n_valid = min(n_valid, max(1, round(fraction * n_all)))
         # Neighbours have the same or similar values: every so many of them is taken.
-        indices = torch.arange(n_valid, dtype=torch.float64) + torch.rand(())
-        indices = (indices * (len(spare) / max(1, n_valid))).clamp_max(len(spare) - 1)
-        return self._split(shuffled[spare[indices.long()]])
+        drawn = torch.arange(n_valid, dtype=torch.float64) + torch.rand(())
+        drawn = (drawn * (int(ends[-1]) / max(1, n_valid))).long()
+        drawn = torch.searchsorted(ends, drawn.clamp_max(int(ends[-1]) - 1), right=True)
+        return self._split(shuffled[drawn])
 
     def _split(self, indices):
-        """Return the rows that are not at some indices, and those that are."""
+        """Return the rows without a copy of one for each index, and these copies."""
+        if self.copies is not None:
+            share = torch.bincount(indices, minlength=len(self)) / self.n_copies
+            return self.take_shares(1 - share), self.take_shares(share)
         # A mask and 32 bits: sorted 64-bit positions of many rows fill hundreds of MB.
         drawn = torch.zeros(len(self), dtype=torch.bool)
         drawn[indices.long()] = True
@@ -119,8 +185,37 @@ class Rows(Dataset):
         return tuple(self.subset(part) for part in parts)
 
     def sample(self, n_rows):
-        """Return at most `n_rows` evenly spaced rows, and what comes with them."""
-        return self[:: ceil(len(self) / n_rows)]
+        """Return at most `n_rows` rows as a tensor, and what comes with them."""
+        drawn = self.draw(n_rows)
+        return drawn.X, drawn.y
+
+    def draw(self, n_rows):
+        """Return at most `n_rows` rows in memory that stand for all of them.
+
+        Those with weights are drawn as the equal rows that they stand for would be. One
+        row is drawn at random in each of many steps, so that no order of rows is
+        special and a mapped file is read in order.
+        """
+        if len(self) <= n_rows:
+            return self._read(None, self.n_copies)
+        shift = torch.rand(n_rows, dtype=torch.float64)
+        if self.y is None:
+            bounds = torch.arange(n_rows + 1) * len(self) // n_rows
+            return self._read(bounds[:-1] + (shift * bounds.diff()).long(), None)
+        ends = self.weight.cpu().double().cumsum(0)
+        drawn = (torch.arange(n_rows) + shift) * (ends[-1] / n_rows)
+        drawn = torch.searchsorted(ends, drawn, right=True)
+        drawn, times = drawn.clamp_max(len(self) - 1).unique(return_counts=True)
+        part = self._read(drawn, torch.minimum(times, self.n_copies[drawn]))
+        part.weight.copy_(times / times.double().mean())
+        return part
+
+    def _read(self, indices, n_copies):
+        """Return some rows in memory, or all, each for a number of equal ones."""
+        indices = slice(None) if indices is None else indices.to(self.device)
+        # Whatever subclasses make of the targets.
+        X, y = Rows.__getitem__(self, indices)
+        return Rows(X, y, copies=n_copies)
 
     def pieces(self, batch_size, shuffle):
         """Yield `Rows` that are in memory, and the order in which to visit each."""
@@ -138,12 +233,12 @@ class LazyRows(Rows):
     X : CSR matrix or memmap of shape (n_stored, n_columns)
     transform : callable
         Turns some rows of X into a float32 ndarray.
-    y, index : Tensor, default=None
+    y, index, copies : Tensor, default=None
         As in :class:`Rows`.
     """
 
-    def __init__(self, X, transform, y=None, index=None):
-        super().__init__(X, y, index)
+    def __init__(self, X, transform, y=None, index=None, copies=None):
+        super().__init__(X, y, index, copies)
         self.transform = transform
 
     @property
@@ -181,16 +276,17 @@ class MappedRows(LazyRows):
        gradient descent without full data shuffle." SIGMOD 2022.
     """
 
-    def sample(self, n_rows):
-        """Return at most `n_rows` evenly spaced rows, and what comes with them."""
-        indices = torch.arange(0, len(self), ceil(len(self) / n_rows))
+    def _read(self, indices, n_copies):
+        indices = torch.arange(len(self)) if indices is None else indices
         parts = []
         # Reading one row makes many of its neighbours resident.
         for part in indices.split(256):
             parts.append(self[part])
             release_pages(self.X)
         X, y = zip(*parts, strict=True)
-        return torch.cat(X), None if self.y is None else torch.cat(y)
+        return Rows(
+            torch.cat(X), None if self.y is None else torch.cat(y), copies=n_copies
+        )
 
     def pieces(self, batch_size, shuffle):
         """Yield `Rows` of many blocks, and the order in which to visit them."""
@@ -247,7 +343,33 @@ def even_slices(n_rows, batch_size):
     return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
-def make_rows(X, transform, sample_weight, device, targets=None):
+def count_copies(sample_weight):
+    """Return how many equal rows each row stands for by its weight.
+
+    Whole numbers say how often a row occurred, others only how much it counts.
+
+    Parameters
+    ----------
+    sample_weight : ndarray of shape (n_rows,) or None
+
+    Returns
+    -------
+    copies : int64 ndarray of shape (n_rows,) or None
+        `None`: one each.
+    """
+    if sample_weight is None or (sample_weight != np.rint(sample_weight)).any():
+        return None
+    share = min(1.0, MOST_COPIES / sample_weight.sum())
+    return np.ceil(share * sample_weight).astype(np.int64)
+
+
+def _in_lowest_terms(copies):
+    """Return numbers of copies as a tensor, or None: a table twice is the table."""
+    copies = copies // np.gcd.reduce(copies)
+    return torch.from_numpy(copies) if copies.max() > 1 else None
+
+
+def make_rows(X, transform, sample_weight, device, targets=None, copies=None):
     """Return the rows of a validated table in the form that trains fastest.
 
     Parameters
@@ -261,12 +383,15 @@ def make_rows(X, transform, sample_weight, device, targets=None):
         Rows in memory go there whole if they fill at most half of what is free.
     targets : ndarray of shape (n_rows, n_targets), default=None
         What is to be predicted.
+    copies : int64 ndarray of shape (n_rows,), default=None
+        How many equal rows each row stands for; `None`: one.
 
     Returns
     -------
     rows : Rows, SparseRows or MappedRows
     """
     weight = y = None
+    n_copies = None if copies is None else _in_lowest_terms(copies)
     if sample_weight is not None:
         mean = sample_weight[sample_weight > 0].mean()
         weight = y = torch.from_numpy((sample_weight / mean).astype(np.float32))
@@ -275,11 +400,11 @@ def make_rows(X, transform, sample_weight, device, targets=None):
         ones = torch.ones(len(targets)) if weight is None else weight
         y = torch.cat([ones[:, None], targets], dim=1)
     if sparse.issparse(X):
-        rows = SparseRows(X, transform, y)
+        rows = SparseRows(X, transform, y, copies=n_copies)
     elif is_mapped(X) and X.size > MAPPED_CELLS:
-        rows = MappedRows(X, transform, y)
+        rows = MappedRows(X, transform, y, copies=n_copies)
     else:
-        rows = Rows(torch.from_numpy(transform(X)), y)
+        rows = Rows(torch.from_numpy(transform(X)), y, copies=n_copies)
     if weight is not None:
         rows = rows.subset(weight.nonzero()[:, 0].int())
         # In full precision: rounded, k times a weight is not that of k rows.
@@ -306,9 +431,12 @@ def merge_equal_rows(rows, weight=None):
     _, first, inverse = np.unique(raw, return_index=True, return_inverse=True)
     if weight is None and y is not None:
         weight = (y if y.ndim == 1 else y[:, 0]).numpy()
-    total = np.bincount(inverse.ravel(), weight)
+    inverse = inverse.ravel()
+    total = np.bincount(inverse, weight)
     total = torch.from_numpy((total / total.mean()).astype(np.float32))
-    merged = Rows(torch.from_numpy(X[first]))
+    copies = np.zeros(len(first), dtype=np.int64)
+    np.add.at(copies, inverse, rows.n_copies.numpy())
+    merged = Rows(torch.from_numpy(X[first]), copies=_in_lowest_terms(copies))
     if y is not None and y.ndim == 2:
         merged.y = torch.cat([total[:, None], y[first, 1:]], dim=1)
     elif total.min() < total.max():
@@ -323,4 +451,7 @@ def move_if_it_fits(rows, device):
     if device.type == "cuda" and rows.X.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
         return rows
     tensors = rows.X, rows.y, rows.index
-    return Rows(*(None if tensor is None else tensor.to(device) for tensor in tensors))
+    return Rows(
+        *(None if tensor is None else tensor.to(device) for tensor in tensors),
+        copies=rows.copies,
+    )

@@ -74,3 +74,47 @@ def test__expected_shares__more_rows__come_nearer_to_what_was_observed():
     few, many = (expected_shares(np.array([3, 7]) * n) for n in (1, 100))
     assert abs(many[0] - 0.3) < abs(few[0] - 0.3)
     assert abs(many[0] - 0.3) < 0.01
+
+
+# Rows that stand for several
+
+
+def spread_over_copies(Z, class_indices, n_copies, n_tables):
+    """Return probabilities for the table in which each row occurs so many times.
+
+    Which of equal rows are neighbours is left to chance, so this is a mean.
+    """
+    rng = np.random.default_rng(0)
+    rows = np.repeat(np.arange(len(Z)), n_copies)
+    total = 0.0
+    for _ in range(n_tables):
+        table = Z[rows] + 1e-9 * rng.normal(size=(len(rows), Z.shape[1]))
+        spread = spread_labels(NeighborGraph().fit(table), class_indices[rows], 2)
+        total = total + np.stack([np.bincount(rows, column) for column in spread.T], 1)
+    return total / n_tables / n_copies[:, None]
+
+
+def test__spread__row_with_copies__equals_so_many_rows():
+    """In distribution: one row makes up four fifths of the table."""
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(60, 2))
+    n_copies = rng.integers(1, 4, size=60)
+    n_copies[0] = 4 * n_copies[1:].sum()
+    class_indices = (Z[:, 0] > 0).astype(int)
+    class_indices[rng.random(60) < 0.5] = -1
+    class_indices[0] = 0
+    expected = spread_over_copies(Z, class_indices, n_copies, 10)
+    merged = spread_labels(NeighborGraph().fit(Z, n_copies), class_indices, 2)
+    counted_once = spread_labels(NeighborGraph().fit(Z), class_indices, 2)
+    assert np.abs(merged - expected).mean() < 0.03
+    assert np.abs(counted_once - expected).mean() > 0.1
+
+
+def test__spread__all_copies_of_a_label_held_out__equals_no_label():
+    rng = np.random.default_rng(0)
+    graph = NeighborGraph().fit(rng.normal(size=(50, 2)), rng.integers(1, 9, size=50))
+    class_indices = np.arange(50) % 3 - 1
+    held_out = np.arange(50) < 20
+    seen = spread_labels(graph, class_indices, 2, 1.0 - held_out)
+    without = spread_labels(graph, np.where(held_out, -1, class_indices), 2)
+    assert_allclose(seen, without)

@@ -3,6 +3,7 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,14 @@ from scipy import sparse
 from sklearn.datasets import load_wine
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._tables.rows import BatchIterator, Rows, make_rows, merge_equal_rows
+from sklearn_ae._tables.reading import dense
+from sklearn_ae._tables.rows import (
+    BatchIterator,
+    Rows,
+    count_copies,
+    make_rows,
+    merge_equal_rows,
+)
 
 X_WINE = load_wine().data
 
@@ -98,3 +106,89 @@ def test__split_stratified__numbers__holds_out_small_and_large_ones(n_rows, frac
     assert len(held) == round(fraction * n_rows)
     gaps = torch.diff(held, prepend=torch.tensor([-1.0]), append=torch.tensor([n_rows]))
     assert gaps.max() <= 2 * n_rows / len(held) + 1
+
+
+# Rows that stand for several
+
+
+def one_row_in_most(n_others=40, share=0.95):
+    """Return a table of which one row makes up this share, and its targets."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_others, 3))
+    n_equal = round(share / (1 - share) * n_others)
+    X = np.concatenate([np.zeros((n_equal, 3)), X]).astype(np.float32)
+    y = np.concatenate([np.zeros(n_equal), np.arange(n_others) % 2.0])
+    return X, y
+
+
+def weight_of_zero_row(rows):
+    """Return the summed weight of the row of zeros, and that of all rows."""
+    X, y = rows[:]
+    weight = torch.ones(len(X)) if y is None else y if y.ndim == 1 else y[:, 0]
+    return weight[(X == 0).all(dim=1)].sum().item(), weight.sum().item()
+
+
+SPLITS = {
+    "any": lambda rows: rows.split(0.2),
+    "classes": lambda rows: rows.split_stratified(0.2, are_classes=True),
+    "numbers": lambda rows: rows.split_stratified(0.2, are_classes=False),
+}
+
+
+@pytest.mark.parametrize("kind", SPLITS)
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("form", ["equal rows", "weight", "unmerged weight"])
+def test__split__row_in_most_of_the_table__is_divided_as_equal_rows(kind, share, form):
+    X, y = one_row_in_most(share=share)
+    weight = np.ones(len(X))
+    if form != "equal rows":
+        n_equal = len(X) - 40
+        X, y, weight = X[n_equal - 1 :], y[n_equal - 1 :], weight[n_equal - 1 :]
+        weight[0] = n_equal
+    if form == "unmerged weight":
+        X = sparse.csr_array(X)
+    targets = None if kind == "any" else y[:, None]
+    copies = count_copies(weight)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        rows = make_rows(X, dense, weight, CPU, targets, copies)
+        train, valid = SPLITS[kind](rows)
+    for part, part_share in ((train, 0.8), (valid, 0.2)):
+        heavy, total = weight_of_zero_row(part)
+        assert_allclose(total / weight_of_zero_row(rows)[1], part_share, atol=0.01)
+        assert_allclose(heavy / total, share, atol=0.2)
+    both = weight_of_zero_row(train)[0] + weight_of_zero_row(valid)[0]
+    assert_allclose(both, weight_of_zero_row(rows)[0], rtol=1e-5)
+
+
+def test__split__table_twice__is_that_of_the_table_once():
+    """Else all rows would be validated on that are trained on."""
+    once, twice = (
+        make_rows(X, np.float32, None, CPU) for X in (X_WINE, np.tile(X_WINE, (2, 1)))
+    )
+    assert once.copies is None
+    assert twice.copies is None
+
+
+@pytest.mark.parametrize("period", range(2, 13))
+@pytest.mark.parametrize("weighted", [False, True])
+def test__draw__periodic_table__has_each_kind_of_row_in_its_share(period, weighted):
+    X = torch.arange(12 * 2000.0)[:, None] % period
+    weight = torch.ones(len(X)) if weighted else None
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        drawn, _ = Rows(X, weight).sample(2000)
+    assert len(drawn) >= 1000
+    counts = torch.bincount(drawn[:, 0].long(), minlength=period)
+    assert_allclose(counts / len(drawn), 1 / period, atol=0.05)
+
+
+def test__draw__row_with_most_of_the_weight__is_drawn_with_it():
+    X = torch.arange(5000.0)[:, None]
+    weight = torch.ones(5000)
+    weight[777] = 45_000.0
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        drawn, weight = Rows(X, weight).sample(1000)
+    assert len(drawn) <= 1000
+    assert_allclose(weight[drawn[:, 0] == 777].sum() / weight.sum(), 0.9, atol=0.01)
