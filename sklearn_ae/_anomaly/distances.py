@@ -19,6 +19,8 @@ References
    sampling." NIPS 2013.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -54,6 +56,19 @@ MIN_NEIGHBOUR_SHARE = 1e-3
 MIN_MEDIAN_SHARE = 0.01
 # Rows whose distances to all references fit into the cache of a processor.
 PART_ROWS = 256
+
+
+class ComparedRows(NamedTuple):
+    """Rows and what comparing them with the references gives, for leaving out cells."""
+
+    rows: np.ndarray
+    """Of shape (n_rows, n_encoded), without `NaN`."""
+    observed: np.ndarray
+    """Which of them are observed, of the same shape."""
+    n_observed: np.ndarray
+    """Number of observed cells of each row, of shape (n_rows,)."""
+    squares: torch.Tensor
+    """As `_squares` returns them, of shape (n_rows, n_references)."""
 
 
 class OutlierDistances:
@@ -119,6 +134,61 @@ class OutlierDistances:
             To the surroundings, the neighbour and the reconstruction.
         """
         return self._squared_distances(encoded, expected, n_left_out) / self.medians_
+
+    def compare(self, encoded):
+        """Return what `relative_distances_without` needs to know of rows.
+
+        Parameters
+        ----------
+        encoded
+            As for `fit`.
+
+        Returns
+        -------
+        compared : ComparedRows
+        """
+        rows, observed, _ = self._prepare(encoded)
+        mask = np.broadcast_to(observed, rows.shape).copy()
+        n_observed = (
+            self._sum_of_cells(mask.astype(np.float32)).astype(bool).sum(axis=1)
+        )
+        squares = torch.from_numpy(self._squares(rows, observed))
+        return ComparedRows(rows, mask, n_observed, squares)
+
+    def relative_distances_without(self, compared, cell, expected):
+        """Return the distances of rows from which a cell is left out.
+
+        They are those of rows in which the cell is missing and the others do not stand
+        in for it, in a time that the references hardly add to: without a cell, the
+        square of a distance is less by that of one difference.
+
+        Parameters
+        ----------
+        compared : ComparedRows
+        cell : int
+        expected : float32 ndarray of shape (n_rows, n_encoded)
+            The reconstruction of the rows without the cell.
+
+        Returns
+        -------
+        distances : float64 ndarray of shape (n_rows, 3)
+        """
+        columns = np.flatnonzero(self.cells == cell)
+        rows, observed = compared.rows.copy(), compared.observed.copy()
+        seen = observed[:, columns[:1]].astype(np.float32)
+        references = self.references_[:, columns]
+        squares = torch.addmm(
+            compared.squares,
+            torch.from_numpy(np.hstack([2 * rows[:, columns], -seen])),
+            torch.from_numpy(np.vstack([references.T, (references**2).sum(axis=1)])),
+        )
+        rows[:, columns], observed[:, columns] = 0, False
+        n_counted = np.maximum(compared.n_observed - seen[:, 0] + 1, 1)
+        weight = ((self.cells.max() + 1) / n_counted).astype(np.float32)
+        squared = self._squares_of_part(
+            rows, observed, weight, squares.numpy(), expected
+        )
+        return squared / self.medians_
 
     def _fit_units(self, numbers):
         """Learn the robust unit of each column of numbers, and that of its arcsinh."""
@@ -193,25 +263,32 @@ class OutlierDistances:
         for start in range(0, len(encoded), PART_ROWS):
             part = slice(start, start + PART_ROWS)
             rows, observed, weight = self._prepare(encoded[part], n_left_out)
-            for i, nearest in enumerate(self._nearest(rows, observed)):
-                # Unlike the squares by matrix product, which `_nearest` compares, these
-                # are rounded alike in every batch.
-                differences = np.where(observed, rows - self.references_[nearest], 0)
-                distances[part, i] = weight * (differences**2).sum(axis=1)
-            residuals = self._residuals(rows, observed, expected[part])
-            residuals /= self.residual_unit_
-            numbers = residuals[:, : self.n_numbers]
-            np.log1p(numbers, out=numbers)
-            distances[part, 2] = weight * residuals.sum(axis=1)
+            squares = self._squares(rows, observed)
+            distances[part] = self._squares_of_part(
+                rows, observed, weight, squares, expected[part]
+            )
         return distances
 
-    def _nearest(self, rows, observed):
+    def _squares_of_part(self, rows, observed, weight, squares, expected):
+        """Return the three squared distances of prepared rows, of shape (n_rows, 3)."""
+        distances = np.empty((len(rows), 3))
+        for i, nearest in enumerate(self._nearest(rows, observed, squares)):
+            # Unlike the squares by matrix product, which `_nearest` compares, these are
+            # rounded alike in every batch.
+            differences = np.where(observed, rows - self.references_[nearest], 0)
+            distances[:, i] = weight * (differences**2).sum(axis=1)
+        residuals = self._residuals(rows, observed, expected) / self.residual_unit_
+        numbers = residuals[:, : self.n_numbers]
+        np.log1p(numbers, out=numbers)
+        distances[:, 2] = weight * residuals.sum(axis=1)
+        return distances
+
+    def _nearest(self, rows, observed, squares):
         """Return the references that end the surroundings, and the nearest ones.
 
         A reference that equals a row is not its neighbour: else the rows of `fit` would
         seem less anomalous than new ones.
         """
-        squares = self._squares(rows, observed)
         neighbour = squares.argmin(axis=1)
         apart = np.where(observed, rows - self.references_[neighbour], 0)
         same = (apart**2).sum(axis=1) <= ROUNDING**2 * len(self.cells)

@@ -162,15 +162,38 @@ def _contributions(distances, net, X):
 
 def _abnormality_without_each_cell(distances, net, X):
     """Return minus the score of rows if one cell were missing, for each cell."""
+    parts = X.split(PART_ROWS)
+    return torch.cat([_part_without_each_cell(distances, net, part) for part in parts])
+
+
+def _part_without_each_cell(distances, net, X):
+    """Return the same for at most so many rows as go through the network at once."""
     n_rows, n_columns = X.shape
+    if n_rows > PART_ROWS // 2:
+        return _part_without_one_by_one(distances, net, X)
     results = []
     # Copies of the rows, each without another column, fill a part of `_abnormality`.
-    for columns in torch.arange(n_columns).split(max(1, PART_ROWS // n_rows)):
+    for columns in torch.arange(n_columns).split(PART_ROWS // n_rows):
         copies = X.repeat(len(columns), 1, 1)
         copies[torch.arange(len(columns)), :, columns] = torch.nan
         result = _abnormality(distances, net, copies.flatten(0, 1), n_left_out=1)
         results.append(result.view(len(columns), n_rows).T)
     return torch.cat(results, dim=1)
+
+
+def _part_without_one_by_one(distances, net, X):
+    """Return the same for many rows, with what all columns share computed once."""
+    n_rows, n_columns = X.shape
+    rows = torch.nn.functional.pad(X, (0, 0, 0, PART_ROWS - n_rows))
+    compared = distances.compare(_to_numpy(encode_and_reconstruct(net, rows))[0])
+    totals = torch.empty(n_rows, n_columns, dtype=torch.float64)
+    for column, cell in enumerate(_cell_of_column(net, n_columns)):
+        left = rows.clone()
+        left[:, column] = torch.nan
+        expected = _to_numpy(encode_and_reconstruct(net, left))[1]
+        relative = distances.relative_distances_without(compared, cell, expected)
+        totals[:, column] = torch.from_numpy(hinge(relative).sum(axis=1)[:n_rows])
+    return totals
 
 
 def _fit_distances(net, scaled, soft_clipped):
@@ -253,6 +276,15 @@ def encoded_cells(net, n_columns):
     known = n_numbers + one_hot.column_of_category.cpu().numpy()
     unknown = np.arange(n_numbers, n_columns)
     return np.concatenate([np.arange(n_numbers), known, unknown]), n_numbers
+
+
+def _cell_of_column(net, n_columns):
+    """Return the cell of `encoded_cells` that each column of the table is."""
+    one_hot = net.module_.one_hot
+    if one_hot is None:
+        return range(n_columns)
+    columns = torch.cat([one_hot.numeric, one_hot.categorical]).cpu()
+    return columns.argsort().tolist()
 
 
 def _draw_donors(scaled):

@@ -251,3 +251,24 @@ def test__hinge__distances_below_the_median__hardly_count():
     below, at, above = hinge(np.array([0.5, 1.0, 3.0]))
     assert at - below == pytest.approx(0.05)
     assert above - at == pytest.approx(2.0)
+
+
+def _with_gaps_and_categories():
+    """Return rows of every kind, some of them equal to others."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(correlated(200, 0, 4), columns=list("abcd"))
+    frame.insert(1, "kind", rng.choice(["x", "y", None], 200))
+    frame["flag"] = rng.random(200) < 0.2
+    frame.loc[rng.random(200) < 0.2, "b"] = np.nan
+    frame.loc[150:] = frame.loc[100:149].to_numpy()
+    return frame.astype({"flag": bool, **dict.fromkeys("abcd", float)})
+
+
+@pytest.mark.parametrize("table", [correlated(200, 0), _with_gaps_and_categories()])
+def test__explain__many_rows__are_explained_as_each_alone(table):
+    """Many share what does not depend on the cell that is left out."""
+    model = detector().fit(table)
+    together = np.asarray(model.explain(table))
+    alone = [np.asarray(model.explain(table[i : i + 1])) for i in range(0, 200, 5)]
+    atol = 1e-7 * together.sum(axis=1).max()
+    assert_allclose(together[::5], np.concatenate(alone), rtol=1e-6, atol=atol)
