@@ -62,17 +62,18 @@ class RowSampler:
         self : RowSampler
         """
         module = net.module_.eval()
-        X, weight = rows.sample(MOST_ROWS)
-        X = X.to(net.device)
+        some = rows.draw(MOST_ROWS)
+        X, weight = some.X.to(net.device), some.weight
         weight = torch.ones(len(X)) if weight is None else weight.cpu().double()
-        n_latents = max(len(X), FEWEST_LATENTS)
+        n_rows = min(int(some.n_copies.sum()), MOST_ROWS)
+        n_latents = max(n_rows, FEWEST_LATENTS)
         chosen = torch.multinomial(weight, n_latents, replacement=True).to(X.device)
         mean = module.encode(X, may_have_missing=True)
         differ = bool((torch.nan_to_num(X) != torch.nan_to_num(X[:1])).any())
-        self.collapsed_ = differ and mean.var(0).max().item() < COLLAPSED
         mean = mean[chosen]
+        self.collapsed_ = differ and mean.var(0).max().item() < COLLAPSED
         latents = module.latent.draw(mean, module.latent.log_variance(mean))
-        self.mixture_ = _fit_mixture(latents.cpu().double().numpy(), len(X))
+        self.mixture_ = _fit_mixture(latents.cpu().double().numpy(), n_rows)
         numbers = _numbers(net, X)
         expected = net.criterion_.expected(module.decode(latents))
         errors = expected[:, : numbers.shape[1]] - numbers[chosen]

@@ -21,7 +21,8 @@ from sklearn_ae._net.net import (
 from sklearn_ae._net.params import TrainingParams, resolve_device
 from sklearn_ae._seeding import seeded_for
 from sklearn_ae._tables.encoder import TableEncoder
-from sklearn_ae._tables.rows import count_copies, make_rows
+from sklearn_ae._tables.rows import make_rows
+from sklearn_ae._tables.sampling import count_copies
 
 
 def read_table(autoencoder, X, owner, *, unknown=np.nan):

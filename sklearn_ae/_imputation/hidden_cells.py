@@ -1,13 +1,13 @@
 """Cells hidden from training, and what they say about predictions of missing cells."""
 
 import warnings
-from math import ceil
 
 import numpy as np
 import torch
 
 from sklearn_ae._net.inference import infer
 from sklearn_ae._tables.reading import to_tensor
+from sklearn_ae._tables.sampling import draw_in_steps
 
 # Share of the observed cells that are hidden from training.
 HIDDEN_SHARE = 0.1
@@ -56,7 +56,7 @@ class Shrinkage:
         From 0, where the mean is the best prediction, to 1.
     """
 
-    def fit(self, encoder, nets, rows, hidden, predict):
+    def fit(self, encoder, nets, rows, hidden, predict, rng):
         """Learn the factors, and the spread of the truth around the predictions.
 
         Parameters
@@ -71,6 +71,7 @@ class Shrinkage:
         predict : callable
             Takes a net and scaled rows, and returns predictions of all cells, numbers
             and a share for each category.
+        rng : numpy.random.Generator
 
         Returns
         -------
@@ -79,11 +80,11 @@ class Shrinkage:
         self.column_of_output_ = _column_of_output(encoder)
         self.n_columns_ = rows.shape[1]
         max_rows = max(1, MAX_CELLS // len(self.column_of_output_))
-        step = ceil(rows.shape[0] / max_rows)
-        self._fit_moments(nets[0], encoder.transform(rows[::step]))
+        some = _draw(np.arange(rows.shape[0]), max_rows, rng)
+        self._fit_moments(nets[0], encoder.transform(rows[some]))
         sums = np.zeros((5, self.n_columns_))
         for net, mask in zip(nets, hidden, strict=True):
-            chosen = np.flatnonzero(mask.any(axis=1))[:max_rows]
+            chosen = _draw(np.flatnonzero(mask.any(axis=1)), max_rows, rng)
             if len(chosen):
                 scaled = encoder.transform(rows[chosen])
                 sums += self._compare(net, scaled, mask[chosen], predict)
@@ -177,6 +178,13 @@ class Shrinkage:
         """
         spread = to_tensor(self.spread_).to(X)
         return spread * _linear_variance(net, X).sqrt()
+
+
+def _draw(indices, n_drawn, rng):
+    """Return at most so many of some indices, drawn at random."""
+    if len(indices) <= n_drawn:
+        return indices
+    return indices[draw_in_steps(len(indices), rng.random(n_drawn))]
 
 
 def _column_of_output(encoder):

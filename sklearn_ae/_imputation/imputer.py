@@ -242,7 +242,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             self.autoencoder_ = self.estimators_[0]
             self.n_iter_ = self.max_iter or self._default_max_iter()
             hidden = hidden[: len(self.estimators_)]
-            self._shrinkage = self._fit_shrinkage(rows, hidden)
+            self._shrinkage = self._fit_shrinkage(rows, hidden, rng)
             if interrupt is not None:
                 raise interrupt
         return self
@@ -280,10 +280,11 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         starts_from_mean = self.autoencoder_.module_.fill is None
         return PASSES_FROM_MEAN if starts_from_mean else 1
 
-    def _fit_shrinkage(self, rows, hidden):
+    def _fit_shrinkage(self, rows, hidden, rng):
         """Return the shrinkage of predictions that the hidden cells tell."""
         nets = [member.net_ for member in self.estimators_]
-        return Shrinkage().fit(self.table_encoder_, nets, rows, hidden, self._predict)
+        encoder = self.table_encoder_
+        return Shrinkage().fit(encoder, nets, rows, hidden, self._predict, rng)
 
     @property
     def shrinkage_(self) -> ColumnValues:

@@ -12,10 +12,13 @@ References
    the presence of missing values." Journal of Machine Learning Research 11 (2010).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.linalg import eigh
+from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
 # Least number of iterations.
@@ -28,6 +31,10 @@ TOLERANCE = 1e-3
 FILL_ROWS = 20_000
 # Largest number of scores.
 MAX_RANK = 20
+# Most columns whose covariance matrix is made.
+COVARIANCE_COLUMNS = 500
+# Relative error of the eigenvalues of larger ones, from which the iterations start.
+EIGEN_TOLERANCE = 1e-2
 # Least share of a column's variance that is noise: a fit without any error could not
 # be inverted.
 LEAST_NOISE = 1e-3
@@ -164,16 +171,48 @@ def _initial_model(X: Tensor, weighted: Tensor, observed: Tensor) -> FactorModel
     """
     n_rows, n_columns = X.shape
     rank = max(1, min(MAX_RANK, 2 * n_columns // 3, n_rows - 1))
-    products = (X * weighted).T @ X / (weighted.T @ observed).clamp(min=1.0)
-    covariance = products.double().numpy()
-    largest = [n_columns - rank, n_columns - 1]
-    values, vectors = map(torch.from_numpy, eigh(covariance, subset_by_index=largest))
-    rest = (covariance.trace() - values.sum()) / max(n_columns - rank, 1)
+    if n_columns <= COVARIANCE_COLUMNS:
+        products = (X * weighted).T @ X / (weighted.T @ observed).clamp(min=1.0)
+        covariance = products.double().numpy()
+        largest = [n_columns - rank, n_columns - 1]
+        values, vectors = eigh(covariance, subset_by_index=largest)
+        trace = covariance.trace()
+    else:
+        values, vectors, trace = _leading(X, weighted, rank)
+    values, vectors = torch.from_numpy(values), torch.from_numpy(vectors)
+    rest = (trace - values.sum()) / max(n_columns - rank, 1)
     rest = rest.clamp(min=10 * LEAST_NOISE)
     loadings = (vectors * (values - rest).clamp(min=rest / 10).sqrt()).float()
     moments = loadings[:, :, None] * loadings[:, None, :]
     noise = rest.float().expand(n_columns)
     return FactorModel(torch.zeros(n_columns), loadings, moments, noise)
+
+
+def _leading(
+    X: Tensor, weighted: Tensor, rank: int
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    """Return eigenvalues, eigenvectors and the trace of the covariance of many columns.
+
+    The matrix itself is never made. Two cells of a row are taken to be observed
+    independently of one another, so that it is a product but for its diagonal.
+    """
+    total = weighted.sum(0)
+    most = total.max()
+    # Each pair of columns counts as one row at least.
+    share = (total / most).clamp(min=float(most) ** -0.5)
+    variance = (X**2 * weighted).sum(0) / total.clamp(min=1.0)
+    root = (X * weighted.sqrt() / (share * most.sqrt())).numpy()
+    diagonal = (variance - (X**2 * weighted).sum(0) / (share**2 * most)).numpy()
+
+    def multiply(v: NDArray[Any]) -> NDArray[Any]:
+        return root.T @ (root @ v) + diagonal * v.ravel()
+
+    n_columns = len(total)
+    covariance = LinearOperator((n_columns, n_columns), multiply, dtype=root.dtype)
+    # It starts at random by default.
+    start = np.random.default_rng(0).standard_normal(n_columns).astype(root.dtype)
+    values, vectors = eigsh(covariance, rank, which="LA", v0=start, tol=EIGEN_TOLERANCE)
+    return values.astype(np.float64), vectors.astype(np.float64), float(variance.sum())
 
 
 def _posterior(
@@ -184,24 +223,37 @@ def _posterior(
     The mean of the columns is subtracted from X already, and missing cells are 0.
     """
     rank = model.loadings.shape[1]
-    precision = (observed / model.noise @ model.moments.flatten(1)).view(-1, rank, rank)
+    precision = _sum_symmetric(observed / model.noise, model.moments)
     precision = precision + torch.eye(rank, dtype=X.dtype, device=X.device)
     root, _ = torch.linalg.cholesky_ex(precision)
     projected = (X / model.noise @ model.loadings)[:, :, None]
     return torch.cholesky_solve(projected, root)[:, :, 0], root
 
 
+def _sum_symmetric(weights: Tensor, matrices: Tensor) -> Tensor:
+    """Return weighted sums of symmetric matrices.
+
+    **Shape** weights (n_sums, n_matrices); matrices (n_matrices, rank, rank).
+    """
+    rank = matrices.shape[1]
+    lower, upper = torch.tril_indices(rank, rank, device=matrices.device)
+    half = weights @ matrices[:, lower, upper]
+    sums = half.new_empty(len(half), rank, rank)
+    sums[:, lower, upper] = half
+    sums[:, upper, lower] = half
+    return sums
+
+
 def _em_step(
     model: FactorModel, X: Tensor, weighted: Tensor, observed: Tensor
 ) -> FactorModel:
     """Return the model after one step of variational expectation maximisation."""
-    n_columns, rank = model.loadings.shape
     total = weighted.sum(0).clamp(min=1e-6)
     scores, root = _posterior(model, (X - model.mean) * observed, observed)
     mean = ((X - scores @ model.loadings.T) * weighted).sum(0) / total
     X = (X - mean) * weighted
     products = scores[:, :, None] * scores[:, None, :] + torch.cholesky_inverse(root)
-    products = (weighted.T @ products.flatten(1)).view(n_columns, rank, rank)
+    products = _sum_symmetric(weighted.T, products)
     # Scores that few columns depend on are given up: the prior variance of the loadings
     # is that of each score.
     prior = torch.diag(1 / model.moments.diagonal(dim1=1, dim2=2).mean(0))

@@ -189,14 +189,20 @@ class PCAStart:
         the gain that has the lowest cross-entropy, 0 where PCA does not predict it.
         """
         n_numeric = len(layout.numeric)
-        rows = torch.from_numpy(self._rows())[:LOGIT_ROWS]
+        # By their weight: the rows may be sorted, and one may stand for many.
+        weight = torch.from_numpy(self._weight)
+        drawn = torch.arange(len(weight))
+        if len(weight) > LOGIT_ROWS:
+            drawn = torch.multinomial(weight, LOGIT_ROWS, replacement=True)
+            weight = torch.ones(LOGIT_ROWS, dtype=torch.float64)
+        rows = torch.from_numpy(self._rows())[drawn]
         restored = (rows - mean) @ inward.T @ inward + mean
         deviations = restored[:, n_numeric:] / layout.scale
         prior = torch.log(layout.share_of_category)
-        codes = self._X.cpu()[:LOGIT_ROWS, layout.categorical]
+        codes = self._X.cpu()[drawn][:, layout.categorical]
         sizes = layout.sizes.tolist()
         gains = [
-            _best_gain(*column)
+            _best_gain(*column, weight)
             for column in zip(
                 prior.split(sizes), deviations.split(sizes, dim=1), codes.T, strict=True
             )
@@ -248,14 +254,17 @@ class PCAStart:
         last.bias.copy_(matrix @ last.bias.double() + shift)
 
 
-def _best_gain(prior: Tensor, deviations: Tensor, codes: Tensor) -> float:
+def _best_gain(
+    prior: Tensor, deviations: Tensor, codes: Tensor, weight: Tensor
+) -> float:
     """Return the gain with which deviations from the shares are the best logits."""
     observed = ~torch.isnan(codes)
     codes, deviations = codes[observed].long(), deviations[observed]
     if not len(codes):
         return 0.0
     losses = [
-        cross_entropy(prior + gain * deviations, codes).item() for gain in LOGIT_GAINS
+        weight[observed] @ cross_entropy(logits, codes, reduction="none")
+        for logits in (prior + gain * deviations for gain in LOGIT_GAINS)
     ]
     return LOGIT_GAINS[int(np.argmin(losses))]
 

@@ -2,7 +2,6 @@
 
 from copy import deepcopy
 from dataclasses import dataclass, fields
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -269,9 +268,7 @@ def _start(
     sample, encoded, weight = _sample(rows, layout, width)
     if params.hides:
         blocks = None if layout is None else layout.blocks
-        every = ceil(len(encoded) / FILL_ROWS)
-        some = None if weight is None else weight[::every]
-        fill = LinearFill().fit(encoded[::every], some, blocks)
+        fill = LinearFill().fit(*Rows(encoded, weight).sample(FILL_ROWS), blocks)
         encoded = fill(encoded)
     if isinstance(network, Dense) and starts_as_pca:
         start = PCAStart(n_components, layout).fit(sample, encoded, weight)

@@ -23,6 +23,8 @@ from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.rows import BatchIterator, Rows
 
 NamedCallback = tuple[str, Callback]
+# Layers that take the deviation of the rows of a batch, which one row alone lacks.
+BATCH_NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
 
 
 def train(net: "AutoencoderNet", rows: Rows, valid: Rows | None = None) -> None:
@@ -384,6 +386,11 @@ class AutoencoderNet(NeuralNet):
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take one step; few optimizers need the closure that skorch gives to all."""
+        if len(batch[0]) == 1 and self._normalizes_batches():
+            # Which may stand for many equal ones, whose mean and gradient are the same.
+            batch = [
+                None if part is None else torch.cat([part, part]) for part in batch
+            ]
         if isinstance(self.optimizer_, torch.optim.LBFGS):
             return super().train_step(batch, **fit_params)
         self._zero_grad_optimizer()
@@ -411,6 +418,10 @@ class AutoencoderNet(NeuralNet):
         """Return a step without autograd, None if the loss may need more of it."""
         takes_output = type(self).get_loss is AutoencoderNet.get_loss
         return write_out(self) if takes_output else None
+
+    def _normalizes_batches(self) -> bool:
+        """Whether a layer of the user's needs two rows in each batch."""
+        return any(isinstance(layer, BATCH_NORMS) for layer in self.module_.modules())
 
     def run_single_epoch(
         self,

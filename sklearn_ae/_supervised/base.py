@@ -39,7 +39,7 @@ from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded_for
 from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
 from sklearn_ae._supervised.predictor import take_encoder
 from sklearn_ae._supervised.targets import make_labelled_rows
-from sklearn_ae._tables.rows import count_copies
+from sklearn_ae._tables.sampling import count_copies
 from sklearn_ae._tables.scaling import sample_rows
 from sklearn_ae._tables.table import TableLike
 

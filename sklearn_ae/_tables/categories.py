@@ -7,6 +7,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from sklearn_ae._compat import did_you_mean
 from sklearn_ae._tables.layout import Layout
+from sklearn_ae._tables.sampling import count_copies
 from sklearn_ae._tables.table import BOOLEAN, CATEGORY, DATE, NUMBER, OTHER
 
 # Up to so many categories, that hardly any of them repeats may be chance.
@@ -87,7 +88,9 @@ class Categories:
         """Learn the categories of a column; return the share of each."""
         observed = indices >= 0
         indices = indices[observed]
-        self._check_repetition(column, len(levels), len(indices))
+        copies = count_copies(weight)
+        n_observed = len(indices) if copies is None else copies[observed].sum()
+        self._check_repetition(column, len(levels), n_observed)
         weights = np.bincount(indices, None if weight is None else weight[observed])
         # Of equally frequent ones the order of the values decides, not that of rows.
         by_value = np.argsort(levels)

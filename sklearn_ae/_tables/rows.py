@@ -15,6 +15,7 @@ from scipy import sparse
 from torch.utils.data import Dataset
 
 from sklearn_ae._tables.reading import is_mapped, release_pages
+from sklearn_ae._tables.sampling import draw_in_steps
 
 # Bytes of a block of neighbouring rows, as which a mapped file is read.
 BLOCK_BYTES = 2**20
@@ -24,8 +25,8 @@ BLOCKS_IN_MEMORY = 32
 MERGED_ROWS = 10_000
 # Most cells of such a table.
 MERGED_CELLS = 2**21
-# Most equal rows that rows stand for, before their numbers are rounded up.
-MOST_COPIES = 2**24
+# A row that weighs more than a batch, divided by this, comes in parts.
+MOST_PARTS = 8
 # Rows that go through a network at once where nobody waits for them.
 PART_ROWS = 4_096
 # A mapped file is read whole if its rows take at most 256 MB as float32: joblib maps
@@ -200,8 +201,8 @@ class Rows(Dataset):
             return self._read(None, self.n_copies)
         shift = torch.rand(n_rows, dtype=torch.float64)
         if self.y is None:
-            bounds = torch.arange(n_rows + 1) * len(self) // n_rows
-            return self._read(bounds[:-1] + (shift * bounds.diff()).long(), None)
+            drawn = draw_in_steps(len(self), shift.numpy())
+            return self._read(torch.from_numpy(drawn), None)
         ends = self.weight.cpu().double().cumsum(0)
         drawn = (torch.arange(n_rows) + shift) * (ends[-1] / n_rows)
         drawn = torch.searchsorted(ends, drawn, right=True)
@@ -216,6 +217,32 @@ class Rows(Dataset):
         # Whatever subclasses make of the targets.
         X, y = Rows.__getitem__(self, indices)
         return Rows(X, y, copies=n_copies)
+
+    def divide_heavy(self, batch_size):
+        """Return rows in which those of large weight come several times, with parts.
+
+        Equal rows would be in every batch, not all of them in one.
+        """
+        weight = self.weight
+        if weight is None or len(self) <= batch_size:
+            return self
+        of_batch = weight.mean() * batch_size
+        n_parts = (
+            (weight * min(MOST_PARTS, batch_size) / of_batch)
+            .round()
+            .long()
+            .clamp(min=1)
+            .cpu()
+        )
+        if n_parts.max() <= 1:
+            return self
+        index = torch.arange(len(self)) if self.index is None else self.index.cpu()
+        divided = copy(self)
+        divided.index = index.repeat_interleave(n_parts).int().to(self.device)
+        divided.y = self.y.clone()
+        weight = divided.y if self.y.ndim == 1 else divided.y[:, 0]
+        weight[index.long()] /= n_parts.to(weight)
+        return divided
 
     def pieces(self, batch_size, shuffle):
         """Yield `Rows` that are in memory, and the order in which to visit each."""
@@ -307,8 +334,9 @@ class MappedRows(LazyRows):
 class BatchIterator:
     """Iterate over the batches of rows; skorch builds one for each fit.
 
-    Every row comes once. The rows are shared out evenly: 257 rows in batches of 256
-    would train as hard on the last row as on all the others.
+    Every row comes once, but for one that weighs as much as a good part of a batch. The
+    rows are shared out evenly: 257 rows in batches of 256 would train as hard on the
+    last row as on all the others.
 
     Parameters
     ----------
@@ -320,7 +348,7 @@ class BatchIterator:
     """
 
     def __init__(self, rows, batch_size, shuffle=False):
-        self.rows = rows
+        self.rows = rows.divide_heavy(batch_size) if shuffle else rows
         self.batch_size = batch_size
         self.shuffle = shuffle
 
@@ -341,26 +369,6 @@ def even_slices(n_rows, batch_size):
     n_batches = ceil(n_rows / batch_size)
     bounds = [i * n_rows // n_batches for i in range(n_batches + 1)]
     return [slice(start, stop) for start, stop in pairwise(bounds)]
-
-
-def count_copies(sample_weight):
-    """Return how many equal rows each row stands for by its weight.
-
-    Whole numbers say how often a row occurred, others only how much it counts.
-
-    Parameters
-    ----------
-    sample_weight : ndarray of shape (n_rows,) or None
-
-    Returns
-    -------
-    copies : int64 ndarray of shape (n_rows,) or None
-        `None`: one each.
-    """
-    if sample_weight is None or (sample_weight != np.rint(sample_weight)).any():
-        return None
-    share = min(1.0, MOST_COPIES / sample_weight.sum())
-    return np.ceil(share * sample_weight).astype(np.int64)
 
 
 def _in_lowest_terms(copies):

@@ -18,6 +18,7 @@ from sklearn_ae._tables.reading import (
     release_pages,
     to_tensor,
 )
+from sklearn_ae._tables.sampling import count_copies, draw_in_steps
 from sklearn_ae._tables.table import name_columns
 from sklearn_ae._tables.writing import clip_to_dtype
 
@@ -342,16 +343,33 @@ def robust_center_and_scale(rows, fallback, least=0.0):
 def sample_rows(X, sample_weight):
     """Return float64 rows that stand for a table, in proportion to weight."""
     n_rows = min(QUANTILE_ROWS, max(1000, QUANTILE_CELLS // X.shape[1]))
-    weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
-    total = np.cumsum(weight)
-    if total[-1] <= n_rows and (weight == np.rint(weight)).all():
-        indices = np.repeat(np.arange(X.shape[0]), weight.astype(int))
+    # A seed of its own: the scale of a table does not depend on `random_state`.
+    shifts = np.random.default_rng(0).random(n_rows)
+    if sample_weight is None:
+        n_all = X.shape[0]
+        few = n_all <= n_rows
+        indices = np.arange(n_all) if few else draw_in_steps(n_all, shifts)
     else:
-        n_rows = min(n_rows, X.shape[0])
-        indices = np.searchsorted(total, (np.arange(n_rows) + 0.5) / n_rows * total[-1])
+        indices = _draw_by_weight(sample_weight, shifts)
     parts = []
     # Reading one row of a mapped file makes many of its neighbours resident.
     for part in np.array_split(indices, ceil(len(indices) / 256)):
         parts.append(dense(X[part]).astype(np.float64))
         release_pages(X)
     return np.concatenate(parts)
+
+
+def _draw_by_weight(weight, shifts):
+    """Return ascending indices, of equal rows as many as a weight stands for."""
+    # Only the ratios of weights matter.
+    copies = count_copies(weight)
+    if copies is None:
+        copies = count_copies(weight / weight[weight > 0].min())
+    if copies is not None and copies.sum() <= len(shifts):
+        return np.repeat(np.arange(len(weight)), copies)
+    if copies is not None:
+        ends, drawn = np.cumsum(copies), draw_in_steps(copies.sum(), shifts)
+    else:
+        ends = np.cumsum(weight)
+        drawn = (np.arange(len(shifts)) + shifts) / len(shifts) * ends[-1]
+    return np.searchsorted(ends, drawn, side="right").clip(max=len(weight) - 1)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_ae._modules import linear_fill
 from sklearn_ae._modules.linear_fill import LinearFill
 from tests.helpers import delete
 
@@ -90,3 +91,32 @@ def test__linear_fill__cells_missing_where_another_column_is_large__has_no_bias(
     rows = torch.from_numpy(holed).float()
     filled = LinearFill().fit(rows)(rows).numpy()[gone, 1]
     assert abs(filled.mean() - X[gone, 1].mean()) < 0.1
+
+
+# Wide tables
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test__linear_fill__many_columns__fills_as_with_the_covariance(share, monkeypatch):
+    """The leading eigenvectors of a matrix that is never made."""
+    rng = np.random.default_rng(0)
+    scores, loadings = rng.normal(size=(150, 3)), rng.normal(size=(3, 40))
+    X = scores @ loadings + 0.5 * rng.normal(size=(150, 40))
+    X, _ = delete(X, share)
+    rows = torch.from_numpy(X).float()
+    holed, gone = (torch.from_numpy(cells) for cells in delete(X, 0.1, seed=1))
+    holed, gone = holed.float(), gone & ~torch.isnan(rows)
+    expected = LinearFill().fit(rows)(holed)[gone]
+    monkeypatch.setattr(linear_fill, "COVARIANCE_COLUMNS", 10)
+    got = LinearFill().fit(rows)(holed)[gone]
+    assert (got - expected).square().mean() < 0.01 * rows[gone].square().mean()
+
+
+def test__linear_fill__very_many_columns__makes_no_matrix_of_all_pairs():
+    """It would take 58 GB."""
+    X = np.random.default_rng(0).normal(size=(6, 120_000)).astype(np.float32)
+    X[:, 1] = 2 * X[:, 0]
+    X[0, 1] = np.nan
+    rows = torch.from_numpy(X)
+    filled = LinearFill().fit(rows)(rows)
+    assert torch.isfinite(filled).all()

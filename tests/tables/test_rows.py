@@ -17,10 +17,10 @@ from sklearn_ae._tables.reading import dense
 from sklearn_ae._tables.rows import (
     BatchIterator,
     Rows,
-    count_copies,
     make_rows,
     merge_equal_rows,
 )
+from sklearn_ae._tables.sampling import count_copies
 
 X_WINE = load_wine().data
 
@@ -192,3 +192,27 @@ def test__draw__row_with_most_of_the_weight__is_drawn_with_it():
         drawn, weight = Rows(X, weight).sample(1000)
     assert len(drawn) <= 1000
     assert_allclose(weight[drawn[:, 0] == 777].sum() / weight.sum(), 0.9, atol=0.01)
+
+
+def test__batches__heavy_row__comes_in_every_batch_with_its_weight():
+    """As so many equal rows would, and not all at once in one of the batches."""
+    X = torch.arange(1000.0)[:, None]
+    weight = torch.ones(1000)
+    weight[3] = 9000.0
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        batches = list(BatchIterator(Rows(X, weight), 100, shuffle=True))
+    values, weights = (torch.cat(part) for part in zip(*batches, strict=True))
+    heavy = values[:, 0] == 3
+    assert_allclose(weights[heavy].sum(), 9000.0, rtol=1e-5)
+    assert_array_equal(np.sort(values[~heavy, 0]), np.delete(np.arange(1000), 3))
+    shares = [w[X[:, 0] == 3].sum() / 9000.0 for X, w in batches]
+    assert np.count_nonzero(shares) > 0.9 * len(shares)
+    assert max(shares) < 0.4
+
+
+def test__batches__weights_that_hardly_differ__hold_every_row_once():
+    weight = torch.linspace(0.9, 1.1, 50)
+    rows = Rows(torch.arange(50.0)[:, None], weight)
+    batches = BatchIterator(rows, 1, shuffle=True)
+    assert len(list(batches)) == 50
