@@ -227,13 +227,8 @@ class Rows(Dataset):
         if weight is None or len(self) <= batch_size:
             return self
         of_batch = weight.mean() * batch_size
-        n_parts = (
-            (weight * min(MOST_PARTS, batch_size) / of_batch)
-            .round()
-            .long()
-            .clamp(min=1)
-            .cpu()
-        )
+        n_parts = (weight * min(MOST_PARTS, batch_size) / of_batch).cpu()
+        n_parts = n_parts.round().long().clamp(min=1)
         if n_parts.max() <= 1:
             return self
         index = torch.arange(len(self)) if self.index is None else self.index.cpu()
