@@ -14,6 +14,7 @@ References
 
 from copy import copy, deepcopy
 from dataclasses import dataclass, fields
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -358,7 +359,7 @@ class FineTuning:
             A share of the number of epochs; 1 where it was given.
         temperature : float
         """
-        n_rows = len(labelled)
+        n_rows = int(labelled.n_copies.sum())
         lengths = LENGTHS
         if self.training.max_epochs is not None:
             lengths = (1.0,)
@@ -377,6 +378,8 @@ class FineTuning:
         for length in lengths:
             predicted = [trial._try(*part, length) for part in parts]
             outputs, y = map(torch.cat, zip(*predicted, strict=True))
+            # The weights count rows.
+            y[:, 0] *= n_rows / len(labelled)
             temperature, loss = self.criterion.calibrate(outputs, y)
             if loss < (1 - LEAST_GAIN) * lowest:
                 best, lowest = (length, temperature), loss
@@ -384,12 +387,14 @@ class FineTuning:
 
     def _hold_out(self, labelled):
         """Return pairs of rows to train on and rows that are held out."""
-        folds = draw_folds(labelled.targets[:, 0].cpu().numpy(), N_FOLDS, self.rng)
-        n_folds = min(N_FOLDS, ceil(ROWS_TO_HOLD_OUT / len(labelled)))
-        outs = [torch.from_numpy(folds == fold) for fold in range(n_folds)]
+        n_rows = int(labelled.n_copies.sum())
+        values, n_copies = labelled.targets[:, 0].cpu().numpy(), labelled.n_copies
+        shares = divide_into_folds(values, n_copies.numpy(), N_FOLDS, self.rng)
+        n_folds = min(N_FOLDS, ceil(ROWS_TO_HOLD_OUT / n_rows))
         return [
-            tuple(labelled.subset(part.nonzero()[:, 0].int()) for part in (~out, out))
-            for out in outs
+            (labelled.take_shares(1 - out), labelled.take_shares(out))
+            for out in torch.from_numpy(shares.T[:n_folds])
+            if 0 < out.sum() < len(out)
         ]
 
     def _try(self, labelled, out, length):

@@ -64,7 +64,8 @@ ACTIVATIONS = ["relu", "gelu", "silu", "tanh", "sigmoid", "identity"]
 CASES = {
     **{name: {"activation": name} for name in ACTIVATIONS},
     **{f"latent {name}": {"latent_activation": name} for name in ACTIVATIONS},
-    **{f"loss {loss}": {"loss": loss} for loss in ("mae", "huber", worth)},
+    **{f"loss {loss}": {"loss": loss} for loss in ("mae", "huber")},
+    "loss of the user": {"loss": worth},
     "loss bce": {"loss": "bce", "scaling": "minmax"},
     "sigmoid output": {"output_activation": "sigmoid", "scaling": "minmax"},
     **{f"noise {n!r}": {"noise": n} for n in (GaussianNoise(), SwapNoise())},
