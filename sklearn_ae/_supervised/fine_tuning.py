@@ -36,7 +36,6 @@ from sklearn_ae._supervised.linear_probe import (
     N_FOLDS,
     PROBE_ROWS,
     divide_into_folds,
-    draw_folds,
 )
 from sklearn_ae._supervised.predictor import Predictor, UnfreezeEncoder, make_head
 from sklearn_ae._supervised.semi_supervised import (
