@@ -5,6 +5,7 @@ never has to.
 """
 
 import warnings
+from copy import copy
 from math import ceil, isfinite
 
 import numpy as np
@@ -40,6 +41,13 @@ LARGEST_CLIPPED = 1 - 1e-6
 SMALLEST_FLOAT32_SCALE = 1e-37
 # Largest such scale.
 LARGEST_FLOAT32_SCALE = 1e37
+# Largest range of a constant column, as a share of its largest number: its cells differ
+# by rounding errors.
+CONSTANT_RANGE = 2.0**-48
+# Largest rounding error of a center, in units of the scale.
+CENTER_ERROR = 2.0**-10
+# Least range of a column, as a share of its largest number, that float32 numbers rank.
+FLOAT32_RANGE = 2.0**-10
 
 
 def _round_to_bits(values, bits):
@@ -51,7 +59,8 @@ def _round_to_bits(values, bits):
 class Scaler:
     """Scale columns to a range that a network learns well, and undo it.
 
-    Missing cells stay `NaN`, and so does a column that holds nothing else.
+    Missing cells stay `NaN`, and so does a column that holds nothing else. A constant
+    column is 0, in units of its number, and comes back as this number.
 
     Parameters
     ----------
@@ -93,7 +102,7 @@ class Scaler:
         self.has_missing_ = np.zeros(X.shape[1], dtype=bool)
         self.has_observed_ = np.zeros(X.shape[1], dtype=bool)
         self.dtype_ = np.dtype(np.float32)
-        self._moments = StandardScaler()
+        self._moments, self._shift = StandardScaler(), None
         self._center_and_scale = None
         self._least = np.full(X.shape[1], np.inf)
         self._largest = np.full(X.shape[1], -np.inf)
@@ -106,12 +115,14 @@ class Scaler:
         return self
 
     def _fit_quartiles(self, rows):
-        center, scale = self._moments.mean_.copy(), self._moments.scale_.copy()
+        center, scale = self._mean_and_deviation()
         # A column that is observed in none of these rows has its mean and deviation.
         observed = self.has_observed_ & ~np.isnan(rows).all(axis=0)
         with np.errstate(over="ignore", invalid="ignore"):
             center[observed], scale[observed] = robust_center_and_scale(
-                rows[:, observed], scale[observed]
+                rows[:, observed],
+                scale[observed],
+                CONSTANT_RANGE * self._largest_size()[observed],
             )
         self._center_and_scale = center, scale
         self._set_center_and_scale()
@@ -119,10 +130,18 @@ class Scaler:
     def _fit_quantiles(self, rows):
         # scikit-learn takes values within 1e-7 of one another for equal, so all columns
         # get a span of 1 first. Half of it is a float64, whatever the column holds.
-        least, largest = self._least / 2, self._largest / 2
-        span = np.where(self.has_observed_, largest - least, 1.0)
-        self._half_least = np.where(self.has_observed_, least, 0.0)
-        self._half_span = np.where(span > 0, span, 1.0)
+        half_span = np.where(self._is_constant, self._scale / 2, 0.5)
+        varies = self.has_observed_ & ~self._is_constant
+        half_span[varies] = (self._largest / 2 - self._least / 2)[varies]
+        self._half_span = half_span
+        self._half_least = np.where(self.has_observed_, self._least / 2, 0.0)
+        size = self._largest_size()
+        self._is_float32 = (
+            varies
+            & (half_span > FLOAT32_RANGE / 2 * size)
+            & (size > SMALLEST_FLOAT32_SCALE)
+            & (size < LARGEST_FLOAT32_SCALE)
+        )
         quantiles = QuantileTransformer(
             n_quantiles=min(1000, len(rows)),
             output_distribution="normal",
@@ -131,12 +150,32 @@ class Scaler:
         with warnings.catch_warnings():
             # A column without any value is no fault here.
             warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
-            self._quantiles = quantiles.fit(self._to_unit_span(rows))
+            self._inverse_quantiles = quantiles.fit(self._to_unit_span(rows))
+        # Ranks are those of float32 numbers: else a float32 cell would not equal the
+        # float64 one that it was, and rank above or below all that do.
+        self._quantiles = copy(quantiles)
+        self._quantiles.quantiles_ = self._to_unit_span(
+            self._to_float32(self._from_unit_span(quantiles.quantiles_))
+        )
 
     def _to_unit_span(self, X):
         # Beyond the least and the largest, all values rank alike.
         with np.errstate(over="ignore"):
             return np.clip((X / 2 - self._half_least) / self._half_span, -1, 2)
+
+    def _from_unit_span(self, shares):
+        return (shares * self._half_span + self._half_least) * 2
+
+    def _to_float32(self, X):
+        """Return X, rounded to float32 in the columns that this ranks alike."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.where(self._is_float32, X.astype(np.float32), X)
+
+    def _to_normal(self, X):
+        """Return a block of rows by rank; constant columns in units of their number."""
+        shares = self._to_unit_span(self._to_float32(X.astype(np.float64)))
+        scaled = self._quantiles.transform(shares)
+        return np.where(self._is_constant, shares, scaled)
 
     def partial_fit(self, X, sample_weight=None):
         """Update the scale of each column with further rows; quantiles stay."""
@@ -173,7 +212,7 @@ class Scaler:
         with np.errstate(over="ignore", invalid="ignore"):
             if self.scaling in ("standard", "robust"):
                 self._update_moments(block, weight, observed)
-            if self.scaling in ("minmax", "quantile", "robust"):
+            if self.scaling is not None:
                 np.fmin(self._least, np.fmin.reduce(block), out=self._least)
                 np.fmax(self._largest, np.fmax.reduce(block), out=self._largest)
 
@@ -186,25 +225,49 @@ class Scaler:
         before = [
             getattr(moments, name, np.zeros(len(observed)))[absent] for name in names
         ]
+        if self._shift is None:
+            # The sum of numbers far from 0 would lose the digits in which they differ.
+            # Those of float32 numbers do not get lost in a float64 sum.
+            is_shifted = observed & (block.dtype != np.float32)
+            self._shift = np.where(is_shifted, np.fmin.reduce(block), 0.0)
+        if self._shift.any():
+            block = block - self._shift
         moments.partial_fit(block, sample_weight=weight)
         for name, values in zip(names, before, strict=True):
             getattr(moments, name)[absent] = values
+
+    def _mean_and_deviation(self):
+        """Return mean and standard deviation of each column."""
+        return self._moments.mean_ + self._shift, np.sqrt(self._moments.var_)
+
+    def _largest_size(self):
+        """Return the largest absolute value of each column."""
+        return np.maximum(np.abs(self._least), np.abs(self._largest))
 
     def _set_center_and_scale(self):
         center, scale = (
             np.zeros(len(self.has_observed_)),
             np.ones(len(self.has_observed_)),
         )
-        with np.errstate(over="ignore", invalid="ignore"):
+        self._is_constant = np.zeros(len(self.has_observed_), dtype=bool)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            if self.scaling is not None:
+                size = self._largest_size()
+                self._is_constant = self.has_observed_ & (
+                    self._largest - self._least <= CONSTANT_RANGE * size
+                )
             if self.scaling == "standard":
-                center, scale = self._moments.mean_, self._moments.scale_
+                center, scale = self._mean_and_deviation()
             elif self.scaling == "minmax":
                 center, scale = self._least, self._largest - self._least
             elif self.scaling == "robust":
                 center, scale = self._center_and_scale or (center, scale)
             if self.is_categorical is not None:
+                self._is_constant &= ~self.is_categorical
                 center = np.where(self.is_categorical, 0.0, center)
                 scale = np.where(self.is_categorical, 1.0, scale)
+            center = np.where(self._is_constant, self._least, center)
+            scale = np.where(self._is_constant, np.abs(self._least), scale)
             self._set_rounded(center, scale)
 
     def _set_rounded(self, center, scale):
@@ -221,9 +284,11 @@ class Scaler:
         scale = np.where(self.has_observed_ & (scale > 0), scale, 1.0)
         scale = _round_to_bits(scale, 24)
         on_grid = np.round(center / scale * 2.0**20) / 2.0**20 * scale
-        self._center = np.where(
-            np.abs(center) > 2.0**20 * scale, _round_to_bits(center, 40), on_grid
+        rounded = np.where(
+            np.abs(center) > 2.0**20 * scale, _round_to_bits(center, 46), on_grid
         )
+        is_near = np.abs(rounded - center) <= CENTER_ERROR * scale
+        self._center = np.where(is_near & ~self._is_constant, rounded, center)
         if self.dtype_ == np.float32:
             self._center = self._center.astype(np.float32).astype(np.float64)
         # A column of which nothing is known stays missing, there and back.
@@ -254,8 +319,7 @@ class Scaler:
     def _transform_block(self, X, out):
         if self.scaling == "quantile":
             check_cells(X, self.names)
-            scaled = self._quantiles.transform(self._to_unit_span(X.astype(np.float64)))
-            out[:] = self._keep_codes(X, scaled)
+            out[:] = self._keep_codes(X, self._to_normal(X))
             return
         if X.dtype == np.float32 and self._fits_float32:
             # The center is a float32 number, so the difference loses nothing. In torch:
@@ -301,12 +365,15 @@ class Scaler:
 
     def _inverse_transform_block(self, values):
         if self.scaling == "quantile":
-            X = self._quantiles.inverse_transform(values.astype(np.float64))
-            X = (X * self._half_span + self._half_least) * 2
-            return self._keep_codes(values, X)
-        if self.scaling == "robust":
-            return self._keep_codes(values, self._undo_soft_clip(values))
-        return values * self._scale + self._center
+            shares = self._inverse_quantiles.inverse_transform(
+                values.astype(np.float64)
+            )
+            X = self._keep_codes(values, self._from_unit_span(shares))
+        elif self.scaling == "robust":
+            X = self._keep_codes(values, self._undo_soft_clip(values))
+        else:
+            X = values * self._scale + self._center
+        return np.where(self._is_constant & ~np.isnan(values), self._center, X)
 
     def _keep_codes(self, codes, values):
         """Return values of numeric columns beside codes of categorical ones."""
