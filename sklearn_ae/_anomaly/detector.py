@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._anomaly.distances import N_ROWS
 from sklearn_ae._anomaly.scoring import AnomalyScorer
+from sklearn_ae._anomaly.threshold import find_threshold
 from sklearn_ae._autoencoder.base import unchanged_on_error
 from sklearn_ae._autoencoder.meta import (
     AUTOENCODER_CONSTRAINT,
@@ -35,13 +36,6 @@ from sklearn_ae._tables.table import TableLike
 MAX_CALIBRATION_ROWS = 10_000
 # Code of categories that were not there in `fit`.
 UNKNOWN = -1.0
-# Distance from the median to the fence that roots of outliers' scores lie beyond, in
-# units of the distance from the median to the third quartile. If the roots are normally
-# distributed, this is 2.7 standard deviations.
-FENCE = 4.0
-# Least score, without the minus, of an outlier: a row that is no farther than the
-# median in any of the three distances scores less.
-MIN_FENCE = 0.3
 
 
 class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEstimator):
@@ -68,7 +62,10 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     contamination : "auto" or float, default="auto"
         Share of the rows of `fit` that `predict` calls outliers, in (0, 0.5]. "auto"
         lets their scores decide: outliers are rows with a score far below the others,
-        at most some two of a hundred ordinary rows.
+        at most some two of a hundred ordinary rows. Of rows that few others resemble,
+        no more than these are outliers unless a gap parts their scores from those of
+        the others; where most rows have a twin, as in tables of a few flags, gaps do
+        not count.
     calibration_fraction : float, default=0.1
         Share of the rows of `fit`, in [0, 1), at most 10,000 of them, that no
         autoencoder and no distance learns from; `p_values` compares others with them.
@@ -235,10 +232,10 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
             some = rows[rng.choice(used, min(N_ROWS, len(used)), replace=False)]
             nets = [member.net_ for member in self.estimators_]
             self._scorer = AnomalyScorer(encoder, nets).fit(some)
-            self.offset_ = self._find_offset(rows, some)
             self.calibration_indices_ = held_out
             scores = self._scorer.score_samples(rows[held_out])
             self.calibration_scores_ = np.sort(scores)
+            self.offset_ = self._find_offset(rows, some)
             if interrupt is not None:
                 raise interrupt
         return self
@@ -287,11 +284,8 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         if self.contamination != "auto":
             share = 100 * self.contamination
             return float(np.percentile(self._scorer.score_samples(rows), share))
-        # The score is a sum of squared distances. Distances themselves are less skewed.
-        roots = np.sqrt(-self._scorer.score_samples(some))
-        median, third = np.quantile(roots, [0.5, 0.75])
-        fence = (median + FENCE * (third - median)) ** 2
-        return -float(max(fence, MIN_FENCE))
+        scores = self._scorer.score_samples(some), self.calibration_scores_
+        return find_threshold(np.concatenate(scores), rows.shape[1])
 
     def _check(self, X):
         """Return checked rows, in which categories unknown in `fit` are marked."""

@@ -54,6 +54,13 @@ MIN_NEIGHBOUR_SHARE = 1e-3
 # Least median of any distance, as a share of its mean: where most rows have a twin, the
 # nearest neighbour is at distance 0.
 MIN_MEDIAN_SHARE = 0.01
+# Robust deviations from the median beyond which a number is far, as codes for missing
+# cells are.
+FAR_DEVIATIONS = 12.0
+# Largest share of a rare category.
+RARE_SHARE = 0.1
+# The same, as a multiple of the mean share of the categories that rows have.
+RARE_MULTIPLE = 0.6
 # Rows whose distances to all references fit into the cache of a processor.
 PART_ROWS = 256
 
@@ -111,6 +118,7 @@ class OutlierDistances:
         rows, observed, _ = self._prepare(encoded)
         self.references_ = rows[:N_REFERENCES].copy()
         self.norms_ = (self.references_**2).sum(axis=1)
+        self._fit_far()
         residuals = self._residuals(rows, observed, expected).mean(axis=0)
         least = np.full_like(residuals, MIN_MEAN_SURPRISE)
         least[: self.n_numbers] = MIN_MEAN_RESIDUAL
@@ -118,7 +126,7 @@ class OutlierDistances:
         self._fit_medians(self._squared_distances(encoded, expected))
         return self
 
-    def relative_distances(self, encoded, expected, n_left_out=0):
+    def relative_distances(self, encoded, expected, n_left_out=0, rare=False):
         """Return the distances of rows, each divided by its median over rows of `fit`.
 
         Parameters
@@ -127,13 +135,17 @@ class OutlierDistances:
             As for `fit`.
         n_left_out : int, default=0
             How many of the missing cells of each row the others do not stand in for.
+        rare : bool, default=False
+            Whether to compare rows only with those that share no rare category with
+            them. Numbers that are far are never shared.
 
         Returns
         -------
         distances : float64 ndarray of shape (n_rows, 3)
             To the surroundings, the neighbour and the reconstruction.
         """
-        return self._squared_distances(encoded, expected, n_left_out) / self.medians_
+        distances = self._squared_distances(encoded, expected, n_left_out, rare)
+        return distances / self.medians_
 
     def compare(self, encoded):
         """Return what `relative_distances_without` needs to know of rows.
@@ -186,7 +198,7 @@ class OutlierDistances:
         n_counted = np.maximum(compared.n_observed - seen[:, 0] + 1, 1)
         weight = ((self.cells.max() + 1) / n_counted).astype(np.float32)
         squared = self._squares_of_part(
-            rows, observed, weight, squares.numpy(), expected
+            rows, observed, weight, squares.numpy(), expected, rare=True
         )
         return squared / self.medians_
 
@@ -257,7 +269,7 @@ class OutlierDistances:
         """Return the sum over the encoded columns of each cell."""
         return values if self.membership_ is None else values @ self.membership_
 
-    def _squared_distances(self, encoded, expected, n_left_out=0):
+    def _squared_distances(self, encoded, expected, n_left_out=0, rare=False):
         """Return the three squared distances of rows, of shape (n_rows, 3)."""
         distances = np.empty((len(encoded), 3))
         for start in range(0, len(encoded), PART_ROWS):
@@ -265,14 +277,14 @@ class OutlierDistances:
             rows, observed, weight = self._prepare(encoded[part], n_left_out)
             squares = self._squares(rows, observed)
             distances[part] = self._squares_of_part(
-                rows, observed, weight, squares, expected[part]
+                rows, observed, weight, squares, expected[part], rare
             )
         return distances
 
-    def _squares_of_part(self, rows, observed, weight, squares, expected):
+    def _squares_of_part(self, rows, observed, weight, squares, expected, rare):
         """Return the three squared distances of prepared rows, of shape (n_rows, 3)."""
         distances = np.empty((len(rows), 3))
-        for i, nearest in enumerate(self._nearest(rows, observed, squares)):
+        for i, nearest in enumerate(self._nearest(rows, observed, squares, rare)):
             # Unlike the squares by matrix product, which `_nearest` compares, these are
             # rounded alike in every batch.
             differences = np.where(observed, rows - self.references_[nearest], 0)
@@ -283,12 +295,15 @@ class OutlierDistances:
         distances[:, 2] = weight * residuals.sum(axis=1)
         return distances
 
-    def _nearest(self, rows, observed, squares):
+    def _nearest(self, rows, observed, squares, rare):
         """Return the references that end the surroundings, and the nearest ones.
 
         A reference that equals a row is not its neighbour: else the rows of `fit` would
-        seem less anomalous than new ones.
+        seem less anomalous than new ones. Nor is one with an extreme number in a column
+        where the row has one, too.
         """
+        rank = max(1, min(RANK, len(self.references_) - 1)) - 1
+        self._set_apart(squares, rows, rank, rare)
         neighbour = squares.argmin(axis=1)
         apart = np.where(observed, rows - self.references_[neighbour], 0)
         same = (apart**2).sum(axis=1) <= ROUNDING**2 * len(self.cells)
@@ -296,7 +311,6 @@ class OutlierDistances:
             squares[same, neighbour[same]] = np.inf
             neighbour[same] = squares[same].argmin(axis=1)
         some = squares[:, :N_SURROUNDINGS]
-        rank = max(1, min(RANK, len(self.references_) - 1)) - 1
         square_at_rank = np.partition(some, rank, axis=1)[:, rank, None]
         return (some == square_at_rank).argmax(axis=1), neighbour
 
@@ -304,6 +318,40 @@ class OutlierDistances:
         """Return the squared residual of each cell, 0 where it is missing."""
         differences = np.where(observed, rows - self._arcsinh(expected), 0)
         return self._sum_of_cells(differences**2)
+
+    def _fit_far(self):
+        """Learn which categories are rare, and which cells of references are far."""
+        self.is_rare_ = np.zeros(len(self.cells), dtype=bool)
+        for cell in range(self.n_numbers, self.cells.max() + 1):
+            block = self.cells == cell
+            share = (self.references_[:, block] > 0).mean(axis=0)
+            mean_share = (share**2).sum() / max(share.sum(), 1e-6)
+            self.is_rare_[block] = share <= min(RARE_SHARE, RARE_MULTIPLE * mean_share)
+        self.far_references_ = self._far(self.references_, rare=True).T
+
+    def _far(self, rows, rare):
+        """Return 1 where a number is far or, if `rare`, a category rare, else 0."""
+        limit = LINEAR_DEVIATIONS * np.arcsinh(FAR_DEVIATIONS / LINEAR_DEVIATIONS)
+        far = (rows > 0) & (self.is_rare_ & rare)
+        far[:, : self.n_numbers] = (
+            np.abs(rows[:, : self.n_numbers]) * self.deviation_ > limit
+        )
+        return far.astype(np.float32)
+
+    def _set_apart(self, squares, rows, rank, rare):
+        """Set squares to infinity, in place, where rows and references are far alike.
+
+        An extreme number that many rows have, as a code for missing cells, would make
+        them ordinary to one another.
+        """
+        far = self._far(rows, rare)
+        some = far.any(axis=1)
+        if not some.any():
+            return
+        alike = far[some] @ self.far_references_ > 0
+        # Too few references may be left.
+        n_left = (~alike[:, :N_SURROUNDINGS]).sum(axis=1, keepdims=True)
+        squares[some] = np.where(alike & (n_left > rank + 1), np.inf, squares[some])
 
     def _squares(self, rows, observed):
         """Return squared distances to the references, but for a constant in each row.

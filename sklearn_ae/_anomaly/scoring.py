@@ -122,7 +122,7 @@ def hinge(distances):
     return SLOPE_BELOW_MEDIAN * distances + (1 - SLOPE_BELOW_MEDIAN) * above
 
 
-def _abnormality(distances, net, X, n_left_out=0):
+def _abnormality(distances, net, X, n_left_out=0, rare=False):
     """Return minus the score of scaled rows by one autoencoder.
 
     Parameters
@@ -133,6 +133,8 @@ def _abnormality(distances, net, X, n_left_out=0):
         Scaled rows.
     n_left_out : int, default=0
         How many of the missing cells of each row the others do not stand in for.
+    rare : bool, default=False
+        As for `relative_distances`.
     """
     totals = []
     # All parts have the same number of rows: else the last digits of the score of one
@@ -140,7 +142,9 @@ def _abnormality(distances, net, X, n_left_out=0):
     for part in X.split(PART_ROWS):
         padded = torch.nn.functional.pad(part, (0, 0, 0, PART_ROWS - len(part)))
         encoded, reconstructed = _to_numpy(encode_and_reconstruct(net, padded))
-        relative = distances.relative_distances(encoded, reconstructed, n_left_out)
+        relative = distances.relative_distances(
+            encoded, reconstructed, n_left_out, rare
+        )
         totals.append(hinge(relative).sum(axis=1)[: len(part)])
     return torch.from_numpy(np.concatenate(totals))
 
@@ -148,11 +152,16 @@ def _abnormality(distances, net, X, n_left_out=0):
 def _contributions(distances, net, X):
     """Return the share of each cell in minus the score of its row.
 
-    Shared out in proportion to what would be gone if the cell were missing.
+    Shared out in proportion to what would be gone if the cell were missing. Rows are
+    compared with those that share none of their rare categories: a row that does would
+    make the other cells seem to be what sets both apart.
     """
     total = _abnormality(distances, net, X)[:, None]
     observed = (~torch.isnan(X)).cpu().to(total.dtype)
-    gains = total - _abnormality_without_each_cell(distances, net, X)
+    compared = total
+    if distances.is_rare_.any():
+        compared = _abnormality(distances, net, X, rare=True)[:, None]
+    gains = compared - _abnormality_without_each_cell(distances, net, X)
     gains = gains.clamp_(min=0).mul_(observed)
     sum_of_gains = gains.sum(1, keepdim=True)
     # Where no cell adds more than the others, all observed ones have equal shares.
@@ -176,7 +185,7 @@ def _part_without_each_cell(distances, net, X):
     for columns in torch.arange(n_columns).split(PART_ROWS // n_rows):
         copies = X.repeat(len(columns), 1, 1)
         copies[torch.arange(len(columns)), :, columns] = torch.nan
-        result = _abnormality(distances, net, copies.flatten(0, 1), n_left_out=1)
+        result = _abnormality(distances, net, copies.flatten(0, 1), n_left_out=1, rare=True)
         results.append(result.view(len(columns), n_rows).T)
     return torch.cat(results, dim=1)
 

@@ -1,4 +1,4 @@
-"""No unit, no offset and no constant is special: what is learnt is that of other units."""
+"""No unit, no offset and no constant is special to scaling or to an estimator."""
 
 import numpy as np
 import pytest
@@ -123,7 +123,7 @@ def units(X):
     """Yield tables that are X but for the units of its columns."""
     yield "kilo and micro", X * [1e3, 1e-6, 1.0, 1e12]
     yield "pico", X * 1e-12
-    yield "offsets", X + [1e9, 0, -1e9, 1e6]
+    yield "offsets", X + np.array([1e9, 0, -1e9, 1e6])
     yield "huge", X * 1e18
 
 

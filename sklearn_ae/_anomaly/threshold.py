@@ -1,0 +1,94 @@
+"""The score below which rows are outliers, where their share is not known."""
+
+import numpy as np
+
+# Share of ordinary rows that may be called outliers.
+ORDINARY_SHARE = 0.02
+# Largest share of the rows of `fit` that are called outliers.
+MAX_SHARE = 0.12
+# Distance from the median to the fence that roots of outliers' scores lie beyond, in
+# units of the distance from the median to the third quartile. If the roots are normally
+# distributed, this is 2.7 standard deviations.
+FENCE = 4.0
+# Least score, without the minus, of an outlier: a row that is no farther than the
+# median in any of the three distances scores less.
+MIN_FENCE = 0.3
+# Share of the rows of `fit` that are not outliers, if these are not many.
+TAIL_QUANTILE = 0.88
+# Distance from the median beyond which there are hardly any ordinary roots, in units of
+# that from the median to this quantile. An exponential tail has 0.7 % there.
+TAIL = 3.0
+# Ratio of the two ends of a gap between roots of scores.
+GAP = 1.5
+# The same for a table of one column, where distances to neighbours have heavy tails.
+WIDE_GAP = 2.0
+# Rows on both sides of a gap, multiplied, for each pair of rows within it. Where roots
+# thin out by a power law, as slowly as they do, it is less than 3.
+GAP_CONTRAST = 6.0
+# Added to the rows within a gap: few rows may leave gaps by chance.
+GAP_ROWS = 0.5
+# Least share of rows whose score differs from those of others. Where most rows have a
+# twin, all others are far off, and gaps say nothing.
+MIN_DISTINCT = 0.5
+# Factor on the root that the share of ordinary rows lies beyond, so that new rows that
+# equal those of `fit` but for rounding are no outliers.
+MARGIN = 1.05
+
+
+def find_threshold(scores, n_columns):
+    """Return the score below which rows are outliers.
+
+    Outliers lie beyond a fence, which the median and the third quartile give. If more
+    rows do than may be ordinary, the threshold moves to the first gap between scores,
+    to where an exponential tail would hardly reach, or to the score that few rows are
+    below, whichever comes first.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows,)
+        Of rows of `fit`, at most 0.
+    n_columns : int
+
+    Returns
+    -------
+    threshold : float
+    """
+    # The score is a sum of squared distances. Distances themselves are less skewed.
+    roots = np.sort(np.sqrt(-scores))[::-1]
+    median, third, tail = np.quantile(roots, [0.5, 0.75, TAIL_QUANTILE])
+    fence = max(median + FENCE * (third - median), MIN_FENCE**0.5)
+    n_ordinary = int(ORDINARY_SHARE * (len(roots) + 1))
+    if np.count_nonzero(roots > fence) <= n_ordinary:
+        return -float(fence**2)
+    root = max(fence, MARGIN * roots[n_ordinary])
+    if len(np.unique(np.round(roots, 4))) >= MIN_DISTINCT * len(roots):
+        if n_columns > 1:
+            root = min(root, max(fence, median + TAIL * (tail - median)))
+        root = _find_gap(roots, fence, root, GAP if n_columns > 1 else WIDE_GAP)
+    return -float(root**2)
+
+
+def _find_gap(roots, fence, most, gap):
+    """Return where the first gap between two roots begins, `most` if there is none.
+
+    Parameters
+    ----------
+    roots : ndarray of shape (n_rows,)
+        Descending.
+    fence, most : float
+        Where to look.
+    gap : float
+        Ratio of its ends.
+    """
+    starts = np.append(roots[(roots > fence) & (roots < most)], fence)[::-1]
+    starts = starts * (1 + 1e-6)
+    below, above, beyond = (
+        np.searchsorted(-roots, -starts * factor) for factor in (1 / gap, 1, gap)
+    )
+    within = above - beyond
+    is_gap = (
+        (above <= MAX_SHARE * len(roots))
+        & (beyond >= within)
+        & ((below - above) * beyond >= GAP_CONTRAST * (within + GAP_ROWS) ** 2)
+    )
+    return starts[is_gap.argmax()] if is_gap.any() else most
