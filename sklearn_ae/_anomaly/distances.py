@@ -57,6 +57,8 @@ MIN_MEDIAN_SHARE = 0.01
 # Robust deviations from the median beyond which a number is far, as codes for missing
 # cells are.
 FAR_DEVIATIONS = 12.0
+# Its inverse hyperbolic sine, in robust deviations.
+FAR = LINEAR_DEVIATIONS * np.arcsinh(FAR_DEVIATIONS / LINEAR_DEVIATIONS)
 # Largest share of a rare category.
 RARE_SHARE = 0.1
 # The same, as a multiple of the mean share of the categories that rows have.
@@ -218,7 +220,10 @@ class OutlierDistances:
             )
             self.center_[observed] = center
             self.unit_[observed] = np.where(unit > 0, unit, 1)
-        deviation = np.nanstd(self._arcsinh(numbers)[:, observed], axis=0)
+        seen = self._arcsinh(numbers)[:, observed]
+        # Many rows with a code for missing cells would make it less far.
+        seen[np.abs(seen) > FAR] = np.nan
+        deviation = np.nanstd(seen, axis=0)
         self.deviation_[observed] = np.where(deviation > MIN_DEVIATION, deviation, 1)
 
     def _fit_medians(self, distances):
@@ -331,10 +336,9 @@ class OutlierDistances:
 
     def _far(self, rows, rare):
         """Return 1 where a number is far or, if `rare`, a category rare, else 0."""
-        limit = LINEAR_DEVIATIONS * np.arcsinh(FAR_DEVIATIONS / LINEAR_DEVIATIONS)
         far = (rows > 0) & (self.is_rare_ & rare)
         far[:, : self.n_numbers] = (
-            np.abs(rows[:, : self.n_numbers]) * self.deviation_ > limit
+            np.abs(rows[:, : self.n_numbers]) * self.deviation_ > FAR
         )
         return far.astype(np.float32)
 
