@@ -156,6 +156,14 @@ class Table:
         """Return the cells of a column as something that pandas looks values up in."""
         return cells
 
+    def dates(self, column):
+        """Return the cells of a column as datetime64, `NaT` where they are no dates."""
+        cells = np.asarray(self._column(column))
+        if cells.dtype.kind not in "MO":
+            return np.full(len(cells), np.datetime64("NaT"), dtype="M8[us]")
+        dates = pd.to_datetime(pd.Series(cells), utc=True, errors="coerce")
+        return dates.dt.tz_localize(None).to_numpy(dtype="M8[us]")
+
     def categories(self, column):
         """Return the categories that the dtype of a column lists, in order, or None."""
         return None

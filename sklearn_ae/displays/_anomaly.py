@@ -345,7 +345,7 @@ class AnomalyDisplay:
             highest = max(highest, ax.hist(scores[chosen], edges, **style)[0].max())
         if offset is not None:
             label = f"threshold: {short_number(offset)}"
-            ax.axvline(offset, ymax=bars, color="0.2", ls="--", lw=1, label=label)
+            ax.axvline(offset, ymax=bars, color=NOTE, ls="--", lw=1, label=label)
         if highest > HIGH_BAR:
             ax.set_yscale("log")
             ax.set_ylim(bottom=0.7)

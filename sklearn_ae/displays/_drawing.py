@@ -17,8 +17,8 @@ GREY = "#c0c0c0"
 FAINT = "#e4ded8"
 # Colour of frames around images and cells.
 FRAME = "0.8"
-# Colour of notes and other secondary text.
-NOTE = "0.4"
+# Colour of notes and other secondary text, legible on black and on white.
+NOTE = "0.5"
 # Colours of classes, which the colour-blind can tell apart, too.
 CLASS_COLOURS = (
     "#4477aa",
@@ -32,8 +32,11 @@ CLASS_COLOURS = (
     "#44aa99",
     "#882255",
 )
-# Colours of cells, from right to wrong; black text is legible on all of them.
+# Colours of cells, from right to wrong, of their text, which is legible on all of
+# these whatever the style of the figure, and of cells without colour.
 WRONG_COLOURS = ("#ffffff", "#fbd9b5", "#ee8a44")
+INK = "black"
+PAPER = "white"
 
 # Width of an image in inches.
 IMAGE_INCHES = 0.62
@@ -304,6 +307,7 @@ def draw_cell_grid(ax, grid):
     cmap = colours.LinearSegmentedColormap.from_list("wrong", WRONG_COLOURS)
     edges = np.concatenate([[0], np.cumsum(grid.widths)])
     lines = np.arange(len(grid.texts) + 1)
+    cmap.set_bad(PAPER)
     cells = np.ma.masked_invalid(grid.wrong)
     mesh = ax.pcolormesh(
         edges, lines, cells, cmap=cmap, vmin=0, vmax=grid.highest, ec=FRAME, lw=0.4
@@ -312,7 +316,15 @@ def draw_cell_grid(ax, grid):
     middles = (edges[:-1] + edges[1:]) / 2
     for line, texts in enumerate(grid.texts):
         for middle, text in zip(middles, texts, strict=True):
-            ax.text(middle, line + 0.5, text, fontsize=points, ha="center", va="center")
+            ax.text(
+                middle,
+                line + 0.5,
+                text,
+                fontsize=points,
+                color=INK,
+                ha="center",
+                va="center",
+            )
     ax.set_yticks(lines[:-1] + 0.5, grid.row_names, fontsize=points)
     names = map(len, grid.column_names)
     fit = all(n <= width for n, width in zip(names, grid.widths, strict=True))

@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 
 from sklearn_ae._tables.reading import as_column
+from sklearn_ae._tables.table import DATE
 
 # Whole numbers with more distinct values than these are continuous, not classes.
 MOST_CLASSES = 20
@@ -19,16 +20,20 @@ class Labels:
     ----------
     values : ndarray of shape (n_rows,)
         The index of each row's class, -1 where it is missing, if there are `classes`.
-        Otherwise numbers, `NaN` where they are missing or infinite.
+        Otherwise numbers, `NaN` where they are missing or infinite; of dates, the days
+        since 1970.
     classes : tuple of str
         Names of the classes; empty for continuous values.
     name : str
         Name of the column, "" if it has none.
+    are_dates : bool
+        Whether they are dates.
     """
 
     values: np.ndarray
     classes: tuple = ()
     name: str = ""
+    are_dates: bool = False
 
     @property
     def missing(self):
@@ -39,7 +44,7 @@ class Labels:
         """Return the labels of some rows, without classes that none of them has."""
         values = self.values[rows]
         if not self.classes:
-            return Labels(values, (), self.name)
+            return Labels(values, (), self.name, self.are_dates)
         return _labels_of_classes(values, self.classes, self.name)
 
 
@@ -47,7 +52,7 @@ def as_labels(y, *, all_classes=False):
     """Return labels of any kind as `Labels`.
 
     Text, booleans, categories, and whole numbers with few distinct values are classes;
-    other numbers are continuous, unless `all_classes`.
+    other numbers and dates are continuous, unless `all_classes`.
 
     Raises
     ------
@@ -57,6 +62,11 @@ def as_labels(y, *, all_classes=False):
     if isinstance(y, Labels):
         return y
     column, name = as_column(y)
+    if not all_classes and column.kinds() == [DATE]:
+        days = (column.dates(0) - np.datetime64(0, "us")) / np.timedelta64(1, "D")
+        # Times of day and durations are classes.
+        if not np.isnan(days).all():
+            return Labels(days, (), name, are_dates=True)
     levels, indices = column.levels(0)
     categories = column.categories(0)
     if categories is None and not all_classes and _are_continuous(levels):

@@ -296,14 +296,20 @@ class LatentSpaceDisplay:
             values = labels.values[drawn][~missing]
             dots = self.ax_.scatter(*shown[~missing].T, c=values, **style)
             pad = 0.12 if points.shape[1] == 3 else 0.02
-            self.figure_.colorbar(
+            bar = self.figure_.colorbar(
                 dots,
                 ax=self.ax_,
                 label=shortened(labels.name),
                 aspect=30,
                 pad=pad,
                 shrink=0.8,
-            ).outline.set_edgecolor(FRAME)
+            )
+            bar.outline.set_edgecolor(FRAME)
+            if labels.are_dates:
+                dates = import_optional("matplotlib.dates", PURPOSE, "plot")
+                locator = dates.AutoDateLocator()
+                bar.locator = locator
+                bar.formatter = dates.AutoDateFormatter(locator)
 
     def _draw_legend(self, labels):
         colours = _class_colours_of(labels)
