@@ -41,12 +41,14 @@ class RowSampler:
         Quantiles of the numbers in each column.
     drawn_ : ndarray of shape (n_quantiles, n_numbers), or None
         Quantiles of the draws for them, if draws are to be distributed like them.
+    cells_ : float64 ndarray of shape (n_quantiles, n_numbers), or None
+        The cells that `observed_` are, in original units, if these are drawn.
     collapsed_ : bool
         Whether the latent is the same for all rows, although these differ.
     """
 
     @torch.inference_mode()
-    def fit(self, net, rows):
+    def fit(self, net, rows, cells_near):
         """Learn how latents and cells are distributed.
 
         Parameters
@@ -56,6 +58,8 @@ class RowSampler:
             :class:`~sklearn_ae._modules.latent_penalties.GaussianLatent`.
         rows : Rows, SparseRows or MappedRows
             The rows that it was trained on.
+        cells_near : callable
+            Takes `observed_`, and returns `cells_`.
 
         Returns
         -------
@@ -80,6 +84,7 @@ class RowSampler:
         # On the CPU, so that it can be loaded on machines without the device.
         self.noise_std_ = torch.sqrt(errors.square().nanmean(0).nan_to_num()).cpu()
         self._fit_quantiles(net, numbers.cpu().numpy(), weight.numpy())
+        self.cells_ = None if self.drawn_ is None else cells_near(self.observed_)
         return self
 
     def _fit_quantiles(self, net, numbers, weight):

@@ -1,5 +1,6 @@
 """From checked rows to a fitted autoencoder: the stages that all estimators share."""
 
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -100,7 +101,8 @@ def fit_autoencoder(
         net.optimizer_.state.clear()
         if start is not None:
             start.align_latent(net.module_)
-        _set_attributes(autoencoder, net, encoder, data)
+        cells_near = partial(encoder.cells_near, rows, sample_weight)
+        _set_attributes(autoencoder, net, encoder, data, cells_near)
     raise_if_interrupted(net)
     _warn_if_collapsed(autoencoder)
     return autoencoder
@@ -163,7 +165,8 @@ def fit_one_epoch(autoencoder, rows, encoder, sample_weight=None):
             net = autoencoder.net_
             net.allow_missing(encoder.has_missing_.any())
         net.train_one_epoch(data, encoder)
-        _set_attributes(autoencoder, net, encoder, data)
+        cells_near = partial(encoder.cells_near, rows, sample_weight)
+        _set_attributes(autoencoder, net, encoder, data, cells_near)
     raise_if_interrupted(net)
     return autoencoder
 
@@ -208,11 +211,13 @@ def _build_net(autoencoder, encoder, rows, device):
     )
 
 
-def _set_attributes(autoencoder, net, encoder, rows):
+def _set_attributes(autoencoder, net, encoder, rows, cells_near):
     """Set the fitted attributes of an autoencoder."""
     module = net.module_
     is_variational = isinstance(module.latent, GaussianLatent)
-    autoencoder.row_sampler_ = RowSampler().fit(net, rows) if is_variational else None
+    autoencoder.row_sampler_ = None
+    if is_variational:
+        autoencoder.row_sampler_ = RowSampler().fit(net, rows, cells_near)
     autoencoder.table_encoder_ = encoder.owned_by(type(autoencoder).__name__)
     encoder.describe_to(autoencoder)
     autoencoder.is_categorical_ = encoder.is_categorical_

@@ -585,8 +585,8 @@ class AutoencoderTransformer(
         rows of `fit` or of the last `partial_fit`, up to 5,000 of them, and decoded.
         Numbers are drawn around the decoder's output, and then get the distribution
         that they have in these rows: of each column, the median of the draws becomes
-        the median, and so on, in a thousand steps. Categories are drawn by their
-        probabilities.
+        the median, and so on, in a thousand steps. So they are numbers of these rows.
+        Categories are drawn by their probabilities.
 
         With ``loss="bce"``, columns that hold only 0 and 1 are drawn by their
         probabilities, and others, such as pixels, are what the decoder says.
@@ -622,7 +622,9 @@ class AutoencoderTransformer(
         seed, device = draw_seed(random_state), torch.device(self.net_.device)
         with seeded(seed, device, one_thread=False):
             values = self.row_sampler_.draw(self.net_, n_samples)
-        return self.table_encoder_.inverse_transform(values)
+        return self.table_encoder_.inverse_transform(
+            values, among=self.row_sampler_.cells_
+        )
 
     @isolated
     def score_samples(self, X: TableLike) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from sklearn_ae._tables.categories import (
     find_categorical,
 )
 from sklearn_ae._tables.reading import as_table, is_mapped
-from sklearn_ae._tables.scaling import Scaler
+from sklearn_ae._tables.scaling import Scaler, sample_rows
 from sklearn_ae._tables.table import to_numbers
 
 
@@ -321,8 +321,36 @@ class TableEncoder:
         """
         return self._scaler.transform(block, out)
 
+    def cells_near(self, rows, sample_weight, scaled):
+        """Return cells of some rows, in original units, that scale to given values.
+
+        Parameters
+        ----------
+        rows : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_rows, n_columns)
+            Checked.
+        sample_weight : ndarray of shape (n_rows,), or None
+        scaled : ndarray of shape (n_values, n_numbers)
+            Of the numeric columns, ascending; `NaN` in columns without observed cells.
+
+        Returns
+        -------
+        cells : float64 ndarray of shape (n_values, n_numbers)
+            Those that come nearest, ascending.
+        """
+        is_number = ~self.is_categorical_
+        sample = sample_rows(rows, sample_weight)
+        candidates = self.transform(sample)[:, is_number]
+        cells = np.full(scaled.shape, np.nan)
+        for column, values in enumerate(sample[:, is_number].T):
+            observed = np.flatnonzero(~np.isnan(values))
+            if len(observed):
+                order = observed[np.argsort(values[observed])]
+                indices = _nearest(candidates[order, column], scaled[:, column])
+                cells[:, column] = values[order[indices]]
+        return cells
+
     @isolated
-    def inverse_transform(self, values, like=None):
+    def inverse_transform(self, values, like=None, among=None):
         """Return scaled rows in original units, in the form of the table of `fit`.
 
         Parameters
@@ -330,12 +358,19 @@ class TableEncoder:
         values : float32 ndarray of shape (n_rows, n_columns)
         like : object, default=None
             A frame of pandas lends its index.
+        among : float64 ndarray of shape (n_values, n_numbers), default=None
+            Values of each numeric column, ascending, to the nearest of which its
+            numbers are rounded.
 
         Returns
         -------
         X : {ndarray, dataframe} of shape (n_rows, n_columns)
         """
         values = self._scaler.inverse_transform(values)
+        if among is not None:
+            for i, column in enumerate(np.flatnonzero(~self.is_categorical_)):
+                nearest = _nearest(among[:, i], values[:, column])
+                values[:, column] = among[nearest, i]
         return self.form_.wrap(values, like, self._levels)
 
     @property
@@ -418,6 +453,15 @@ def take_rows(rows, indices):
         return rows[indices]
     part = as_table(rows.table.take(indices))
     return CodedTable(part, rows.categories, rows.unknown)
+
+
+def _nearest(ascending, values):
+    """Return the indices of the nearest of some numbers, the first of equal ones."""
+    right = np.searchsorted(ascending, values).clip(1, max(1, len(ascending) - 1))
+    left = right - 1
+    right = np.minimum(right, len(ascending) - 1)
+    is_left = values - ascending[left] <= ascending[right] - values
+    return np.where(is_left, left, right)
 
 
 @cache
