@@ -112,7 +112,9 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     those far out count less; a column of categories counts as much as one of numbers.
     Squared residuals are divided by the mean of their column; of numbers, the logarithm
     of one more than that counts. No row is compared with itself: rows of `fit` score as
-    new ones that equal them.
+    new ones that equal them. Nor is a row compared with others that share an extreme
+    number with it, more than 12 robust deviations from the median of a column: many
+    rows with a code such as -999 are no less anomalous than one.
 
     *Missing cells* are left out, and the others count more; a row without any cell
     scores 0. In rows that others are compared with, they count as the median. Where

@@ -185,7 +185,9 @@ def _part_without_each_cell(distances, net, X):
     for columns in torch.arange(n_columns).split(PART_ROWS // n_rows):
         copies = X.repeat(len(columns), 1, 1)
         copies[torch.arange(len(columns)), :, columns] = torch.nan
-        result = _abnormality(distances, net, copies.flatten(0, 1), n_left_out=1, rare=True)
+        result = _abnormality(
+            distances, net, copies.flatten(0, 1), n_left_out=1, rare=True
+        )
         results.append(result.view(len(columns), n_rows).T)
     return torch.cat(results, dim=1)
 

@@ -21,7 +21,7 @@ TAIL = 3.0
 # Ratio of the two ends of a gap between roots of scores.
 GAP = 1.5
 # The same for a table of one column, where distances to neighbours have heavy tails.
-WIDE_GAP = 2.0
+WIDE_GAP = 3.0
 # Rows on both sides of a gap, multiplied, for each pair of rows within it. Where roots
 # thin out by a power law, as slowly as they do, it is less than 3.
 GAP_CONTRAST = 6.0

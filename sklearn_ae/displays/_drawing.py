@@ -307,7 +307,7 @@ def draw_cell_grid(ax, grid):
     cmap = colours.LinearSegmentedColormap.from_list("wrong", WRONG_COLOURS)
     edges = np.concatenate([[0], np.cumsum(grid.widths)])
     lines = np.arange(len(grid.texts) + 1)
-    cmap.set_bad(PAPER)
+    cmap = cmap.with_extremes(bad=PAPER)
     cells = np.ma.masked_invalid(grid.wrong)
     mesh = ax.pcolormesh(
         edges, lines, cells, cmap=cmap, vmin=0, vmax=grid.highest, ec=FRAME, lw=0.4

@@ -209,3 +209,30 @@ class TestSample:
             wine.sample(2.5)
         with pytest.raises(ValueError, match="'a' cannot be used to seed"):
             wine.sample(2, random_state="a")
+
+
+@pytest.mark.parametrize("scaling", ["standard", "robust", "minmax", "quantile"])
+@pytest.mark.parametrize("form", ["pandas", "polars", "array", "float32"])
+def test__sample__numbers__are_those_of_the_table(scaling, form):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "price": rng.lognormal(size=300).round(2),
+            "constant": np.where(rng.random(300) < 0.2, np.nan, 0.27),
+            "time": 1e9 + rng.normal(size=300),
+            "kind": rng.choice([*"abc"], size=300),
+        }
+    )
+    numbers = frame.drop(columns="kind")
+    table = {
+        "pandas": frame,
+        "polars": pl.from_pandas(frame),
+        "array": numbers.to_numpy(),
+        "float32": numbers.to_numpy(np.float32),
+    }[form]
+    ae = make(2, latent=Variational(), scaling=scaling, max_epochs=1).fit(table)
+    drawn = pd.DataFrame(np.asarray(ae.sample(100, random_state=0)))
+    known = pd.DataFrame(np.asarray(table))
+    for column in known:
+        assert drawn[column].isin(known[column]).all()
+    assert drawn[0].nunique() > 30

@@ -58,3 +58,37 @@ def test__take__continuous_values__are_those_of_the_rows():
     taken = as_labels([0.5, np.nan, 2.5]).take([1, 2])
     assert taken.classes == ()
     assert_array_equal(taken.values, [np.nan, 2.5])
+
+
+DAYS = pd.date_range("2024-03-01", periods=40, name="day")
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        DAYS,
+        DAYS.to_numpy(),
+        DAYS.to_series(),
+        pl.Series("day", DAYS.to_list()),
+        [day.date() for day in DAYS],
+        DAYS.tz_localize("UTC"),
+    ],
+    ids=["index", "numpy", "pandas", "polars", "list", "time zone"],
+)
+def test__labels__dates__are_days_on_a_continuous_scale(y):
+    labels = as_labels(y)
+    assert labels.are_dates
+    assert labels.classes == ()
+    assert_array_equal(np.diff(labels.values), 1)
+    assert labels.values[0] == (DAYS[0] - pd.Timestamp(0)).days
+    assert labels.take(np.arange(3)).are_dates
+
+
+def test__labels__missing_dates__have_no_label():
+    labels = as_labels(pd.Series([None, *DAYS[1:]]))
+    assert labels.missing.tolist() == [True] + 39 * [False]
+
+
+def test__labels__durations__are_classes():
+    labels = as_labels(pd.Series(DAYS - DAYS[0])[:3])
+    assert len(labels.classes) == 3

@@ -108,3 +108,14 @@ def test__latent_space__set_output__is_the_same(ae, library):
     pca = PCA(2).set_output(transform=library).fit(X_DIGITS)
     display = LatentSpaceDisplay.from_estimator(pca, X_DIGITS)
     assert display.codes.shape == (200, 2)
+
+
+def test__dates__have_a_colour_bar_of_dates():
+    days = pd.date_range("2024-01-01", periods=60)
+    display = LatentSpaceDisplay(np.random.default_rng(0).normal(size=(60, 2)), days)
+    figure = display.plot().figure_
+    figure.draw_without_rendering()
+    assert display.ax_.get_legend() is None
+    (bar,) = [each for each in figure.axes if each is not display.ax_]
+    names = [label.get_text() for label in bar.get_yticklabels()]
+    assert any(name.startswith("2024-0") for name in names)

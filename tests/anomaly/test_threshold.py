@@ -1,0 +1,100 @@
+"""The threshold of contamination="auto": ordinary rows stay, outliers go."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_ae._anomaly.threshold import find_threshold
+from tests.anomaly.helpers import correlated, detector, small
+
+
+def flags(rng, n_rows):
+    return (rng.random((n_rows, 20)) < 0.02).astype(float)
+
+
+def categories(rng, n_rows):
+    shares = [0.6, 0.2, 0.1, 0.06, 0.03, 0.01]
+    return pd.DataFrame({c: rng.choice([*"abcdef"], n_rows, p=shares) for c in "xyz"})
+
+
+ORDINARY = {
+    "normal": lambda rng, n: rng.normal(size=(n, 1)),
+    "two normal": lambda rng, n: rng.normal(size=(n, 2)),
+    "lognormal": lambda rng, n: rng.lognormal(size=(n, 1)),
+    "Cauchy": lambda rng, n: rng.standard_cauchy(size=(n, 1)),
+    "counts": lambda rng, n: rng.poisson(1.0, size=(n, 3)).astype(float),
+    "coins": lambda rng, n: rng.integers(2, size=(n, 8)).astype(float),
+    "rare flags": flags,
+    "categories": categories,
+}
+
+
+@pytest.mark.parametrize("kind", ORDINARY)
+def test__contamination__auto__keeps_new_rows_like_those_of_fit(kind):
+    draw, shares = ORDINARY[kind], []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        model = detector(small(max_epochs=10)).fit(draw(rng, 500))
+        shares.append((model.predict(draw(rng, 2000)) == -1).mean())
+    # Three draws are uncertain by a hundredth.
+    assert np.mean(shares) < 0.045
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_rows", [100, 500])
+@pytest.mark.parametrize("kind", ORDINARY)
+def test__contamination__auto__keeps_ordinary_rows_on_the_mean_of_draws(kind, n_rows):
+    draw, shares = ORDINARY[kind], []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        model = detector(small(max_epochs=20)).fit(draw(rng, n_rows))
+        shares.append((model.predict(draw(rng, 1000)) == -1).mean())
+    assert np.mean(shares) < 0.035
+
+
+def test__contamination__auto__keeps_a_regular_line():
+    line = np.c_[np.arange(1.0, 101), np.arange(1.0, 101)]
+    assert (detector(small(max_epochs=100)).fit_predict(line) == -1).sum() <= 3
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.1])
+@pytest.mark.parametrize("together", [False, True])
+def test__contamination__auto__still_finds_many_outliers(share, together):
+    rng = np.random.default_rng(0)
+    table, n_outliers = correlated(500, 0), int(share * 500)
+    if together:
+        table[:n_outliers] = 9 + 0.3 * correlated(n_outliers, 1)
+    else:
+        signs = rng.choice([-1, 1], size=(n_outliers, 6))
+        table[:n_outliers] = signs * rng.uniform(8, 20, size=(n_outliers, 6))
+    is_outlier = detector(small(max_epochs=10)).fit_predict(table) == -1
+    if not (together and share == 0.1):  # These mask one another.
+        assert is_outlier[:n_outliers].mean() > 0.9
+    assert is_outlier[n_outliers:].mean() < 0.03
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 5, 48, 400])
+@pytest.mark.parametrize("n_columns", [1, 3])
+def test__find_threshold__equal_scores__flags_none(n_rows, n_columns):
+    scores = np.full(n_rows, -7.0)
+    assert not (scores < find_threshold(scores, n_columns)).any()
+
+
+def test__find_threshold__scores_that_repeat__are_not_split():
+    """A tenth of the rows are alike, and far from the others, which are alike, too."""
+    scores = -np.repeat([0.3, 0.4, 0.5, 400.0], [150, 120, 90, 40])
+    scores -= np.random.default_rng(0).uniform(0, 1e-5, size=400)
+    assert not (scores < find_threshold(scores, 3)).any()
+
+
+def test__find_threshold__a_gap__parts_outliers_from_a_heavy_tail():
+    rng = np.random.default_rng(0)
+    roots = np.r_[1 + rng.exponential(size=900), rng.uniform(20, 60, size=50)]
+    is_outlier = -(roots**2) < find_threshold(-(roots**2), 4)
+    assert is_outlier[900:].all()
+    assert is_outlier[:900].mean() < 0.02
+
+
+def test__find_threshold__without_a_gap__flags_two_of_a_hundred():
+    roots = np.random.default_rng(0).pareto(1.0, size=2000) + 1
+    assert (-(roots**2) < find_threshold(-(roots**2), 1)).mean() <= 0.02
