@@ -12,11 +12,11 @@ from sklearn_ae._compat import Self, import_optional
 from sklearn_ae._tables.table import DenseTableLike, TableLike
 from sklearn_ae.displays._drawing import (
     CLASS_COLOURS,
-    NOTE,
     CellGrid,
     cell_grid_size,
     column_names_inches,
     draw_cell_grid,
+    note_colour,
     take_axes,
 )
 from sklearn_ae.displays._input import (
@@ -281,7 +281,7 @@ class AnomalyDisplay:
             note += (
                 f"; the {len(grid.column_names)} of {n_features} columns that add most"
             )
-        self.ax_[1].set_xlabel(note, fontsize=8, color=NOTE)
+        self.ax_[1].set_xlabel(note, fontsize=8, color=note_colour())
         self.ax_[1].xaxis.set_label_position("bottom")
         return self
 
@@ -345,7 +345,9 @@ class AnomalyDisplay:
             highest = max(highest, ax.hist(scores[chosen], edges, **style)[0].max())
         if offset is not None:
             label = f"threshold: {short_number(offset)}"
-            ax.axvline(offset, ymax=bars, color=NOTE, ls="--", lw=1, label=label)
+            ax.axvline(
+                offset, ymax=bars, color=note_colour(), ls="--", lw=1, label=label
+            )
         if highest > HIGH_BAR:
             ax.set_yscale("log")
             ax.set_ylim(bottom=0.7)

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from sklearn_ae._compat import Self
 from sklearn_ae._tables.table import TableLike, TargetLike
 from sklearn_ae.displays._drawing import (
-    NOTE,
     ImageRow,
     draw_image_rows,
+    note_colour,
     value_range,
 )
 from sklearn_ae.displays._estimators import fitted_shape, transformer_of
@@ -308,7 +308,7 @@ class ClusterGridDisplay:
         label = "cluster (number of images)"
         self.ax_ = draw_image_rows(ax, rows, "ClusterGridDisplay.plot", label)
         for label in self.ax_.get_yticklabels()[1::2]:
-            label.set_color(NOTE)
+            label.set_color(note_colour())
         self.figure_ = self.ax_.figure
         return self
 

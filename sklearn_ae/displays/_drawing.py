@@ -17,8 +17,8 @@ GREY = "#c0c0c0"
 FAINT = "#e4ded8"
 # Colour of frames around images and cells.
 FRAME = "0.8"
-# Colour of notes and other secondary text, legible on black and on white.
-NOTE = "0.5"
+# Share of the background in the colour of notes and other secondary text.
+NOTE_PAPER = 0.35
 # Colours of classes, which the colour-blind can tell apart, too.
 CLASS_COLOURS = (
     "#4477aa",
@@ -58,6 +58,17 @@ def new_figure(width, height):
     return figure.Figure(
         figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained"
     )
+
+
+def note_colour():
+    """Return the colour of notes, which fits the style of the figure."""
+    purpose = "Drawing the pictures"
+    style = import_optional("matplotlib", purpose, "plot").rcParams
+    to_rgb = import_optional("matplotlib.colors", purpose, "plot").to_rgb
+    ink, paper = (
+        np.array(to_rgb(style[name])) for name in ("text.color", "figure.facecolor")
+    )
+    return tuple((1 - NOTE_PAPER) * ink + NOTE_PAPER * paper)
 
 
 def take_axes(ax, size, purpose, projection=None, wiped=True):

@@ -12,9 +12,9 @@ from sklearn_ae.displays._drawing import (
     FAINT,
     FRAME,
     GREY,
-    NOTE,
     class_colours,
     framed,
+    note_colour,
     take_axes,
 )
 from sklearn_ae.displays._estimators import transformer_of
@@ -252,7 +252,7 @@ class LatentSpaceDisplay:
             axis.set_label_text(f"latent {number}")
             axis.set_pane_color("white")
             set_grid_style(axis, color="0.9", linewidth=0.5)
-            axis.set_tick_params(labelsize=7, colors=NOTE)
+            axis.set_tick_params(labelsize=7, colors=note_colour())
         ax.set_box_aspect((1, 1, 0.85), zoom=0.9)
 
     def _write_names(self, latents, labels, rows):

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._compat import Self, import_optional
-from sklearn_ae.displays._drawing import CLASS_COLOURS, NOTE, take_axes
+from sklearn_ae.displays._drawing import CLASS_COLOURS, note_colour, take_axes
 from sklearn_ae.displays._estimators import parts_of
 from sklearn_ae.displays._input import as_finite, check_same_rows
 
@@ -150,7 +150,12 @@ class LossCurveDisplay:
             ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:g}"))
             ax.yaxis.set_minor_formatter(ticker.NullFormatter())
         if self.best_epoch is not None:
-            style: dict[str, Any] = {"color": NOTE, "ls": ":", "lw": 1.2, "zorder": 0}
+            style: dict[str, Any] = {
+                "color": note_colour(),
+                "ls": ":",
+                "lw": 1.2,
+                "zorder": 0,
+            }
             ax.axvline(self.best_epoch, label=f"best epoch: {self.best_epoch}", **style)
         if len(ax.lines) > 1:
             ax.legend(frameon=False)

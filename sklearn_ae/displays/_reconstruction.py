@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike
 from sklearn_ae._compat import Self
 from sklearn_ae._tables.table import DenseTableLike, TableLike
 from sklearn_ae.displays._drawing import (
-    NOTE,
     CellGrid,
     ImageRow,
     cell_grid_size,
     draw_cell_grid,
     draw_image_rows,
+    note_colour,
     take_axes,
     value_range,
 )
@@ -277,13 +277,13 @@ class ReconstructionDisplay:
         self.ax_ = take_axes(ax, cell_grid_size(grid), "ReconstructionDisplay.plot")
         draw_cell_grid(self.ax_, grid)
         for line in range(2, len(grid.texts), 2):
-            self.ax_.axhline(line, color=NOTE, lw=0.8)
+            self.ax_.axhline(line, color=note_colour(), lw=0.8)
         for label in self.ax_.get_yticklabels()[1::2]:
-            label.set_color(NOTE)
+            label.set_color(note_colour())
         n_drawn = len(grid.column_names)
         if n_drawn < n_features:
             note = f"the {n_drawn} of {n_features} columns restored worst in these rows"
-            self.ax_.set_xlabel(note, fontsize=8, color=NOTE)
+            self.ax_.set_xlabel(note, fontsize=8, color=note_colour())
             self.ax_.xaxis.set_label_position("bottom")
 
     def _grid(self, n_columns):
