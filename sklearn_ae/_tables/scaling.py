@@ -44,6 +44,8 @@ LARGEST_FLOAT32_SCALE = 1e37
 # Largest range of a constant column, as a share of its largest number: its cells differ
 # by rounding errors.
 CONSTANT_RANGE = 2.0**-48
+# Unit of a constant column, as a share of its number.
+CONSTANT_UNIT = 0.125
 # Largest rounding error of a center, in units of the scale.
 CENTER_ERROR = 2.0**-10
 # Least range of a column, as a share of its largest number, that float32 numbers rank.
@@ -60,7 +62,7 @@ class Scaler:
     """Scale columns to a range that a network learns well, and undo it.
 
     Missing cells stay `NaN`, and so does a column that holds nothing else. A constant
-    column is 0, in units of its number, and comes back as this number.
+    column is 0, in units of an eighth of its number, and comes back as this number.
 
     Parameters
     ----------
@@ -267,7 +269,8 @@ class Scaler:
                 center = np.where(self.is_categorical, 0.0, center)
                 scale = np.where(self.is_categorical, 1.0, scale)
             center = np.where(self._is_constant, self._least, center)
-            scale = np.where(self._is_constant, np.abs(self._least), scale)
+            unit = CONSTANT_UNIT * np.abs(self._least)
+            scale = np.where(self._is_constant, unit, scale)
             self._set_rounded(center, scale)
 
     def _set_rounded(self, center, scale):
