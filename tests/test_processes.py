@@ -200,6 +200,7 @@ assert fork(lambda: clone(ae).fit(X)) == 0
     )
 
 
+@pytest.mark.slow
 def test__fork__during_a_fit__gives_the_child_what_the_parent_had():
     """The generator is that of the user, not of the fit; without a seed fits differ."""
     out = run(
@@ -234,6 +235,7 @@ assert (fitted == model.set_params(callbacks=None).fit(X).transform(X)).all()
     assert len({*out.splitlines()}) == 3
 
 
+@pytest.mark.slow
 def test__fork__that_cannot_wait__fails_at_once():
     """A callback that waits for the fork itself never lets it happen safely."""
     out = run(
@@ -260,6 +262,7 @@ assert fork(lambda: clone(ae).fit(X)) == 0
     assert "RuntimeError This process was forked while another thread" in out
 
 
+@pytest.mark.slow
 def test__fork__from_a_callback__can_fit_and_the_parent_goes_on():
     run(
         """
@@ -275,6 +278,7 @@ assert (model.fit(X).transform(X) == expected).all()
     )
 
 
+@pytest.mark.slow
 def test__draws_of_numpy_in_another_thread__during_a_fit__are_not_repeated():
     run(
         """

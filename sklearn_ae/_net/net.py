@@ -417,7 +417,9 @@ class AutoencoderNet(NeuralNet):
     def _write_out(self) -> WrittenOutStep | None:
         """Return a step without autograd, None if the loss may need more of it."""
         takes_output = type(self).get_loss is AutoencoderNet.get_loss
-        return write_out(self) if takes_output else None
+        # It computes the loss several times in a step.
+        takes_closure = isinstance(self.optimizer_, torch.optim.LBFGS)
+        return write_out(self) if takes_output and not takes_closure else None
 
     def _normalizes_batches(self) -> bool:
         """Whether a layer of the user's needs two rows in each batch."""

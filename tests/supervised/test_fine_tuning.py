@@ -8,9 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import log_loss
 from skorch.callbacks import Callback
 from torch import nn
 
+from sklearn_ae import AutoencoderPretrainedClassifier, AutoencoderPretrainedRegressor
+from sklearn_ae._defaults import default_fine_tuning
 from sklearn_ae._tables.rows import Rows
 from sklearn_ae.architectures import TorchModule
 from tests.supervised.helpers import (
@@ -18,6 +23,7 @@ from tests.supervised.helpers import (
     Y,
     classifier,
     differing,
+    hide,
     small,
     state,
     unfrozen,
@@ -182,6 +188,81 @@ def test__fit__early_stopping__restores_the_weights_of_the_lowest_loss(semi_supe
     best = watch.seen_[1 + int(np.argmin(losses))]
     assert differing(state(model.module_.encoder), best) == set()
     assert np.argmin(losses) < len(losses) - 1
+
+
+# How long, and how sure
+
+
+def test__fit__labelled_rows__ends_with_the_weights_that_training_ended_with():
+    """Means of weights between which the loss has a wall were far worse than both."""
+    watch = Watch()
+    model = classifier(callbacks=[watch], max_epochs=5, lr=0.05).fit(X, Y)
+    assert differing(state(model.module_.encoder), watch.seen_[-1]) == set()
+
+
+def linear_rows(n_rows, noise, rng):
+    """Return thirty columns and a target that is linear in them, with noise."""
+    X = rng.normal(size=(n_rows, 30))
+    return X, X @ np.linspace(-1, 1, 30) + noise * rng.normal(size=n_rows)
+
+
+@pytest.mark.parametrize("estimator", ["classifier", "regressor"])
+def test__fit__linear_target_and_noise__is_hardly_worse_than_a_linear_model(estimator):
+    """A network that is trained to the end learns the noise by heart."""
+    rows, target = linear_rows(2_400, 3.0, np.random.default_rng(0))
+    Model, linear = AutoencoderPretrainedRegressor, RidgeCV(np.logspace(-2, 4, 13))
+    if estimator == "classifier":
+        target = (target > 0).astype(int)
+        Model, linear = AutoencoderPretrainedClassifier, LogisticRegression(C=0.1)
+    known, new = slice(400), slice(400, None)
+    model = Model(small(30, max_epochs=20), random_state=0)
+    model.fit(rows[known], target[known])
+    expected = linear.fit(rows[known], target[known]).score(rows[new], target[new])
+    assert model.score(rows[new], target[new]) > expected - 0.04
+
+
+def test__fit__product_of_columns__is_as_good_as_the_whole_training():
+    """No linear model tells these classes apart."""
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(1_200, 4))
+    y = (rows[:, 0] * rows[:, 1] > 0).astype(int)
+    autoencoder = small(16, hidden_layer_sizes=(128,), max_epochs=20)
+    autoencoder = FrozenEstimator(autoencoder.fit(rows[:400]))
+    chosen, whole = (
+        AutoencoderPretrainedClassifier(
+            autoencoder, lr=0.01, max_epochs=max_epochs, random_state=0
+        )
+        .fit(rows[:400], y[:400])
+        .score(rows[400:], y[400:])
+        for max_epochs in (None, default_fine_tuning(400)[1])
+    )
+    assert whole > 0.8
+    assert chosen > whole - 0.03
+
+
+@pytest.mark.parametrize("n_rows", [30, 300])
+def test__fit__labels_that_nothing_tells__are_not_predicted_with_confidence(n_rows):
+    rng = np.random.default_rng(2)
+    rows, y = rng.normal(size=(n_rows, 8)), rng.integers(0, 2, n_rows)
+    model = AutoencoderPretrainedClassifier(
+        small(8), max_epochs=60, semi_supervised=False, random_state=0
+    )
+    p = model.fit(rows, y).predict_proba(rng.normal(size=(500, 8)))
+    labels = rng.integers(0, 2, 500)
+    assert log_loss(labels, p) < np.log(2) + 0.1
+
+
+def test__fit__explicit_epochs__are_all_trained():
+    rows, target = linear_rows(60, 5.0, np.random.default_rng(3))
+    model = AutoencoderPretrainedRegressor(small(4), max_epochs=7, random_state=0)
+    assert model.fit(rows, target).n_iter_ == 7
+
+
+def test__fit__nine_labels__takes_the_linear_model():
+    model = classifier(max_epochs=None, semi_supervised=False).fit(X, hide(Y, 9))
+    assert model.n_iter_ == 0
+    assert_array_equal(model.transform(X), model.autoencoder_.transform(X))
+    assert model.loss_curve_ == []
 
 
 @settings(max_examples=60, deadline=None)
