@@ -279,7 +279,12 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
             spreading = tuning.score_spreading(neighbors)
             self.semi_supervised_ = spreading.beats_probe or asked != "auto"
         if self.semi_supervised_:
-            return tuning.fine_tune_on_all(neighbors, valid, spreading.accuracy)
+            net = tuning.fine_tune_on_all(neighbors, valid, spreading.accuracy)
+            # Sure of a wrong partition, it would get labels wrong that it was shown.
+            learnt = tuning.accuracy(net, labelled) >= spreading.accuracy
+            if learnt or asked != "auto" or net.was_interrupted_:
+                return net
+            self.semi_supervised_ = False
         return tuning.fine_tune(labelled, valid)
 
     @isolated

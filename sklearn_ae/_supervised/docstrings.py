@@ -97,12 +97,12 @@ that starts at random would distort the encoder before it learns anything [1]_.
 
 LENGTH = """
 *Length of training.* Trained on few rows, a network may end up worse than the linear
-model. So with ``max_epochs=None`` cross-validation chooses between all steps, three
-tenths of them, and none: then `n_iter_` is 0, the head is the linear model, and the
-encoder stays as it is. Up to 100 labelled rows, each is held out once; of more, 500
-rows, or a fifth. Fewer than 10 rows take the linear model, more than 20,000 all steps.
-`callbacks` and `history_` do not see the trials. With `early_stopping`, the rows that
-are held out say how long to train.
+model. So with ``max_epochs=None`` cross-validation chooses between all steps and none,
+from 500 labelled rows on also three tenths. Without a step, `n_iter_` is 0, the head is
+the linear model, and the encoder stays as it is. Up to 100 labelled rows, each is held
+out once; of more, 500 rows, or a fifth. Fewer than 10 rows take the linear model, more
+than 20,000 all steps. `callbacks` and `history_` do not see the trials. With
+`early_stopping`, the rows that are held out say how long to train.
 """
 
 PARTS = {

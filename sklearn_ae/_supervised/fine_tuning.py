@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
+from sklearn_ae._compat import warn
 from sklearn_ae._defaults import (
     default_fine_tuning,
     default_fine_tuning_pull,
@@ -48,6 +50,8 @@ from sklearn_ae._tables.rows import BatchIterator, apply_in_parts
 
 # Lengths of training to choose from, as shares of the longest: 0 is the linear model.
 LENGTHS = (1.0, 0.3, 0.0)
+# The same where few rows can be held out, which mistake noise for a gain.
+FEW_LENGTHS = (1.0, 0.0)
 # A shorter training has to lower the loss of held-out rows by this share: where only
 # products of columns tell the classes, few rows often prefer the linear model by luck.
 LEAST_GAIN = 0.02
@@ -180,6 +184,7 @@ class FineTuning:
         if valid is None:
             length, temperature = self._choose(labelled)
         net = self._train(labelled, valid, length)
+        self._keep_start_if_better(net, labelled, labelled if valid is None else valid)
         if valid is not None and valid is not labelled:
             outputs, y = self._predict(net, valid)
             temperature, _ = self.criterion.calibrate(outputs, y)
@@ -274,6 +279,13 @@ class FineTuning:
         divide_outputs(net.module_.head, max(temperatures))
         return net
 
+    def accuracy(self, net, rows):
+        """Return the weighted share of rows whose class a net predicts."""
+        outputs, y = self._predict(net, rows)
+        weight, class_indices = y.T
+        is_right = outputs.argmax(1) == class_indices
+        return float(weight @ is_right.to(weight) / weight.sum())
+
     def make_net(self, n_labelled, encoder=None, steps=None, **params):
         """Return a new net, whose head starts as the linear model.
 
@@ -349,6 +361,25 @@ class FineTuning:
             train(net, labelled, valid)
         return net
 
+    def _keep_start_if_better(self, net, labelled, rows):
+        """Set weights back to those at the start if training made the loss higher.
+
+        However well the trials went, this training may fail, as with a large rate. A
+        number of epochs that was given may be too small to tell.
+        """
+        if net.was_interrupted_ or self.training.max_epochs is not None:
+            return
+        start = self._train(labelled, length=0.0)
+        losses = [self._loss(n, rows) for n in (start, net)]
+        if losses[1] > losses[0]:
+            net.module_.load_state_dict(start.module_.state_dict())
+            warn(
+                f"Fine-tuning ended with a loss of {losses[1]:.3g} and started with "
+                f"{losses[0]:.3g}, so the model that it started from is kept. Try a "
+                f"smaller lr than {self.training.lr}.",
+                ConvergenceWarning,
+            )
+
     def _choose(self, labelled):
         """Return the length of training that is best for held-out rows.
 
@@ -359,12 +390,12 @@ class FineTuning:
         temperature : float
         """
         n_rows = int(labelled.n_copies.sum())
-        lengths = LENGTHS
+        lengths = LENGTHS if n_rows >= ROWS_TO_HOLD_OUT else FEW_LENGTHS
         if self.training.max_epochs is not None:
             lengths = (1.0,)
         elif np.size(self.params.head_layer_sizes):
             # Such a head does not start as the linear model.
-            lengths = LENGTHS[:-1]
+            lengths = lengths[:-1]
         if n_rows < ROWS_TO_CHOOSE:
             return lengths[-1], 1.0
         if n_rows > MANY_ROWS:
@@ -412,6 +443,11 @@ class FineTuning:
             outputs.append(module(X.to(self.device)).cpu().double())
             ys.append(y.cpu())
         return torch.cat(outputs), torch.cat(ys)
+
+    def _loss(self, net, rows):
+        """Return the loss of rows."""
+        outputs, y = self._predict(net, rows)
+        return float(self.criterion(outputs, None, y))
 
     def _refit_probe(self, labelled):
         self.probe.refit(*self._latents_and_targets(labelled))

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import log_loss
@@ -16,6 +17,7 @@ from torch import nn
 
 from sklearn_ae import AutoencoderPretrainedClassifier, AutoencoderPretrainedRegressor
 from sklearn_ae._defaults import default_fine_tuning
+from sklearn_ae._supervised.fine_tuning import FineTuning
 from sklearn_ae._tables.rows import Rows
 from sklearn_ae.architectures import TorchModule
 from tests.supervised.helpers import (
@@ -250,6 +252,16 @@ def test__fit__labels_that_nothing_tells__are_not_predicted_with_confidence(n_ro
     p = model.fit(rows, y).predict_proba(rng.normal(size=(500, 8)))
     labels = rng.integers(0, 2, 500)
     assert log_loss(labels, p) < np.log(2) + 0.1
+
+
+def test__fit__training_that_fails__keeps_the_linear_model_and_says_so(monkeypatch):
+    """However well the trials went."""
+    monkeypatch.setattr(FineTuning, "_choose", lambda self, labelled: (1.0, 1.0))
+    model = classifier(lr=3.0, max_epochs=None, semi_supervised=False)
+    with pytest.warns(ConvergenceWarning, match="smaller lr than 3.0"):
+        model.fit(X, hide(Y, 40))
+    linear = classifier(lr=1e-30, semi_supervised=False).fit(X, hide(Y, 40))
+    assert_array_equal(model.predict(X), linear.predict(X))
 
 
 def test__fit__explicit_epochs__are_all_trained():
