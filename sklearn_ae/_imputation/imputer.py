@@ -233,9 +233,9 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             missing = _table_as_given(X, rows).missing()
             observed = encoder.has_observed_ if frozen else ~missing.all(axis=0)
             self.table_encoder_ = encoder
-            self._note_columns(missing, observed)
             if not frozen:
                 encoder.fit(rows)
+            self._note_columns(missing, observed)
             n_members = 1 if frozen else self.n_estimators
             hidden = [hide(~missing & observed, rng) for _ in range(n_members)]
             self.estimators_, interrupt = self._fit_members(template, rows, hidden, rng)
@@ -452,7 +452,7 @@ def _as_dense_table(X):
     table = as_table(X)
     if sparse.issparse(table.X):
         raise TypeError(
-            "Sparse data was passed, but an imputer needs a dense table. Use "
+            "Sparse data was passed, but AutoencoderImputer needs a dense table. Use "
             "'.toarray()' to convert to a dense numpy array."
         )
     return table

@@ -15,7 +15,7 @@ from sklearn.base import (
     is_classifier,
 )
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted
 from skorch.history import History
 from torch.optim import Optimizer
 
@@ -39,6 +39,7 @@ from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded_for
 from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
 from sklearn_ae._supervised.predictor import take_encoder
 from sklearn_ae._supervised.targets import make_labelled_rows
+from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.sampling import count_copies
 from sklearn_ae._tables.scaling import sample_rows
 from sklearn_ae._tables.table import TableLike
@@ -136,6 +137,21 @@ class PretrainedPredictor(
         self.net_params = net_params
         self.verbose = verbose
         self.random_state = random_state
+
+    def _as_table(self, X):
+        """Return X as a table that has rows, before y is compared with them."""
+        table = as_table(X)
+        shape = getattr(table.X, "shape", ())
+        if len(shape) < 2 or shape[0] == 0:
+            # It raises in scikit-learn's words.
+            check_array(
+                table.X,
+                accept_sparse=True,
+                dtype=None,
+                ensure_all_finite=False,
+                estimator=self,
+            )
+        return table
 
     def _fit(self, X, targets, weights, criterion, probe, n_outputs):
         """Pre-train on all rows, and fine-tune on those that have a target.

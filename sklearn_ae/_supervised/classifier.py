@@ -28,7 +28,6 @@ from sklearn_ae._supervised.targets import (
     weights_of_classes,
 )
 from sklearn_ae._tables.encoder import check_weight
-from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.table import TableLike, TargetLike
 
 # Fewer labelled rows than this cannot tell whether rows of one class lie together.
@@ -240,7 +239,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
             was fitted before is left as it was.
         """
         with unchanged_on_error(self):
-            X = as_table(X)
+            X = self._as_table(X)
             classes, class_indices = read_labels(y, len(X), self.unlabeled_label)
             sample_weight = check_weight(sample_weight, len(X))
             weight = weights_of_classes(

@@ -15,7 +15,6 @@ from sklearn_ae._supervised.linear_probe import TargetProbe
 from sklearn_ae._supervised.predictor import TargetLoss
 from sklearn_ae._supervised.targets import check_observed, read_targets
 from sklearn_ae._tables.encoder import check_weight
-from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.table import TableLike, TargetLike
 
 
@@ -115,7 +114,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
             was fitted before is left as it was.
         """
         with unchanged_on_error(self):
-            X = as_table(X)
+            X = self._as_table(X)
             values = read_targets(y, len(X))
             sample_weight = check_weight(sample_weight, len(X))
             targets = values.reshape(len(values), -1)

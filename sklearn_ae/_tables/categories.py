@@ -13,6 +13,13 @@ from sklearn_ae._tables.table import BOOLEAN, CATEGORY, DATE, NUMBER, OTHER
 # Up to so many categories, that hardly any of them repeats may be chance.
 FEW_CATEGORIES = 20
 
+# What columns hold that cannot be numbers, for messages.
+_KINDS_IN_WORDS = {
+    CATEGORY: "text or categories",
+    DATE: "dates or times",
+    OTHER: "what is neither a real number nor a category",
+}
+
 
 def hardly_repeat(n_levels, n_observed):
     """Whether so many different values in so many cells are no categories."""
@@ -245,21 +252,35 @@ def find_categorical(table, wanted, owner):
     return is_categorical
 
 
-def check_numeric_columns(table, columns):
-    """Refuse a frame in which columns of numbers have become something else.
+def check_numeric_columns(table, columns, names, has_observed):
+    """Refuse a table in which columns of numbers have become something else.
 
     Parameters
     ----------
     table : Table
     columns : list of int
-        Those that held numbers in `fit`.
+        Those that counted as numeric in `fit`.
+    names : sequence of str, or None
+        Names of all columns in `fit`, if they had any.
+    has_observed : bool ndarray of shape (n_columns,)
+        Which columns had observed cells in `fit`.
     """
     for column, kind in zip(columns, table.kinds(columns), strict=True):
-        if kind not in (NUMBER, BOOLEAN):
+        if kind in (NUMBER, BOOLEAN):
+            continue
+        name = column if names is None else names[column]
+        got = f"Got {_KINDS_IN_WORDS[kind]}"
+        if table.dtypes is not None:
+            got += f" of dtype {table.dtypes[column]}"
+        if has_observed[column]:
             raise ValueError(
-                f"Column {table.names[column]!r} held numbers in fit. Got a column of "
-                f"dtype {table.dtypes[column]}."
+                f"Column {name!r} held numbers in fit. {got}. Make numbers of them, "
+                "or fit again."
             )
+        raise ValueError(
+            f"Column {name!r} held no cell in fit, and counts as numeric. {got}. "
+            "Drop the column, or start anew with rows in which it has cells."
+        )
 
 
 def _chosen_columns(wanted, table):

@@ -1,5 +1,6 @@
 """TableEncoder: the one owner of what is known of the user's table."""
 
+from collections import Counter
 from copy import copy, deepcopy
 from functools import cache
 from math import prod
@@ -109,19 +110,15 @@ class TableEncoder:
         table = self._check_columns(given, reset)
         if reset:
             self._learn_columns(table, given)
-        elif table.is_frame:
-            check_numeric_columns(table, np.flatnonzero(~self.is_categorical_).tolist())
+        else:
+            numeric = np.flatnonzero(~self.is_categorical_).tolist()
+            check_numeric_columns(table, numeric, self.names, self.has_observed_)
         if not self.is_categorical_.any():
             return self._as_numbers(table)
         if sparse.issparse(table.X):
             raise TypeError(
-                "Sparse data was passed, but categorical columns need a dense table. "
-                "Use '.toarray()' to convert to a dense numpy array."
-            )
-        if len(table) == 0:
-            raise ValueError(
-                f"Found array with 0 sample(s) (shape={table.shape}) while a minimum "
-                f"of 1 is required by {self.owner}."
+                f"Sparse data was passed to {self.owner}, but categorical columns need "
+                "a dense table. Use '.toarray()' to convert to a dense numpy array."
             )
         return CodedTable(table, self._categories, unknown)
 
@@ -149,6 +146,7 @@ class TableEncoder:
         if not reset:
             self.describe_to(owner)
         if table.is_frame:
+            _check_frame(table, self.owner)
             validate_data(owner, X, reset=reset, skip_check_array=True)
         else:
             checked = validate_data(
@@ -244,7 +242,10 @@ class TableEncoder:
         self._scaler = Scaler(self.scaling_, self.is_categorical_)
         self._scaler.fit(rows, sample_weight, self.names)
         if not self._scaler.has_observed_.any():
-            raise ValueError("X has no observed cell: all of them are missing.")
+            raise ValueError(
+                f"X has no observed cell: all of them are missing. {self.owner} needs "
+                "at least one."
+            )
         return self
 
     def updated(self, rows, sample_weight=None):
@@ -410,6 +411,22 @@ class TableEncoder:
         if type(self.form_) is type(table.form()) and table.is_frame:
             dtypes = [self.form_.dtypes[column] for column in columns]
         return as_table(X).fill(missing, rows, values, levels, dtypes)
+
+
+def _check_frame(table, owner):
+    """Refuse what scikit-learn refuses in arrays, and names that repeat."""
+    for n_found, what in zip(table.shape, ("sample", "feature"), strict=True):
+        if n_found == 0:
+            raise ValueError(
+                f"Found array with 0 {what}(s) (shape={table.shape}) while a minimum "
+                f"of 1 is required by {owner}."
+            )
+    repeated = [name for name, n in Counter(table.names).items() if n > 1]
+    if repeated:
+        raise ValueError(
+            f"{owner} takes columns with unique names. Got {repeated} more than once. "
+            "Rename these columns, or drop all but one of each name."
+        )
 
 
 def check_weight(sample_weight, n_rows):

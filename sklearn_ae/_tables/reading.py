@@ -42,7 +42,7 @@ def as_table(X):
         from sklearn_ae._tables.polars_table import PolarsTable
 
         return PolarsTable(X)
-    if _is_arrow(X):
+    if _is_arrow(X) and hasattr(X, "columns"):
         from sklearn_ae._tables.arrow_table import ArrowTable
 
         return ArrowTable(X)
@@ -74,7 +74,13 @@ def as_array(X):
 
 
 def _read_list(rows):
-    array = np.asarray(rows)
+    try:
+        array = np.asarray(rows)
+    except ValueError as error:
+        raise ValueError(
+            "X must have rows of the same length, of cells that are no lists. NumPy "
+            f"says: {error}"
+        ) from error
     is_exact = array.dtype.kind != "f" or not _exceeds_floats(array)
     if array.dtype.kind not in "UO" and is_exact:
         return array
