@@ -190,7 +190,7 @@ def _split(autoencoder, rows):
     if n_rows < 2:
         raise ValueError(
             "early_stopping=True holds rows out for validation and needs at least 2 "
-            f"different rows. Got n_samples = {n_rows}."
+            f"different rows. Got n_samples = {n_rows}, with equal rows counted once."
         )
     return rows.split(autoencoder.validation_fraction)
 

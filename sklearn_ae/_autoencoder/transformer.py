@@ -662,6 +662,13 @@ class AutoencoderTransformer(
         -------
         score : float
             Minus the mean reconstruction loss. The higher, the better.
+
+        Notes
+        -----
+        More components reconstruct better, so a search over `n_components` that
+        maximises this score takes the most. Choose their number by the score of what
+        follows in a pipeline, such as a classifier. The score of `KMeans` is no such
+        guide: minus its inertia, in units of the latents, it favours the fewest.
         """
         return float(np.mean(self.score_samples(X), dtype=np.float64))
 

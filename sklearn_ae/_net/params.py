@@ -169,6 +169,26 @@ def check_training(params: Mapping[str, Any]) -> None:
         params["callbacks"],
         params,
     )
+    _check_optimizer_params(params)
+
+
+def _check_optimizer_params(params: Mapping[str, Any]) -> None:
+    """Refuse what the optimizer would fail on in torch's own words."""
+    options = {
+        name.removeprefix("optimizer__"): value
+        for name, value in (params["net_params"] or {}).items()
+        if name.startswith("optimizer__")
+    }
+    if not options or options.keys() & {"params", "param_groups"}:
+        return
+    optimizer = optimizer_class(params["optimizer"])
+    try:
+        optimizer([torch.zeros(1, requires_grad=True)], lr=params["lr"], **options)
+    except Exception as error:
+        raise ValueError(
+            f"net_params has parameters that {optimizer.__name__} refuses: {error}. "
+            f"Got {options!r}."
+        ) from error
 
 
 def check_class(name: str, value: object, base: type) -> None:

@@ -39,6 +39,7 @@ from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded_for
 from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
 from sklearn_ae._supervised.predictor import take_encoder
 from sklearn_ae._supervised.targets import make_labelled_rows
+from sklearn_ae._tables.encoder import check_frame
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.sampling import count_copies
 from sklearn_ae._tables.scaling import sample_rows
@@ -138,19 +139,20 @@ class PretrainedPredictor(
         self.verbose = verbose
         self.random_state = random_state
 
-    def _as_table(self, X):
+    def _as_table(self, X, y):
         """Return X as a table that has rows, before y is compared with them."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None."
+            )
         table = as_table(X)
         shape = getattr(table.X, "shape", ())
-        if len(shape) < 2 or shape[0] == 0:
+        if table.is_frame:
+            check_frame(table, type(self).__name__)
+        elif len(shape) < 2 or shape[0] == 0:
             # It raises in scikit-learn's words.
-            check_array(
-                table.X,
-                accept_sparse=True,
-                dtype=None,
-                ensure_all_finite=False,
-                estimator=self,
-            )
+            check_array(table.X, accept_sparse=True, dtype=None, estimator=self)
         return table
 
     def _fit(self, X, targets, weights, criterion, probe, n_outputs):

@@ -239,7 +239,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
             was fitted before is left as it was.
         """
         with unchanged_on_error(self):
-            X = self._as_table(X)
+            X = self._as_table(X, y)
             classes, class_indices = read_labels(y, len(X), self.unlabeled_label)
             sample_weight = check_weight(sample_weight, len(X))
             weight = weights_of_classes(

@@ -114,7 +114,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
             was fitted before is left as it was.
         """
         with unchanged_on_error(self):
-            X = self._as_table(X)
+            X = self._as_table(X, y)
             values = read_targets(y, len(X))
             sample_weight = check_weight(sample_weight, len(X))
             targets = values.reshape(len(values), -1)

@@ -1,6 +1,7 @@
 """Labels and targets as numbers, and which rows have one."""
 
 from copy import copy
+from numbers import Real
 
 import numpy as np
 import torch
@@ -116,10 +117,6 @@ def read_targets(y, n_rows):
 
 def _as_array(y, n_rows):
     """Return y as an ndarray, of objects where numbers and missing ones are mixed."""
-    if y is None:
-        raise ValueError(
-            "This estimator requires y to be passed, but the target y is None."
-        )
     y = as_values(y)
     if y.ndim == 0 or len(y) != n_rows:
         n_labels = "a single value" if y.ndim == 0 else f"{len(y)} labels"
@@ -177,9 +174,19 @@ def weights_of_classes(class_weight, classes, class_indices, sample_weight):
         totals = np.bincount(indices, weight[labelled], len(classes))
         factors = totals.sum() / (np.count_nonzero(totals) * np.maximum(totals, 1e-300))
     else:
+        _check_class_weight(class_weight)
         factors = compute_class_weight(class_weight, classes=classes, y=classes)
     weight[labelled] *= factors[indices]
     return weight
+
+
+def _check_class_weight(class_weight):
+    for label, weight in class_weight.items():
+        if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+            raise ValueError(
+                "class_weight must hold a finite number of at least 0 for each class. "
+                f"Got {weight!r} for {label!r}."
+            )
 
 
 def check_observed(targets, weight):

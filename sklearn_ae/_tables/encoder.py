@@ -146,7 +146,7 @@ class TableEncoder:
         if not reset:
             self.describe_to(owner)
         if table.is_frame:
-            _check_frame(table, self.owner)
+            check_frame(table, self.owner)
             validate_data(owner, X, reset=reset, skip_check_array=True)
         else:
             checked = validate_data(
@@ -413,8 +413,15 @@ class TableEncoder:
         return as_table(X).fill(missing, rows, values, levels, dtypes)
 
 
-def _check_frame(table, owner):
-    """Refuse what scikit-learn refuses in arrays, and names that repeat."""
+def check_frame(table, owner):
+    """Refuse a frame without rows or columns, or with column names that repeat.
+
+    Parameters
+    ----------
+    table : Table
+    owner : str
+        Name of the estimator in use, for the message.
+    """
     for n_found, what in zip(table.shape, ("sample", "feature"), strict=True):
         if n_found == 0:
             raise ValueError(

@@ -46,12 +46,16 @@ def as_table(X):
         from sklearn_ae._tables.arrow_table import ArrowTable
 
         return ArrowTable(X)
+    _refuse_lazy(X, "X")
+    return ArrayTable(as_array(X))
+
+
+def _refuse_lazy(X, name):
     if type(X).__name__ == "LazyFrame":
         raise TypeError(
-            "X must hold rows. Got a polars LazyFrame, which only says how to get "
-            "them; pass X.collect()."
+            f"{name} must hold rows. Got a polars LazyFrame, which only says how to "
+            f"get them; pass {name}.collect()."
         )
-    return ArrayTable(as_array(X))
 
 
 def as_array(X):
@@ -78,8 +82,7 @@ def _read_list(rows):
         array = np.asarray(rows)
     except ValueError as error:
         raise ValueError(
-            "X must have rows of the same length, of cells that are no lists. NumPy "
-            f"says: {error}"
+            f"X must hold rows of the same length, whose cells are no lists: {error}"
         ) from error
     is_exact = array.dtype.kind != "f" or not _exceeds_floats(array)
     if array.dtype.kind not in "UO" and is_exact:
@@ -134,8 +137,9 @@ def as_values(y):
     Raises
     ------
     TypeError
-        If y is sparse.
+        If y is sparse or a polars LazyFrame.
     """
+    _refuse_lazy(y, "y")
     if sparse.issparse(y):
         raise TypeError(
             "Sparse data was passed for y, but dense labels or targets are required. "

@@ -234,7 +234,11 @@ class Scaler:
             self._shift = np.where(is_shifted, np.fmin.reduce(block), 0.0)
         if self._shift.any():
             block = block - self._shift
-        moments.partial_fit(block, sample_weight=weight)
+        try:
+            moments.partial_fit(block, sample_weight=weight)
+        except ValueError:
+            self._refuse_too_far_apart(np.isinf(block).any(axis=0))
+            raise
         for name, values in zip(names, before, strict=True):
             getattr(moments, name)[absent] = values
 
@@ -273,15 +277,18 @@ class Scaler:
             scale = np.where(self._is_constant, unit, scale)
             self._set_rounded(center, scale)
 
-    def _set_rounded(self, center, scale):
-        """Set center and scale of the columns to numbers of fewer bits."""
-        unusable = self.has_observed_ & ~(np.isfinite(center) & np.isfinite(scale))
+    def _refuse_too_far_apart(self, unusable):
         if unusable.any():
             raise ValueError(
                 f"The values of columns {name_columns(unusable, self.names)} of X are "
                 "too far apart for float64. Divide them by a constant, or take their "
                 "logarithm, before fitting."
             )
+
+    def _set_rounded(self, center, scale):
+        """Set center and scale of the columns to numbers of fewer bits."""
+        unusable = self.has_observed_ & ~(np.isfinite(center) & np.isfinite(scale))
+        self._refuse_too_far_apart(unusable)
         # Rounded, the two do not depend on the order in which rows were added up: an
         # array, its blocks, its sparse form and repeated rows scale to the same bits.
         scale = np.where(self.has_observed_ & (scale > 0), scale, 1.0)

@@ -1,0 +1,276 @@
+"""What mistakes of input say: the estimator in use, the column, what was received.
+
+They come from this library or from scikit-learn, not from what lies beneath.
+"""
+
+import re
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import sklearn
+from scipy import sparse
+from sklearn.base import clone
+
+import sklearn_ae
+from sklearn_ae import (
+    AutoencoderAnomalyDetector,
+    AutoencoderImputer,
+    AutoencoderPretrainedClassifier,
+    AutoencoderPretrainedRegressor,
+    AutoencoderTransformer,
+)
+
+SOURCES = [Path(package.__file__).parent for package in (sklearn, sklearn_ae)]
+SMALL = AutoencoderTransformer(1, hidden_layer_sizes=(), max_epochs=1, random_state=0)
+ESTIMATORS = {
+    type(estimator).__name__: estimator
+    for estimator in (
+        SMALL,
+        AutoencoderAnomalyDetector(SMALL, n_estimators=1, random_state=0),
+        AutoencoderImputer(SMALL, n_estimators=1, max_iter=1, random_state=0),
+        AutoencoderPretrainedClassifier(SMALL, max_epochs=1, random_state=0),
+        AutoencoderPretrainedRegressor(SMALL, max_epochs=1, random_state=0),
+    )
+}
+PREDICTORS = [name for name in ESTIMATORS if "Pretrained" in name]
+CONTAINERS = {
+    "array": pd.DataFrame.to_numpy,
+    "pandas": lambda X: X,
+    "polars": pl.from_pandas,
+    "pyarrow": lambda X: pa.Table.from_pandas(X, preserve_index=False),
+}
+FRAMES = sorted(CONTAINERS.keys() - {"array"})
+rng = np.random.default_rng(0)
+FRAME = pd.DataFrame({"a": rng.normal(size=30), "b": rng.normal(size=30)})
+Y = np.arange(30) % 2
+DATE, TEXT = pd.Timestamp("2020-01-01"), [f"name {i}" for i in range(30)]
+
+each_estimator = pytest.mark.parametrize("name", ESTIMATORS)
+each_predictor = pytest.mark.parametrize("name", PREDICTORS)
+each_container = pytest.mark.parametrize("container", CONTAINERS)
+
+
+def message_of(function, *args, **params):
+    """Return the message of an error that tells a user of a mistake."""
+    with pytest.raises((ValueError, TypeError)) as error:
+        function(*args, **params)
+    assert error.type.__module__.partition(".")[0] in ("builtins", "sklearn")
+    origin = Path(error.traceback[-1].path)
+    assert any(origin.is_relative_to(source) for source in SOURCES), origin
+    return str(error.value)
+
+
+@cache
+def fitted(name, container):
+    return clone(ESTIMATORS[name]).fit(CONTAINERS[container](FRAME), Y)
+
+
+def infer(estimator, X):
+    method = "predict" if hasattr(estimator, "predict") else "transform"
+    return getattr(estimator, method)(X)
+
+
+def assert_names_column(message, container):
+    """Assert that a message names the second column of the table."""
+    column = "1" if container == "array" else "'b'"
+    assert re.search(rf"[Cc]olumns? \[?{column}", message), message
+
+
+def assert_names_estimator(message, name):
+    assert name in message
+    assert not any(other in message for other in ESTIMATORS.keys() - {name})
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (np.inf, "infinity"),
+        (DATE, "dates or times"),
+        (TEXT, "30 different values|27 different values"),
+        (1e308 * np.array([1, -1] * 15), "too far apart"),
+    ],
+    ids=["infinite", "dates", "identifiers", "huge"],
+)
+@each_container
+@each_estimator
+def test__fit__unusable_column__is_named(name, container, cells, expected):
+    X = CONTAINERS[container](FRAME.assign(b=cells))
+    message = message_of(clone(ESTIMATORS[name]).fit, X, Y)
+    assert re.search(expected, message)
+    assert_names_column(message, container)
+
+
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        (lambda X: X[:0], "0 sample"),
+        (lambda X: X[[]], "0 (sample|feature)"),
+        (lambda X: X * np.nan, "no observed cell"),
+    ],
+    ids=["no rows", "no columns", "no observed cell"],
+)
+@pytest.mark.filterwarnings("error")
+@each_container
+@each_estimator
+def test__fit__nothing_to_learn_from__names_the_estimator_in_use(
+    name, container, select, expected
+):
+    X = select(FRAME)
+    message = message_of(
+        clone(ESTIMATORS[name]).fit, CONTAINERS[container](X), Y[: len(X)]
+    )
+    assert re.search(expected, message)
+    assert_names_estimator(message, name)
+
+
+@pytest.mark.parametrize("container", ["pandas", "pyarrow"])
+@each_estimator
+def test__fit__column_names_that_repeat__are_named(name, container):
+    X = FRAME.set_axis(["b", "b"], axis=1)
+    if container == "pyarrow":
+        X = pa.table([pa.array(FRAME.a)] * 2, names=["b", "b"])
+    message = message_of(clone(ESTIMATORS[name]).fit, X, Y)
+    assert "Got ['b'] more than once" in message
+    assert_names_estimator(message, name)
+
+
+@pytest.mark.parametrize(
+    "X",
+    ["text", None, 3, {"a": [1, 2]}, FRAME.a, pl.Series(TEXT), pa.array([1, 2])],
+    ids=["text", "None", "number", "dict", "pandas", "polars", "pyarrow"],
+)
+@each_estimator
+def test__fit__no_table__says_what_was_received(name, X):
+    message = message_of(clone(ESTIMATORS[name]).fit, X, Y)
+    assert re.search("Expected (2D array|a 2-dimensional container)", message)
+
+
+@each_estimator
+def test__fit__rows_of_different_lengths__says_so(name):
+    message = message_of(clone(ESTIMATORS[name]).fit, [[1.0, 2.0], [3.0]], Y[:2])
+    assert "rows of the same length" in message
+
+
+@each_estimator
+def test__not_fitted__names_the_estimator_in_use(name):
+    message = message_of(infer, clone(ESTIMATORS[name]), FRAME)
+    assert "is not fitted yet" in message
+    assert_names_estimator(message, name)
+
+
+@pytest.mark.parametrize("cells", [TEXT, DATE], ids=["text", "dates"])
+@each_container
+@each_estimator
+def test__inference__other_kind_of_column__is_named(name, container, cells):
+    X = CONTAINERS[container](FRAME.assign(b=cells))
+    message = message_of(infer, fitted(name, container), X)
+    assert "held numbers in fit" in message
+    assert_names_column(message, container)
+
+
+@each_container
+@each_estimator
+def test__inference__other_number_of_columns__names_the_estimator_in_use(
+    name, container
+):
+    with warnings.catch_warnings():
+        # That an array has no names.
+        warnings.simplefilter("ignore")
+        message = message_of(infer, fitted(name, container), FRAME.to_numpy()[:, :1])
+    assert "is expecting 2 features" in message
+    assert_names_estimator(message, name)
+
+
+@pytest.mark.parametrize("container", FRAMES)
+@each_estimator
+def test__inference__array_instead_of_frame__warning_names_the_estimator_in_use(
+    name, container
+):
+    with pytest.warns(UserWarning, match="does not have valid feature names") as warned:
+        infer(fitted(name, container), FRAME.to_numpy())
+    assert len(warned) == 1
+    assert_names_estimator(str(warned[0].message), name)
+
+
+@pytest.mark.parametrize("container", FRAMES)
+@each_estimator
+def test__inference__other_names__are_named(name, container):
+    X = CONTAINERS[container](FRAME.rename(columns={"b": "other"}))
+    message = message_of(infer, fitted(name, container), X)
+    assert "unseen at fit time:\n- other" in message
+    assert "now missing:\n- b" in message
+
+
+@each_estimator
+def test__fit__sparse_matrix_with_categories__names_the_estimator_in_use(name):
+    estimator = clone(ESTIMATORS[name])
+    autoencoder = getattr(estimator, "autoencoder", estimator)
+    autoencoder.set_params(categorical_features=[1])
+    message = message_of(estimator.fit, sparse.csr_array(FRAME.to_numpy().round()), Y)
+    assert "Use '.toarray()'" in message
+    assert_names_estimator(message, name)
+
+
+@each_container
+def test__partial_fit__text_in_a_column_without_cells_before__says_so(container):
+    convert = CONTAINERS[container]
+    X = convert(FRAME.assign(b=None))
+    if container == "polars":
+        # From pandas, it would be a column of text.
+        X = X.with_columns(b=None)
+    ae = clone(SMALL).partial_fit(X)
+    for cells in (TEXT, DATE):
+        message = message_of(ae.partial_fit, convert(FRAME.assign(b=cells)))
+        assert "held no cell in fit" in message
+        assert_names_column(message, container)
+    ae.partial_fit(convert(FRAME))
+    message = message_of(ae.partial_fit, convert(FRAME.assign(b=TEXT)))
+    assert "held numbers in fit" in message
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        (Y[:5], "X has 30 rows, y has 5 labels"),
+        (np.where(Y, np.inf, 0.0), "y contains infinity"),
+        (np.full(30, np.nan), "no labelled row"),
+        (sparse.csr_array(Y[:, None]), r"y\.toarray\(\)\.ravel\(\)"),
+        (pl.LazyFrame({"y": Y}), r"pass y\.collect\(\)"),
+        (Y * 1j, "Complex data"),
+        (Y.reshape(30, 1, 1), r"\(30, 1, 1\)"),
+    ],
+    ids=["short", "infinite", "missing", "sparse", "lazy", "complex", "3d"],
+)
+@each_predictor
+def test__fit__unusable_y__says_what_was_received(name, y, expected):
+    message = message_of(clone(ESTIMATORS[name]).fit, FRAME, y)
+    assert re.search(expected, message), message
+
+
+@each_predictor
+def test__fit__without_y__names_the_estimator_in_use(name):
+    message = message_of(clone(ESTIMATORS[name]).fit, FRAME, None)
+    assert "requires y to be passed" in message
+    assert_names_estimator(message, name)
+
+
+@pytest.mark.parametrize("weight", [-1, np.nan, np.inf, "heavy"])
+def test__fit__unusable_class_weight__is_named(weight):
+    classifier = clone(ESTIMATORS["AutoencoderPretrainedClassifier"])
+    classifier.set_params(class_weight={0: 1.0, 1: weight})
+    message = message_of(classifier.fit, FRAME, Y)
+    assert "class_weight must hold a finite number of at least 0" in message
+    assert f"Got {weight!r} for 1" in message
+
+
+@pytest.mark.parametrize("name", ["AutoencoderTransformer", *PREDICTORS])
+def test__fit__value_that_the_optimizer_refuses__is_named(name):
+    estimator = clone(ESTIMATORS[name]).set_params(net_params={"optimizer__betas": 3})
+    message = message_of(estimator.fit, FRAME, Y)
+    assert re.search(r"net_params .* AdamW refuses.*'betas': 3", message)
