@@ -41,6 +41,19 @@ def test__fit_and_transform__any_container__leaves_the_table_as_it_was(
     assert_same_form(X, before)
 
 
+@pytest.mark.parametrize("constant", [7.25, 7.3])
+def test__transform__constant_column_with_text__is_filled_with_the_constant(
+    container, constant
+):
+    cells = {**mixed_cells(), "size": [constant] * 90}
+    rng = np.random.default_rng(0)
+    for column in cells.values():
+        for row in np.flatnonzero(rng.random(90) < 0.3):
+            column[row] = None
+    got = make().fit_transform(container(cells))
+    assert {*columns_of(got)[0]} == {constant}
+
+
 @pytest.mark.filterwarnings("ignore:X (does not have|has) .*feature names")
 def test__transform__any_container__fills_the_same_values(container):
     X, X_array = container(mixed_cells()), to_array(mixed_cells())
