@@ -180,6 +180,8 @@ GLOBAL_SETTINGS = {
         torch.use_deterministic_algorithms,
         True,
     ),
+    "one thread": lambda: changed(torch.get_num_threads, torch.set_num_threads, 1),
+    "more threads": lambda: changed(torch.get_num_threads, torch.set_num_threads, 3),
     "NumPy raises": lambda: np.errstate(all="raise"),
     "pandas": lambda: options_of_pandas(
         future__infer_string=False, mode__string_storage="python"
