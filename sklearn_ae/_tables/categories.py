@@ -1,6 +1,7 @@
 """Categorical columns: which they are, and codes instead of their cells."""
 
 from contextlib import contextmanager
+from numbers import Number
 
 import numpy as np
 from sklearn.preprocessing import OrdinalEncoder
@@ -161,11 +162,35 @@ class Categories:
         codes = np.full(len(levels) + 1, np.nan)
         if column in self.encoders_ and len(levels):
             encoder, n_codes = self.encoders_[column], len(self.levels_[column])
+            self._check_type(column, levels)
             codes[:-1] = encoder.transform(levels[:, None])[:, 0]
             if n_codes < len(encoder.categories_[0]):
                 unknown = n_codes - 1
             codes[:-1][codes[:-1] < 0] = unknown
         return codes[indices]
+
+    def _check_type(self, column, levels):
+        """Refuse text where numbers were, and numbers where text was.
+
+        Not one of them would equal a category, though they look alike.
+        """
+        was, advice = _text_or_numbers(self.encoders_[column].categories_[0][0])
+        for level in levels.tolist():
+            now, _ = _text_or_numbers(level)
+            if was and now and now != was:
+                raise ValueError(
+                    f"Column {self.names[column]!r} held categories of {was} in fit. "
+                    f"Got {now}, such as {level!r}. {advice}"
+                )
+
+
+def _text_or_numbers(level):
+    """Return which of the two a category is, if any, and how to make it so."""
+    if isinstance(level, str):
+        return "text", "Make text of them as it was, for example with astype(str)."
+    if isinstance(level, (Number, np.bool_)):
+        return "numbers", "Make numbers of them, for example with astype(float)."
+    return None, None
 
 
 class CodedTable:

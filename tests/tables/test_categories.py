@@ -135,6 +135,42 @@ def test__inference__unknown_category_beside_infrequent_ones__is_one_of_them(
     assert (got[0] != got[3]).any()
 
 
+OTHER_TYPE = {
+    "text, then numbers": (list("123"), [1, 2, 3], "categories of text .* numbers"),
+    "numbers, then text": ([1, 2, 3], list("123"), "categories of numbers .* text"),
+    "booleans, then text": ([True, False], ["True", "False"], "numbers .* 'True'"),
+    "text, then floats": (list("123"), [1.0, 2.0, np.nan], "text .* 1.0"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_TYPE)
+@pytest.mark.parametrize(
+    "to_column",
+    [
+        pd.Categorical,
+        lambda cells: pl.Series(cells),
+        lambda cells: np.array(cells, dtype=object),
+    ],
+    ids=["category", "polars", "object"],
+)
+@pytest.mark.parametrize("method", ["transform", "partial_fit"])
+def test__inference__categories_that_only_look_alike__are_refused(
+    case, to_column, method
+):
+    """All of them would be unknown, without a word."""
+    fitted, given, message = OTHER_TYPE[case]
+    n_rows = 30
+
+    def with_column(cells):
+        column = to_column((cells * n_rows)[:n_rows])
+        to_frame = pl.DataFrame if isinstance(column, pl.Series) else pd.DataFrame
+        return to_frame({"size": np.arange(n_rows), "grade": column})
+
+    ae = make(categorical_features=["grade"], max_epochs=1).fit(with_column(fitted))
+    with pytest.raises(ValueError, match=f"Column 'grade' held .*{message}"):
+        getattr(ae, method)(with_column(given))
+
+
 def test__fit__column_without_values__comes_back_missing(container):
     cells = {**mixed_cells(), "nothing": [None] * 90}
     X = container(cells)

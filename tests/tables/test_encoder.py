@@ -136,6 +136,18 @@ def test__inference__frame_unlike_that_of_fit__is_refused(change, message, metho
         getattr(ae, method)(change(FRAME))
 
 
+def test__inference__text_in_a_column_without_a_cell__says_that_there_was_none():
+    ae = make().fit(FRAME.assign(ash=None))
+    with pytest.raises(ValueError, match="'ash' held no observed cell in fit"):
+        ae.transform(FRAME.assign(ash="red"))
+
+
+@pytest.mark.parametrize("X", [FRAME[[]], pl.DataFrame(FRAME.to_dict("list")).select()])
+def test__fit__frame_without_columns__says_so(X):
+    with pytest.raises(ValueError, match=r"0 feature\(s\).* by AutoencoderTransformer"):
+        make().fit(X)
+
+
 @pytest.mark.parametrize("X", [X_WINE[:, :5], sparse.csr_array(X_WINE[:, :5])])
 def test__transform__another_number_of_columns__is_refused(X):
     ae = make().fit(X_WINE)
