@@ -6,7 +6,6 @@ from numbers import Real
 import numpy as np
 import torch
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
@@ -174,19 +173,30 @@ def weights_of_classes(class_weight, classes, class_indices, sample_weight):
         totals = np.bincount(indices, weight[labelled], len(classes))
         factors = totals.sum() / (np.count_nonzero(totals) * np.maximum(totals, 1e-300))
     else:
-        _check_class_weight(class_weight)
-        factors = compute_class_weight(class_weight, classes=classes, y=classes)
+        factors = _factors_of_classes(class_weight, classes.tolist())
     weight[labelled] *= factors[indices]
     return weight
 
 
-def _check_class_weight(class_weight):
-    for label, weight in class_weight.items():
-        if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+def _factors_of_classes(class_weight, classes):
+    """Return the factor of each class; 1 for those that are not named.
+
+    scikit-learn's function takes the class "1" for the number 1.
+    """
+    absent = [label for label in classes if label not in class_weight]
+    if absent and any(label not in classes for label in class_weight):
+        raise ValueError(
+            f"The classes {absent[:10]} are not in class_weight, and its keys "
+            f"{[key for key in class_weight if key not in classes][:10]} are no "
+            "classes. Name the classes as in y, of the same type."
+        )
+    for label, factor in class_weight.items():
+        if not (isinstance(factor, Real) and 0 <= factor < np.inf):
             raise ValueError(
                 "class_weight must hold a finite number of at least 0 for each class. "
-                f"Got {weight!r} for {label!r}."
+                f"Got {factor!r} for {label!r}."
             )
+    return np.array([class_weight.get(label, 1) for label in classes], dtype=float)
 
 
 def check_observed(targets, weight):

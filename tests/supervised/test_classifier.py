@@ -123,6 +123,27 @@ def test__fit__class_weight__is_as_weights_of_the_labelled_rows():
     assert_array_equal(weights(inside[0]), weights(inside[1]))
 
 
+@pytest.mark.parametrize("names", [("0", "1"), ("01", "1"), ("1", "a")])
+def test__fit__class_weight_of_text_that_reads_as_numbers__is_that_of_the_text(names):
+    y = np.array(names)[Y]
+    named = classifier(class_weight=dict(zip(names, (1, 3), strict=True))).fit(X, y)
+    numbers = classifier(class_weight={0: 1, 1: 3}).fit(X, (y == names[1]).astype(int))
+    assert_array_equal(named.predict_proba(X), numbers.predict_proba(X))
+
+
+@pytest.mark.parametrize("factor", [-1, np.nan, np.inf, "3"])
+def test__fit__class_weight_that_is_no_weight__is_named(factor):
+    with pytest.raises(ValueError, match=f"class_weight must hold .* Got {factor!r}"):
+        classifier(class_weight={0: 1, 1: factor}).fit(X, Y)
+
+
+def test__fit__class_weight_of_a_class_that_is_absent__does_no_harm():
+    """As in a fold of cross-validation without a rare class."""
+    given = classifier(class_weight={0: 1, 1: 3, 7: 9}).fit(X, Y)
+    plain = classifier(class_weight={0: 1, 1: 3}).fit(X, Y)
+    assert_array_equal(given.predict_proba(X), plain.predict_proba(X))
+
+
 def test__fit__balanced__is_as_the_weights_that_balance_the_labelled_rows():
     y = hide(Y, 80)
     counts = np.bincount(Y[:80])
