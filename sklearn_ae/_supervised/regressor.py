@@ -15,6 +15,7 @@ from sklearn_ae._supervised.linear_probe import TargetProbe
 from sklearn_ae._supervised.predictor import TargetLoss
 from sklearn_ae._supervised.targets import check_observed, read_targets
 from sklearn_ae._tables.encoder import check_weight
+from sklearn_ae._tables.scaling import unit_of_tiny
 from sklearn_ae._tables.table import TableLike, TargetLike
 
 
@@ -120,6 +121,8 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
             targets = values.reshape(len(values), -1)
             self._target_shape = values.shape[1:]
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                self._target_unit = unit_of_tiny(np.fmax.reduce(np.abs(targets)))
+                targets = targets / self._target_unit
                 self._target_scaler = StandardScaler().fit(targets, None, sample_weight)
                 scaled = self._target_scaler.transform(targets)
             check_observed(targets, sample_weight)
@@ -154,7 +157,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
         """
         check_is_fitted(self)
         scaled = self._predict_raw(X, len(self._target_scaler.scale_))
-        predicted = self._target_scaler.inverse_transform(scaled)
+        predicted = self._target_scaler.inverse_transform(scaled) * self._target_unit
         return predicted.reshape(-1, *self._target_shape)
 
     def __sklearn_tags__(self):

@@ -48,6 +48,10 @@ CONSTANT_RANGE = 2.0**-48
 CONSTANT_UNIT = 0.125
 # Largest rounding error of a center, in units of the scale.
 CENTER_ERROR = 2.0**-10
+# Least number whose square, and that of a much smaller one, is no 0 in float64.
+SMALLEST_SQUARED = 1e-140
+# Unit of smaller numbers. Should larger ones follow, their squares are finite.
+TINY_UNIT = 2.0**-500
 # Least range of a column, as a share of its largest number, that float32 numbers rank.
 FLOAT32_RANGE = 2.0**-10
 
@@ -56,6 +60,23 @@ def _round_to_bits(values, bits):
     """Round floats to a mantissa of so many bits."""
     mantissa, exponent = np.frexp(values)
     return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
+
+
+def unit_of_tiny(largest):
+    """Return units in which the squares of tiny numbers are not rounded to 0.
+
+    Parameters
+    ----------
+    largest : ndarray of shape (n_columns,)
+        Largest absolute value of each column; `NaN` if it has none.
+
+    Returns
+    -------
+    unit : float64 ndarray of shape (n_columns,)
+        A power of two, so that it changes no digit; 1 for columns that need none.
+    """
+    is_tiny = (largest > 0) & (largest < SMALLEST_SQUARED)
+    return np.where(is_tiny, TINY_UNIT, 1.0)
 
 
 class Scaler:
@@ -232,8 +253,11 @@ class Scaler:
             # Those of float32 numbers do not get lost in a float64 sum.
             is_shifted = observed & (block.dtype != np.float32)
             self._shift = np.where(is_shifted, np.fmin.reduce(block), 0.0)
+            self._unit = unit_of_tiny(np.fmax.reduce(np.abs(block - self._shift)))
         if self._shift.any():
             block = block - self._shift
+        if (self._unit < 1).any():
+            block = block / self._unit
         try:
             moments.partial_fit(block, sample_weight=weight)
         except ValueError:
@@ -244,7 +268,8 @@ class Scaler:
 
     def _mean_and_deviation(self):
         """Return mean and standard deviation of each column."""
-        return self._moments.mean_ + self._shift, np.sqrt(self._moments.var_)
+        deviation = np.sqrt(self._moments.var_) * self._unit
+        return self._moments.mean_ * self._unit + self._shift, deviation
 
     def _largest_size(self):
         """Return the largest absolute value of each column."""
