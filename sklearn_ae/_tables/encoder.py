@@ -422,7 +422,8 @@ def check_frame(table, owner):
     owner : str
         Name of the estimator in use, for the message.
     """
-    for n_found, what in zip(table.shape, ("sample", "feature"), strict=True):
+    # A frame of polars without columns has no rows either.
+    for n_found, what in zip(table.shape[::-1], ("feature", "sample"), strict=True):
         if n_found == 0:
             raise ValueError(
                 f"Found array with 0 {what}(s) (shape={table.shape}) while a minimum "

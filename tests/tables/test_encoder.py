@@ -138,7 +138,7 @@ def test__inference__frame_unlike_that_of_fit__is_refused(change, message, metho
 
 def test__inference__text_in_a_column_without_a_cell__says_that_there_was_none():
     ae = make().fit(FRAME.assign(ash=None))
-    with pytest.raises(ValueError, match="'ash' held no observed cell in fit"):
+    with pytest.raises(ValueError, match="'ash' held no cell in fit"):
         ae.transform(FRAME.assign(ash="red"))
 
 
