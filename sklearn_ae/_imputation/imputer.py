@@ -325,7 +325,6 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             X = torch.where(order == turn, net.criterion_.most_likely(drawn), X)
         return X
 
-    @isolated
     def transform(self, X: DenseTableLike) -> Any:
         """Impute X: return it with its missing values filled in.
 
@@ -341,9 +340,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             bit for bit.
         """
         check_is_fitted(self)
-        rows = self.table_encoder_.check(_as_dense_table(X))
-        table = _table_as_given(X, rows)
-        return self._complete(table, rows, self.autoencoder_.net_, self._fill)
+        return self._to_output_library(self._fill_table(X))
 
     def draw(self, X: DenseTableLike) -> list[Any]:
         """Return several tables for multiple imputation, the missing cells drawn.
@@ -373,13 +370,29 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         """
         check_is_fitted(self)
         return [
-            _wrap_data_with_container("transform", drawn, X, self)
+            _wrap_data_with_container(
+                "transform", self._to_output_library(drawn), X, self
+            )
             for drawn in self._draw_tables(X)
         ]
 
+    def _to_output_library(self, table):
+        """Return what scikit-learn makes the output of, whose setting is the user's.
+
+        It makes objects of the columns of other libraries.
+        """
+        return table.to_library(_get_output_config("transform", self)["dense"])
+
+    @isolated
+    def _fill_table(self, X):
+        """Return the table whose missing cells are predicted."""
+        rows = self.table_encoder_.check(_as_dense_table(X))
+        table = _table_as_given(X, rows)
+        return self._complete(table, rows, self.autoencoder_.net_, self._fill)
+
     @isolated
     def _draw_tables(self, X):
-        """Return `n_draws` tables, in containers of the kind of X."""
+        """Return `n_draws` tables whose missing cells are drawn."""
         rows = self.table_encoder_.check(_as_dense_table(X))
         table = _table_as_given(X, rows)
         device = torch.device(self.autoencoder_.net_.device)
@@ -413,9 +426,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         filled = encoder.fill(table, missing, values, self._kept)
         names = self._indicator_names(_check_feature_names_in(self))
         indicators = missing[:, self._indicated & self.add_indicator]
-        library = _get_output_config("transform", self)["dense"]
-        # scikit-learn makes objects of the columns of other libraries.
-        return as_table(as_table(filled).append(names, indicators)).to_library(library)
+        return as_table(as_table(filled).append(names, indicators))
 
     def _indicator_names(self, names):
         if not self.add_indicator:

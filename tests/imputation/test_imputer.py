@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import sklearn
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -172,6 +173,22 @@ def test__draw__set_output__is_as_transform_is(library):
     for table in imputer.draw(X):
         assert type(table) is type(expected)
         assert list(table.columns) == list(expected.columns)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test__output_library__set_globally__gets_the_dtypes_of_set_output(
+    container, library
+):
+    X = container(mixed_cells())
+    imputer = make().fit(X)
+    with sklearn.config_context(transform_output=library):
+        globally = [imputer.transform(X), *imputer.draw(X)]
+    imputer.set_output(transform=library)
+    for got, expected in zip(
+        globally, [imputer.transform(X), *imputer.draw(X)], strict=True
+    ):
+        assert type(got) is type(expected)
+        assert list(got.dtypes) == list(expected.dtypes)
 
 
 def test__get_feature_names_out__array_after_a_frame__forgets_its_names():
