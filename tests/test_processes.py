@@ -132,7 +132,7 @@ finally:
 @pytest.mark.slow
 @pytest.mark.parametrize("way", FORKS)
 def test__fork__a_hundred_times__never_hangs(way):
-    run(FORKS[way], 120)
+    run(FORKS[way], 300)
 
 
 @pytest.mark.slow
@@ -153,7 +153,7 @@ with ThreadPoolExecutor(3) as pool:
             assert (one == other).all()
 assert torch.get_num_threads() == 2
 """,
-        120,
+        300,
     )
 
 
@@ -196,7 +196,7 @@ for model, data, method in models:
 assert n_interrupted > 50, n_interrupted
 assert fork(lambda: clone(ae).fit(X)) == 0
 """,
-        120,
+        300,
     )
 
 

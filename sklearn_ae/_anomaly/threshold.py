@@ -20,8 +20,6 @@ TAIL_QUANTILE = 0.88
 TAIL = 3.0
 # Ratio of the two ends of a gap between roots of scores.
 GAP = 1.5
-# The same for a table of one column, where distances to neighbours have heavy tails.
-WIDE_GAP = 3.0
 # Rows on both sides of a gap, multiplied, for each pair of rows within it. Where roots
 # thin out by a power law, as slowly as they do, it is less than 3.
 GAP_CONTRAST = 6.0
@@ -57,18 +55,20 @@ def find_threshold(scores, n_columns):
     roots = np.sort(np.sqrt(-scores))[::-1]
     median, third, tail = np.quantile(roots, [0.5, 0.75, TAIL_QUANTILE])
     fence = max(median + FENCE * (third - median), MIN_FENCE**0.5)
-    n_ordinary = int(ORDINARY_SHARE * (len(roots) + 1))
-    if np.count_nonzero(roots > fence) <= n_ordinary:
+    # New rows are beyond the k-th of n ordinary ones with probability k / (n + 1).
+    last = max(0, int(ORDINARY_SHARE * (len(roots) + 1)) - 1)
+    if roots[last] <= fence:
         return -float(fence**2)
-    root = max(fence, MARGIN * roots[n_ordinary])
-    if len(np.unique(np.round(roots, 4))) >= MIN_DISTINCT * len(roots):
-        if n_columns > 1:
-            root = min(root, max(fence, median + TAIL * (tail - median)))
-        root = _find_gap(roots, fence, root, GAP if n_columns > 1 else WIDE_GAP)
+    root = max(fence, MARGIN * roots[last])
+    is_distinct = len(np.unique(np.round(roots, 4))) >= MIN_DISTINCT * len(roots)
+    # Distances to neighbours in a single column have heavy tails, and gaps by chance.
+    if n_columns > 1 and is_distinct:
+        root = min(root, max(fence, median + TAIL * (tail - median)))
+        root = _find_gap(roots, fence, root)
     return -float(root**2)
 
 
-def _find_gap(roots, fence, most, gap):
+def _find_gap(roots, fence, most):
     """Return where the first gap between two roots begins, `most` if there is none.
 
     Parameters
@@ -77,13 +77,11 @@ def _find_gap(roots, fence, most, gap):
         Descending.
     fence, most : float
         Where to look.
-    gap : float
-        Ratio of its ends.
     """
     starts = np.append(roots[(roots > fence) & (roots < most)], fence)[::-1]
     starts = starts * (1 + 1e-6)
     below, above, beyond = (
-        np.searchsorted(-roots, -starts * factor) for factor in (1 / gap, 1, gap)
+        np.searchsorted(-roots, -starts * factor) for factor in (1 / GAP, 1, GAP)
     )
     within = above - beyond
     is_gap = (

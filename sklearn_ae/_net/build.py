@@ -268,7 +268,8 @@ def _start(
     sample, encoded, weight = _sample(rows, layout, width)
     if params.hides:
         blocks = None if layout is None else layout.blocks
-        fill = LinearFill().fit(*Rows(encoded, weight).sample(FILL_ROWS), blocks)
+        some, some_weight = Rows(encoded, weight).sample(FILL_ROWS)
+        fill = LinearFill().fit(some, some_weight, blocks)
         encoded = fill(encoded)
     if isinstance(network, Dense) and starts_as_pca:
         start = PCAStart(n_components, layout).fit(sample, encoded, weight)

@@ -181,7 +181,7 @@ def _check_optimizer_params(params: Mapping[str, Any]) -> None:
     }
     if not options or options.keys() & {"params", "param_groups"}:
         return
-    optimizer = optimizer_class(params["optimizer"])
+    optimizer: Any = optimizer_class(params["optimizer"])
     try:
         optimizer([torch.zeros(1, requires_grad=True)], lr=params["lr"], **options)
     except Exception as error:
