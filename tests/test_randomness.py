@@ -160,7 +160,9 @@ def test__fit__number_of_torch_threads__makes_no_difference():
     assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize(
+    "backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"]
+)
 def test__fit__in_joblib_workers__gives_the_same_weights(backend):
     """Threads share the global generators, processes have other thread counts."""
     tasks = [make(**SETTINGS[name]) for name in ("plain", "swap", "dropout")] * 2

@@ -92,6 +92,7 @@ def test__explain__contributions__sum_to_minus_the_score(n_estimators):
     )
 
 
+@pytest.mark.slow
 def test__explain__moved_cell__comes_first():
     train, test = train_test_split(X_CANCER[Y_CANCER == 1], random_state=0)
     model = AutoencoderAnomalyDetector(random_state=0).fit(train)

@@ -100,6 +100,7 @@ class TestSample:
         husbands = drawn[drawn["relationship"] == "Husband"]
         assert (husbands["sex"] == "Male").mean() > 0.9
 
+    @pytest.mark.slow
     def test__order__is_not_cluster_by_cluster(self):
         """A mixture gives its rows sorted by the cluster that they come from."""
         X = np.repeat([[0.0, 0.0], [9.0, 9.0]], 200, axis=0)
@@ -177,6 +178,7 @@ class TestSample:
         network = sum(w.nbytes for w in ae.module_.parameters())
         assert len(pickle.dumps(ae)) < 3 * network + 40e6
 
+    @pytest.mark.slow
     def test__coins__binary_cross_entropy__are_drawn(self):
         rng = np.random.default_rng(0)
         X = (rng.random((500, 1)) < 0.5) ^ (rng.random((500, 8)) < 0.1)

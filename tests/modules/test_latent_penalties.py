@@ -438,6 +438,7 @@ class TestContractive:
         Z, _ = ContractiveLatent(2, 1.0)(network.encoder, X)
         assert_array_equal(Z.detach(), network.encoder(X).detach())
 
+    @pytest.mark.slow
     def test__trained__noise_moves_codes_less(self):
         """Relative to their spread, and with tied weights, which keep the scale."""
         X = X_DIGITS[:, X_DIGITS.std(axis=0) > 0]
