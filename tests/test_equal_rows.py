@@ -103,6 +103,45 @@ def test__classifier__row_in_most_of_the_table__gets_its_class(
     assert model.fit(X[rows], y[rows]).predict(X[:1]) == 0
 
 
+def nearly_equal(share):
+    """Return rows of which most are one row, these, and the same moved a little."""
+    X, n_copies = one_row_in_most(share)
+    X = X @ np.random.default_rng(1).normal(size=(3, 4))
+    equal = np.repeat(X, n_copies, axis=0)
+    moved = equal + 1e-6 * np.random.default_rng(2).normal(size=equal.shape)
+    return equal, moved, n_copies[0]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test__detector__row_in_most_of_the_table__is_the_most_ordinary(share):
+    """As it is where no two rows are equal, so that none are merged."""
+    for rows in nearly_equal(share)[:2]:
+        model = AutoencoderAnomalyDetector(small(max_epochs=50), random_state=0)
+        scores = model.fit(rows).score_samples(rows)
+        n_common = nearly_equal(share)[2]
+        assert scores[:n_common].min() > scores[n_common:].max()
+        assert (model.predict(rows[:n_common]) == 1).mean() > 0.95
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test__imputer__row_in_most_of_the_table__is_filled_as_rows_that_differ(share):
+    equal, moved, n_common = nearly_equal(share)
+    missing = np.random.default_rng(3).random(equal.shape) < 0.1
+    missing[missing.all(axis=1)] = False
+    errors = []
+    for rows in (equal, moved):
+        model = AutoencoderImputer(small(max_epochs=50), n_estimators=1, random_state=0)
+        filled = model.fit_transform(np.where(missing, np.nan, rows))
+        squares = np.where(missing, (filled - rows) ** 2, np.nan)
+        errors.append(
+            [
+                np.nanmean(part) ** 0.5
+                for part in (squares[:n_common], squares[n_common:])
+            ]
+        )
+    assert_allclose(*errors, rtol=0.3, atol=0.1)
+
+
 # Batch normalisation
 
 
