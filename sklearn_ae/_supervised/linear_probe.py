@@ -24,8 +24,10 @@ TINY = 1e-12
 LEAST_LOG_PROBABILITY = np.log(1e-4)
 
 
-def draw_folds(values, n_folds, rng):
-    """Return the number of a fold for each row; each class is spread over all folds.
+def divide_into_folds(values, n_copies, n_folds, rng):
+    """Return the share of each row in each fold; each class is spread over all folds.
+
+    A row that stands for several equal ones is divided as these would be.
 
     By hand: :class:`~sklearn.model_selection.StratifiedKFold` refuses targets, and
     classes that all have fewer rows than there are folds.
@@ -34,26 +36,10 @@ def draw_folds(values, n_folds, rng):
     ----------
     values : ndarray of shape (n_rows,)
         Class indices; or targets, of which each fold gets large and small ones.
-    n_folds : int
-    rng : Generator
-    """
-    order = np.lexsort((rng.random(len(values)), values))
-    folds = np.empty(len(values), dtype=int)
-    folds[order] = np.arange(len(values)) % n_folds
-    return folds
-
-
-def divide_into_folds(values, n_copies, n_folds, rng):
-    """Return the share of each row in each fold.
-
-    A row that stands for several equal ones is divided as these would be.
-
-    Parameters
-    ----------
-    values, n_folds, rng
-        As for `draw_folds`.
     n_copies : int ndarray of shape (n_rows,)
         How many equal rows each row stands for.
+    n_folds : int
+    rng : Generator
 
     Returns
     -------
