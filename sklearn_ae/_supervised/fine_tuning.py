@@ -184,7 +184,9 @@ class FineTuning:
         if valid is None:
             length, temperature = self._choose(labelled)
         net = self._train(labelled, valid, length)
-        self._keep_start_if_better(net, labelled, labelled if valid is None else valid)
+        if length:
+            watched = labelled if valid is None else valid
+            self._keep_start_if_better(net, len(labelled), watched)
         if valid is not None and valid is not labelled:
             outputs, y = self._predict(net, valid)
             temperature, _ = self.criterion.calibrate(outputs, y)
@@ -361,7 +363,7 @@ class FineTuning:
             train(net, labelled, valid)
         return net
 
-    def _keep_start_if_better(self, net, labelled, rows):
+    def _keep_start_if_better(self, net, n_labelled, rows):
         """Set weights back to those at the start if training made the loss higher.
 
         However well the trials went, this training may fail, as with a large rate. A
@@ -369,7 +371,7 @@ class FineTuning:
         """
         if net.was_interrupted_ or self.training.max_epochs is not None:
             return
-        start = self._train(labelled, length=0.0)
+        start = self.make_net(n_labelled)
         losses = [self._loss(n, rows) for n in (start, net)]
         if losses[1] > losses[0]:
             net.module_.load_state_dict(start.module_.state_dict())
