@@ -126,14 +126,7 @@ def whole_number(smallest):
 def _compare_parser():
     """Return the parser of the default command."""
     parser = Parser("python -m sklearn_ae", COMPARE_DESCRIPTION, COMPARE_EPILOG)
-    parser.add_argument(
-        "path",
-        nargs="?",
-        type=table_path,
-        metavar="PATH",
-        help="your table: .csv, .csv.gz or .parquet, with column names in its first "
-        "line (default: the handwritten digits)",
-    )
+    add_path(parser, " (default: the handwritten digits)", nargs="?")
     target = "column of your table to predict from the others"
     parser.add_argument("--target", metavar="COLUMN", help=target)
     parser.add_argument(
@@ -159,13 +152,7 @@ def _anomalies_parser():
     parser = Parser(
         "python -m sklearn_ae anomalies", ANOMALIES_DESCRIPTION, ANOMALIES_EPILOG
     )
-    parser.add_argument(
-        "path",
-        type=table_path,
-        metavar="PATH",
-        help="your table: .csv, .csv.gz or .parquet, with column names in its first "
-        "line",
-    )
+    add_path(parser)
     parser.add_argument(
         "--top",
         type=whole_number(1),
@@ -182,6 +169,18 @@ def _anomalies_parser():
     )
     add_seed(parser, "the training")
     return parser
+
+
+def add_path(parser, default="", **params):
+    """Add the argument for the table; the help ends with its default."""
+    parser.add_argument(
+        "path",
+        type=table_path,
+        metavar="PATH",
+        help="your table: .csv, .csv.gz or .parquet, with column names in its first "
+        f"line{default}",
+        **params,
+    )
 
 
 def add_seed(parser, what):
