@@ -186,7 +186,8 @@ class FineTuning:
         net = self._train(labelled, valid, length)
         if length:
             watched = labelled if valid is None else valid
-            self._keep_start_if_better(net, len(labelled), watched)
+            if self._keep_start_if_better(net, len(labelled), watched):
+                temperature = 1.0
         if valid is not None and valid is not labelled:
             outputs, y = self._predict(net, valid)
             temperature, _ = self.criterion.calibrate(outputs, y)
@@ -367,13 +368,21 @@ class FineTuning:
         """Set weights back to those at the start if training made the loss higher.
 
         However well the trials went, this training may fail, as with a large rate. A
-        number of epochs that was given may be too small to tell.
+        number of epochs that was given may be too small to tell. Each net has its best
+        temperature: trained with noise, it is less sure than it could be.
+
+        Returns
+        -------
+        is_start : bool
         """
         if net.was_interrupted_ or self.training.max_epochs is not None:
-            return
+            return False
         start = self.make_net(n_labelled)
-        losses = [self._loss(n, rows) for n in (start, net)]
-        if losses[1] > losses[0]:
+        losses = [
+            self.criterion.calibrate(*self._predict(n, rows))[1] for n in (start, net)
+        ]
+        is_start = losses[1] > losses[0]
+        if is_start:
             net.module_.load_state_dict(start.module_.state_dict())
             warn(
                 f"Fine-tuning ended with a loss of {losses[1]:.3g} and started with "
@@ -381,6 +390,7 @@ class FineTuning:
                 f"smaller lr than {self.training.lr}.",
                 ConvergenceWarning,
             )
+        return is_start
 
     def _choose(self, labelled):
         """Return the length of training that is best for held-out rows.
@@ -445,11 +455,6 @@ class FineTuning:
             outputs.append(module(X.to(self.device)).cpu().double())
             ys.append(y.cpu())
         return torch.cat(outputs), torch.cat(ys)
-
-    def _loss(self, net, rows):
-        """Return the loss of rows."""
-        outputs, y = self._predict(net, rows)
-        return float(self.criterion(outputs, None, y))
 
     def _refit_probe(self, labelled):
         self.probe.refit(*self._latents_and_targets(labelled))
