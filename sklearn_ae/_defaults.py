@@ -59,9 +59,9 @@ def default_fine_tuning_pull(n_rows):
 
 
 def default_semi_supervised(n_rows):
-    """Return the batch size, and 30 epochs, more if that is under 1,000 steps."""
+    """Return the batch size, and 15 epochs, more if that is under 500 steps."""
     batch_size = min(256, n_rows)
-    return batch_size, max(30, ceil(1000 / ceil(n_rows / batch_size)))
+    return batch_size, max(15, ceil(500 / ceil(n_rows / batch_size)))
 
 
 def default_scaling(least, largest):

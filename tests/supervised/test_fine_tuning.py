@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -18,6 +19,7 @@ from torch import nn
 from sklearn_ae import AutoencoderPretrainedClassifier, AutoencoderPretrainedRegressor
 from sklearn_ae._defaults import default_fine_tuning
 from sklearn_ae._supervised.fine_tuning import FineTuning
+from sklearn_ae._supervised.temperature import divide_outputs
 from sklearn_ae._tables.rows import Rows
 from sklearn_ae.architectures import TorchModule
 from tests.supervised.helpers import (
@@ -262,6 +264,27 @@ def test__fit__training_that_fails__keeps_the_linear_model_and_says_so(monkeypat
         model.fit(X, hide(Y, 40))
     linear = classifier(lr=1e-30, semi_supervised=False).fit(X, hide(Y, 40))
     assert_array_equal(model.predict(X), linear.predict(X))
+
+
+def test__fit__network_that_is_unsure__is_kept(monkeypatch):
+    """Noise in training does that; a temperature makes up for it."""
+    rows = np.random.default_rng(1).normal(size=(400, 4))
+    y = (rows[:, 0] * rows[:, 1] > 0).astype(int)
+    autoencoder = small(16, hidden_layer_sizes=(128,), max_epochs=20)
+    model = AutoencoderPretrainedClassifier(autoencoder, lr=0.01, random_state=0)
+    model.fit(rows, y)
+    train = FineTuning._train
+
+    def train_in_doubt(self, labelled, valid=None, length=1.0):
+        net = train(self, labelled, valid, length)
+        divide_outputs(net.module_.head, 100)
+        return net
+
+    monkeypatch.setattr(FineTuning, "_train", train_in_doubt)
+    unsure = clone(model).fit(rows, y)
+    assert_array_equal(unsure.predict(rows), model.predict(rows))
+    assert unsure.n_iter_ > 0
+    assert model.score(rows, y) > 0.9
 
 
 def test__fit__explicit_epochs__are_all_trained():
