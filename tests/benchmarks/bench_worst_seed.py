@@ -157,6 +157,8 @@ def draw(name, division):
     rng = np.random.default_rng([division, 17])
     if name in CLASSES or name in TARGETS:
         X, y = (CLASSES | TARGETS)[name](rng)
+        if name in CLASSES:
+            y = np.unique(y, return_inverse=True)[1]
         stratify = y if name in CLASSES else None
         parts = train_test_split(
             X,
