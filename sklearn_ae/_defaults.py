@@ -40,6 +40,11 @@ def default_max_epochs(n_rows, batch_size):
     return max(1, min(ceil(4000 / steps), max(20, ceil(1000 / steps))))
 
 
+def default_pretraining(n_rows):
+    """Return half the epochs that an autoencoder takes for itself."""
+    return ceil(default_max_epochs(n_rows, default_batch_size(n_rows)) / 2)
+
+
 def default_pull(n_rows, n_encoded):
     """Return the strength that draws the weights back to where training started."""
     # From 10,000 rows on it would change nothing but the time that a step takes.

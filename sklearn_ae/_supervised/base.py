@@ -28,7 +28,11 @@ from sklearn_ae._autoencoder.parameters import TRAINING_CONSTRAINTS, check_sizes
 from sklearn_ae._autoencoder.training import fit_members
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval
-from sklearn_ae._defaults import default_noise_and_scaling, default_scaling
+from sklearn_ae._defaults import (
+    default_noise_and_scaling,
+    default_pretraining,
+    default_scaling,
+)
 from sklearn_ae._isolation import isolated
 from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae._modules.dense import Dense
@@ -238,17 +242,21 @@ class PretrainedPredictor(
         if hasattr(autoencoder, "net_"):
             return autoencoder, encoder, rows, None
         if self.autoencoder is None:
-            self._adapt_default(autoencoder, encoder, rows)
+            self._adapt_default(autoencoder, encoder, rows, sample_weight)
         if self.random_state is not None and autoencoder.random_state is None:
             autoencoder.set_params(random_state=seed)
         encoder.fit(rows, sample_weight)
         _, interrupt = fit_members([autoencoder], rows, encoder, sample_weight)
         return autoencoder, encoder, rows, interrupt
 
-    def _adapt_default(self, autoencoder, encoder, rows):
-        """Let the default autoencoder, and its encoder, go by the columns of X."""
+    def _adapt_default(self, autoencoder, encoder, rows, sample_weight):
+        """Let the default autoencoder, and its encoder, go by the rows and columns."""
         width = max(LEAST_WIDTH, min(LARGEST_WIDTH, rows.shape[1]))
-        autoencoder.set_params(hidden_layer_sizes=(width, width))
+        copies = count_copies(sample_weight)
+        n_rows = rows.shape[0] if copies is None else int(copies.sum())
+        autoencoder.set_params(
+            hidden_layer_sizes=(width, width), max_epochs=default_pretraining(n_rows)
+        )
         if encoder.is_categorical_.any():
             return
         sample = sample_rows(rows, None)

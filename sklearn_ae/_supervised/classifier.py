@@ -103,9 +103,10 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
 
     *Semi-supervised training.* Labels are spread along a graph of nearest neighbours
     [3]_. If these predict held-out labels better than the linear model does, by more
-    than a standard error, rows of one class lie together; then fine-tuning starts from
-    the spread labels, and lets no border between classes pass near a row: predictions
-    must not change within a quarter of the distance to its tenth neighbour (virtual
+    than a standard error, and make at most half as many errors as the largest class for
+    all rows would, rows of one class lie together; then fine-tuning starts from the
+    spread labels, and lets no border between classes pass near a row: predictions must
+    not change within a quarter of the distance to its tenth neighbour (virtual
     adversarial training [4]_). At most 60,000 rows take part in it. The temperature of
     its probabilities is set so that they are as sure as spread labels are right. Unless
     it is frozen or slower than the head, the encoder starts at the mean of random and
@@ -276,7 +277,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
             unseen = None if valid is labelled else valid
             neighbors = Neighborhood(n_classes).fit(rows, unseen, tuning.encoder)
             spreading = tuning.score_spreading(neighbors)
-            self.semi_supervised_ = spreading.beats_probe or asked != "auto"
+            self.semi_supervised_ = spreading.is_better or asked != "auto"
         if self.semi_supervised_:
             net = tuning.fine_tune_on_all(neighbors, valid, spreading.accuracy)
             # Sure of a wrong partition, it would get labels wrong that it was shown.

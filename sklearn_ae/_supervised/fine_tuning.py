@@ -75,8 +75,9 @@ class SpreadingScore(NamedTuple):
 
     accuracy: float
     """Share of the rows whose label is predicted, below 1 (rule of succession)."""
-    beats_probe: bool
-    """Whether they are better than the linear model, by more than a standard error."""
+    is_better: bool
+    """Whether they are better than the linear model, by more than a standard error, and
+    make at most half as many errors as the largest class for all rows would."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,10 @@ class FineTuning:
         variance = share**2 / n_copies @ (squares - 2 * mean * won + mean**2)
         n_rows = n_copies.sum()
         accuracy = (n_rows * (share @ right) + 1) / (n_rows + 2)
-        return SpreadingScore(accuracy, bool(mean > np.sqrt(max(variance, 0.0))))
+        # A few rows can be better by luck where neither model knows anything.
+        halfway = (1 + np.bincount(classes, share).max()) / 2
+        is_better = mean > np.sqrt(max(variance, 0.0)) and share @ right >= halfway
+        return SpreadingScore(accuracy, bool(is_better))
 
     def fine_tune_on_all(self, neighbors, valid, accuracy):
         """Return a net that was trained on labelled rows and on all others.

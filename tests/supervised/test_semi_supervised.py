@@ -12,6 +12,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 import sklearn_ae._supervised.semi_supervised
+from sklearn_ae._supervised.fine_tuning import FineTuning
 from sklearn_ae.noise import SwapNoise
 from tests.supervised.helpers import X_DIGITS, Y_DIGITS, X, Y, classifier, hide, small
 
@@ -114,6 +115,25 @@ def test__fit__classes_that_rows_do_not_cluster_by__auto_learns_from_labels_alon
     assert model.semi_supervised_ is False
     expected = classifier().fit(table, y)
     assert np.mean(model.predict(table) == expected.predict(table)) > 0.8
+
+
+def test__fit__labels_that_nothing_tells__are_not_spread_by_luck(monkeypatch):
+    rng, scores = np.random.default_rng(0), []
+    score_spreading = FineTuning.score_spreading
+
+    def score(*args):
+        scores.append(score_spreading(*args))
+        return scores[-1]
+
+    monkeypatch.setattr(FineTuning, "score_spreading", score)
+    autoencoder = FrozenEstimator(small(4).fit(rng.normal(size=(100, 4))))
+    for seed in range(20):
+        table, y = rng.normal(size=(100, 4)), hide(rng.integers(0, 2, 100), 40)
+        classifier(
+            autoencoder, semi_supervised="auto", max_epochs=1, random_state=seed
+        ).fit(table, y)
+    assert len(scores) == 20
+    assert not any(score.is_better for score in scores)
 
 
 @pytest.mark.parametrize("semi_supervised", ["auto", True])
