@@ -350,6 +350,6 @@ def predict_raw(net, X, n_outputs, encoder):
 
     def function(net, X):
         X = X.to(dtype)
-        return module.head(module.encode(X, not module.may_have_missing and has_nan(X)))
+        return module.predict(X, not module.may_have_missing and has_nan(X))
 
     return infer(net, function, X, n_outputs, encoder=encoder, dtype=np.float64)

@@ -2,9 +2,10 @@
 
 A head that starts at random would distort the features of the encoder before it learns
 anything, so it starts as a linear model that was fitted to the latents (Kumar et al.,
-2022 [1]_). Trained on few rows, a network soon does worse than that linear model; so
-cross-validation chooses how long it trains. A shorter training is a whole one: its
-learning rate falls to zero as well.
+2022 [1]_). Trained on few rows, a network may do worse than that linear model; so its
+output is stacked with that of the linear model. With more rows, cross-validation
+chooses how long it trains instead: a shorter training is a whole one, its learning rate
+falls to zero as well.
 
 References
 ----------
@@ -45,19 +46,17 @@ from sklearn_ae._supervised.semi_supervised import (
     normalize_hidden,
     shrink_and_perturb,
 )
-from sklearn_ae._supervised.temperature import divide_outputs, match_confidence
+from sklearn_ae._supervised.temperature import match_confidence, scale_outputs
 from sklearn_ae._tables.rows import BatchIterator, apply_in_parts
 
 # Lengths of training to choose from, as shares of the longest: 0 is the linear model.
 LENGTHS = (1.0, 0.3, 0.0)
-# The same where few rows can be held out, which mistake noise for a gain.
-FEW_LENGTHS = (1.0, 0.0)
-# A shorter training has to lower the loss of held-out rows by this share: where only
-# products of columns tell the classes, few rows often prefer the linear model by luck.
+# A shorter training has to lower the loss of held-out rows by this share.
 LEAST_GAIN = 0.02
-# Fewer rows than this cannot tell which length is best.
+# Fewer rows than this cannot tell whether to train at all.
 ROWS_TO_CHOOSE = 10
-# So many held-out rows are enough to choose by: of more rows, not all are held out.
+# So many held-out rows are enough to choose by: of more rows, not all are held out. Of
+# fewer, one length may be best by luck.
 ROWS_TO_HOLD_OUT = 500
 # More rows than this are enough for the longest training to be best.
 MANY_ROWS = 20_000
@@ -68,6 +67,17 @@ STEADY = {"optimizer__betas": (0.9, 0.95), "optimizer__eps": 1e-4}
 ADAM = ("adam", "adamw")
 # The mean and the deviation of the latents are taken over so many rows.
 SAMPLE_ROWS = 20_000
+
+
+class Plan(NamedTuple):
+    """How long to train, and what to do with the outputs."""
+
+    length: float = 1.0
+    """Share of the number of epochs; 0 is the linear model."""
+    factor: float = 1.0
+    """What the outputs of the trained network are multiplied by."""
+    start_factor: float = 0.0
+    """The same for those of the linear model; they are added."""
 
 
 class SpreadingScore(NamedTuple):
@@ -181,18 +191,19 @@ class FineTuning:
         labelled, valid : Rows, SparseRows, MappedRows or None
             Rows to train on, and to stop early by.
         """
-        length, temperature = 1.0, 1.0
-        if valid is None:
-            length, temperature = self._choose(labelled)
-        net = self._train(labelled, valid, length)
-        if length:
+        plan = Plan() if valid is not None else self._choose(labelled)
+        net = self._train(labelled, valid, plan.length)
+        if plan.length:
             watched = labelled if valid is None else valid
             if self._keep_start_if_better(net, len(labelled), watched):
-                temperature = 1.0
+                plan = Plan(length=0.0)
         if valid is not None and valid is not labelled:
-            outputs, y = self._predict(net, valid)
-            temperature, _ = self.criterion.calibrate(outputs, y)
-        divide_outputs(net.module_.head, temperature)
+            plan, _ = self._calibrate(1.0, self._predict(net, valid))
+        scale_outputs(net.module_.head, plan.factor)
+        if plan.start_factor:
+            start = Predictor(deepcopy(self.encoder), self._make_head()).eval()
+            scale_outputs(start.head, plan.start_factor)
+            net.module_.start = start.to(self.device)
         return net
 
     def score_spreading(self, neighbors):
@@ -283,7 +294,7 @@ class FineTuning:
             match_confidence(logits.numpy(), accuracy),
             self.criterion.calibrate(*self._predict(net, rows.repeated))[0],
         )
-        divide_outputs(net.module_.head, max(temperatures))
+        scale_outputs(net.module_.head, 1 / max(temperatures))
         return net
 
     def accuracy(self, net, rows):
@@ -397,39 +408,45 @@ class FineTuning:
         return is_start
 
     def _choose(self, labelled):
-        """Return the length of training that is best for held-out rows.
-
-        Returns
-        -------
-        length : float
-            A share of the number of epochs; 1 where it was given.
-        temperature : float
-        """
+        """Return the plan that is best for held-out rows; given epochs are kept to."""
         n_rows = int(labelled.n_copies.sum())
-        lengths = LENGTHS if n_rows >= ROWS_TO_HOLD_OUT else FEW_LENGTHS
+        starts_linear = not np.size(self.params.head_layer_sizes)
+        lengths = LENGTHS if starts_linear else LENGTHS[:-1]
         if self.training.max_epochs is not None:
             lengths = (1.0,)
-        elif np.size(self.params.head_layer_sizes):
-            # Such a head does not start as the linear model.
-            lengths = lengths[:-1]
         if n_rows < ROWS_TO_CHOOSE:
-            return lengths[-1], 1.0
+            return Plan(lengths[-1])
         if n_rows > MANY_ROWS:
-            return 1.0, 1.0
+            return Plan()
         # Trials are no part of the training that callbacks follow.
         trial = copy(self)
         trial.training = self.training.without_callbacks()
         parts = self._hold_out(labelled)
-        best, lowest = (1.0, 1.0), np.inf
-        for length in lengths:
+
+        def predict(length):
             predicted = [trial._try(*part, length) for part in parts]
             outputs, y = map(torch.cat, zip(*predicted, strict=True))
             # The weights count rows.
             y[:, 0] *= n_rows / len(labelled)
-            temperature, loss = self.criterion.calibrate(outputs, y)
+            return outputs, y
+
+        if n_rows < ROWS_TO_HOLD_OUT:
+            outputs, y = predict(1.0)
+            if lengths[-1]:
+                return self._calibrate(1.0, (outputs, y))[0]
+            factors = self.criterion.stack(outputs, predict(0.0)[0], y)
+            return Plan(1.0, *factors)
+        best, lowest = Plan(), np.inf
+        for length in lengths:
+            plan, loss = self._calibrate(length, predict(length))
             if loss < (1 - LEAST_GAIN) * lowest:
-                best, lowest = (length, temperature), loss
+                best, lowest = plan, loss
         return best
+
+    def _calibrate(self, length, predicted):
+        """Return the plan for a length, and the loss of the held-out rows with it."""
+        temperature, loss = self.criterion.calibrate(*predicted)
+        return Plan(length, 1 / temperature), loss
 
     def _hold_out(self, labelled):
         """Return pairs of rows to train on and rows that are held out."""

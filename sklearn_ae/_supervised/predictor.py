@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from sklearn_ae._modules.dense import Dense, largest_product, make_activation
+from sklearn_ae._supervised.stacking import stack_logits, stack_targets
 from sklearn_ae._supervised.temperature import fit_temperature
 
 
@@ -69,6 +70,8 @@ class Predictor(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.start = None
+        """Predictor whose output is added, as of the linear model, or `None`."""
         self.frozen = []
         """Weights that do not change until `unfreeze` is called."""
 
@@ -87,7 +90,15 @@ class Predictor(nn.Module):
         inputs = self.inputs(X, noisy=self.training)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             Z = self.encoder.encode_inputs(inputs)
-        return self.head(Z)
+        outputs = self.head(Z)
+        return outputs if self.start is None else outputs + self.start(X)
+
+    def predict(self, X, may_have_missing=False):
+        """Return the raw output for scaled rows."""
+        outputs = self.head(self.encode(X, may_have_missing))
+        if self.start is None:
+            return outputs
+        return outputs + self.start.predict(X, may_have_missing)
 
     def encode(self, X, may_have_missing=False):
         """Return the latents of scaled rows."""
@@ -100,7 +111,9 @@ class Predictor(nn.Module):
     def dense_layers(self):
         """Return the layers that turn `inputs` into `forward`, None if not dense."""
         network = self.encoder.network
-        return [*network.encoder, *self.head] if type(network) is Dense else None
+        if type(network) is not Dense or self.start is not None:
+            return None
+        return [*network.encoder, *self.head]
 
     def largest_product(self, n_rows):
         """Return the multiplications in the largest product of a pass, inf if unknown.
@@ -236,6 +249,22 @@ class ClassLoss(nn.Module):
             logits.numpy(), class_index.astype(int), weight, self.label_smoothing
         )
 
+    def stack(self, trained, start, y):
+        """Return the factors for the logits of a trained network and of its start.
+
+        Parameters
+        ----------
+        trained, start : Tensor of shape (n_rows, n_classes), dtype=float64
+            For held-out rows.
+        y : Tensor of shape (n_rows, 2)
+            Weight and class index of each row.
+        """
+        weight, class_index = y.double().numpy().T
+        logits = trained.numpy(), start.numpy()
+        return stack_logits(
+            *logits, class_index.astype(int), weight, self.label_smoothing
+        )
+
 
 class TargetLoss(nn.Module):
     """Weighted squared error of scaled targets; missing ones are left out.
@@ -275,3 +304,16 @@ class TargetLoss(nn.Module):
         temperature, loss : float
         """
         return 1.0, float(self(outputs, None, y))
+
+    def stack(self, trained, start, y):
+        """Return the factors for the outputs of a trained network and of its start.
+
+        Parameters
+        ----------
+        trained, start : Tensor of shape (n_rows, n_outputs)
+            For held-out rows.
+        y : Tensor of shape (n_rows, 1 + n_outputs)
+            Weight and targets of each row.
+        """
+        weight, targets = y[:, 0].double().numpy(), y[:, 1:].double().numpy()
+        return stack_targets(trained.numpy(), start.numpy(), targets, weight)

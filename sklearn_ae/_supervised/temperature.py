@@ -41,19 +41,27 @@ def fit_temperature(logits, class_indices, weight, label_smoothing=0.0):
     -------
     temperature, loss : float
     """
-    share = UNINFORMATIVE_ROWS / (UNINFORMATIVE_ROWS + weight.sum())
-    smoothing = 1 - (1 - label_smoothing) * (1 - share)
-    rows = np.arange(len(logits))
 
     def loss(log_temperature):
-        log_p = log_softmax(logits * np.exp(-log_temperature), axis=1)
-        right = log_p[rows, class_indices]
-        losses = (1 - smoothing) * right + smoothing * log_p.mean(axis=1)
-        return -(weight @ losses) / weight.sum()
+        divided = logits * np.exp(-log_temperature)
+        return cross_entropy_of(divided, class_indices, weight, label_smoothing)
 
     bounds = np.log([LOWEST, HIGHEST])
     found = minimize_scalar(loss, bounds=bounds, method="bounded")
     return float(np.exp(found.x)), float(found.fun)
+
+
+def cross_entropy_of(logits, class_indices, weight, label_smoothing):
+    """Return the cross-entropy of held-out rows, whose labels are slightly uncertain.
+
+    The parameters are those of `fit_temperature`.
+    """
+    share = UNINFORMATIVE_ROWS / (UNINFORMATIVE_ROWS + weight.sum())
+    smoothing = 1 - (1 - label_smoothing) * (1 - share)
+    log_p = log_softmax(logits, axis=1)
+    right = log_p[np.arange(len(logits)), class_indices]
+    losses = (1 - smoothing) * right + smoothing * log_p.mean(axis=1)
+    return -(weight @ losses) / weight.sum()
 
 
 def match_confidence(logits, accuracy):
@@ -72,7 +80,7 @@ def match_confidence(logits, accuracy):
 
 
 @torch.no_grad()
-def divide_outputs(head, temperature):
-    """Divide the outputs of a head, whose last layer is linear, by a number."""
+def scale_outputs(head, factor):
+    """Multiply the outputs of a head, whose last layer is linear, by a number."""
     for weight in head[-1].parameters():
-        weight.div_(temperature)
+        weight.mul_(factor)

@@ -8,9 +8,9 @@ from scipy.special import log_softmax, softmax
 from torch import nn
 
 from sklearn_ae._supervised.temperature import (
-    divide_outputs,
     fit_temperature,
     match_confidence,
+    scale_outputs,
 )
 
 
@@ -71,9 +71,9 @@ def test__match_confidence__less_sure_than_right__leaves_it_at_that():
     assert match_confidence(np.zeros((5, 2)), 0.9) == 1.0
 
 
-def test__divide_outputs__head__divides_what_it_returns():
+def test__scale_outputs__head__scales_what_it_returns():
     head = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     X = torch.randn(5, 3)
     before = head(X)
-    divide_outputs(head, 2.5)
-    torch.testing.assert_close(head(X), before / 2.5)
+    scale_outputs(head, 2.5)
+    torch.testing.assert_close(head(X), 2.5 * before)
