@@ -70,7 +70,8 @@ autoencoder_ : AutoencoderTransformer
 net_ : skorch.NeuralNet
     The fitted net.
 module_ : torch.nn.Module
-    Its module, on scaled rows, with the parts `encoder` and `head`.
+    Its module, on scaled rows, with the parts `encoder` and `head` and, with few
+    labels, `start`.
 pretraining_history_, history_ : skorch.history.History
     Losses and durations of each epoch of the two phases.
 n_iter_ : int
@@ -96,13 +97,16 @@ that starts at random would distort the encoder before it learns anything [1]_.
 """
 
 LENGTH = """
-*Length of training.* Trained on few rows, a network may end up worse than the linear
-model. So with ``max_epochs=None`` cross-validation chooses between all steps and none,
-from 500 labelled rows on also three tenths. Without a step, `n_iter_` is 0, the head is
-the linear model, and the encoder stays as it is. Up to 100 labelled rows, each is held
-out once; of more, 500 rows, or a fifth. Fewer than 10 rows take the linear model, more
-than 20,000 all steps. `callbacks` and `history_` do not see the trials. With
-`early_stopping`, the rows that are held out say how long to train.
+*Few labels.* Trained on few rows, a network may end up worse than the linear model, and
+few rows cannot tell. So with ``max_epochs=None``, up to 500 labelled rows, the output
+is the sum of both, each multiplied by a number that is best for rows that were held
+out, as far as these say anything (stacking [2]_): ``module_.start`` is the linear
+model, on the encoder as it was. From 500 rows on, cross-validation chooses between all
+steps, three tenths of them and none; without a step, `n_iter_` is 0, and the encoder
+stays as it is. Up to 500 labelled rows, each is held out once; of more, 500 rows, or a
+fifth. Fewer than 10 rows take the linear model, more than 20,000 all steps. `callbacks`
+and `history_` do not see the trials. With `early_stopping`, the rows that are held out
+say how long to train.
 """
 
 PARTS = {

@@ -55,8 +55,8 @@ LENGTHS = (1.0, 0.3, 0.0)
 LEAST_GAIN = 0.02
 # Fewer rows than this cannot tell whether to train at all.
 ROWS_TO_CHOOSE = 10
-# So many held-out rows are enough to choose by: of more rows, not all are held out. Of
-# fewer, one length may be best by luck.
+# So many held-out rows are enough to choose by: of five times as many rows, a fifth is
+# held out once. Of fewer, one length may be best by luck.
 ROWS_TO_HOLD_OUT = 500
 # More rows than this are enough for the longest training to be best.
 MANY_ROWS = 20_000
@@ -453,7 +453,7 @@ class FineTuning:
         n_rows = int(labelled.n_copies.sum())
         values, n_copies = labelled.targets[:, 0].cpu().numpy(), labelled.n_copies
         shares = divide_into_folds(values, n_copies.numpy(), N_FOLDS, self.rng)
-        n_folds = min(N_FOLDS, ceil(ROWS_TO_HOLD_OUT / n_rows))
+        n_folds = min(N_FOLDS, ceil(N_FOLDS * ROWS_TO_HOLD_OUT / n_rows))
         return [
             (labelled.take_shares(1 - out), labelled.take_shares(out))
             for out in torch.from_numpy(shares.T[:n_folds])

@@ -64,6 +64,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     ----------
     .. [1] Kumar, A. et al. "Fine-tuning can distort pretrained features and
        underperform out-of-distribution." ICLR 2022.
+    .. [2] Wolpert, D. H. "Stacked generalization." Neural Networks 5 (1992), 241-259.
 
     Examples
     --------

@@ -55,27 +55,27 @@ def stack_targets(trained, start, targets, weight):
     Parameters
     ----------
     trained, start, targets : float64 ndarray of shape (n_rows, n_targets)
-        Of rows that were held out, with a mean of about 0; `NaN` where a target is
-        missing.
+        Of rows that were held out; `NaN` where a target is missing.
     weight : float64 ndarray of shape (n_rows,)
         With a mean of about 1.
 
     Returns
     -------
     factors : float64 ndarray of shape (2,)
-        At least 0.
+        At least 0, with a sum of 1: more would repeat what large targets did by chance.
     """
     seen = ~np.isnan(targets)
     weight = np.broadcast_to(weight[:, None], seen.shape)[seen]
-    predicted, y = np.stack([trained[seen], start[seen]], axis=1), targets[seen]
-    errors = (y[:, None] - predicted) ** 2
-    variance = (weight @ errors).min() / weight.sum()
+    errors = (targets - start)[seen]
+    steps = (trained - start)[seen]
+    variance = min(weight @ (errors - steps) ** 2, weight @ errors**2) / weight.sum()
     if not variance > 0:
         return SHARES
-    # Least squares, in units of the noise, and the prior.
-    precision = np.diag(2 * PRIOR / SHARES**2)
-    weighted = predicted.T * weight / variance
-    factors = np.linalg.solve(
-        weighted @ predicted + precision, weighted @ y + precision @ SHARES
+    # Least squares in units of the noise, and the prior.
+    precision = 2 * PRIOR * np.sum(SHARES**-2)
+    weight = weight / variance
+    share = (weight @ (steps * errors) + precision * TRAINED_SHARE) / (
+        weight @ steps**2 + precision
     )
-    return np.maximum(factors, 0.0)
+    share = min(max(share, 0.0), 1.0)
+    return np.array([share, 1 - share])
