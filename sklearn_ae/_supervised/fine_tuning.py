@@ -86,8 +86,8 @@ class SpreadingScore(NamedTuple):
     accuracy: float
     """Share of the rows whose label is predicted, below 1 (rule of succession)."""
     is_better: bool
-    """Whether they are better than the linear model, by more than a standard error, and
-    make at most half as many errors as the largest class for all rows would."""
+    """Whether they are better than the linear model, and make at most half as many
+    errors as the largest class for all rows would."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ class FineTuning:
         seen = neighbors.seen_[indices]
         n_copies = np.maximum(1, np.rint(n_copies * seen)).astype(int)
         weight, classes = weight * seen, y[:, 0].astype(int)
-        right, won, squares = np.zeros((3, len(y)))
+        right, won = np.zeros((2, len(y)))
         for out in divide_into_folds(classes, n_copies, N_FOLDS, self.rng).T:
             left = weight * (1 - out)
             used = left > 0
@@ -240,19 +240,14 @@ class FineTuning:
             held_out = np.zeros(len(neighbors.seen_))
             held_out[indices] = out * seen
             by_spread = neighbors.spread(held_out)[indices].argmax(1)
-            difference = 1.0 * (by_spread == classes) - (by_probe == classes)
             right += out * (by_spread == classes)
-            won += out * difference
-            squares += out * difference**2
-        share = weight / weight.sum()
-        mean = share @ won
-        # Each copy of a row is one row.
-        variance = share**2 / n_copies @ (squares - 2 * mean * won + mean**2)
-        n_rows = n_copies.sum()
+            won += out * (1.0 * (by_spread == classes) - (by_probe == classes))
+        share, n_rows = weight / weight.sum(), n_copies.sum()
         accuracy = (n_rows * (share @ right) + 1) / (n_rows + 2)
         # A few rows can be better by luck where neither model knows anything.
         halfway = (1 + np.bincount(classes, share).max()) / 2
-        is_better = mean > np.sqrt(max(variance, 0.0)) and share @ right >= halfway
+        # A difference of less than a row is a rounding error.
+        is_better = share @ won > 0.5 / n_rows and share @ right >= halfway
         return SpreadingScore(accuracy, bool(is_better))
 
     def fine_tune_on_all(self, neighbors, valid, accuracy):
