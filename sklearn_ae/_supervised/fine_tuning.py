@@ -413,13 +413,21 @@ class FineTuning:
             return Plan(lengths[-1])
         if n_rows > MANY_ROWS:
             return Plan()
-        # Trials are no part of the training that callbacks follow.
+        # Trials are no part of the training: callbacks do not see them, and the random
+        # numbers that follow are those that follow without them.
         trial = copy(self)
         trial.training = self.training.without_callbacks()
+        trial.rng = deepcopy(self.rng)
+        with torch.random.fork_rng():
+            return trial._plan(labelled, lengths)
+
+    def _plan(self, labelled, lengths):
+        """Return the plan that is best for held-out rows, of some lengths."""
+        n_rows = int(labelled.n_copies.sum())
         parts = self._hold_out(labelled)
 
         def predict(length):
-            predicted = [trial._try(*part, length) for part in parts]
+            predicted = [self._try(*part, length) for part in parts]
             outputs, y = map(torch.cat, zip(*predicted, strict=True))
             # The weights count rows.
             y[:, 0] *= n_rows / len(labelled)

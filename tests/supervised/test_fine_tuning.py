@@ -24,11 +24,13 @@ from sklearn_ae._supervised.temperature import scale_outputs
 from sklearn_ae._tables.rows import Rows
 from sklearn_ae.architectures import TorchModule
 from tests.supervised.helpers import (
+    TARGET,
     X,
     Y,
     classifier,
     differing,
     hide,
+    regressor,
     small,
     state,
     unfrozen,
@@ -293,6 +295,16 @@ def test__fit__explicit_epochs__are_all_trained():
     rows, target = linear_rows(60, 5.0, np.random.default_rng(3))
     model = AutoencoderPretrainedRegressor(small(4), max_epochs=7, random_state=0)
     assert model.fit(rows, target).n_iter_ == 7
+
+
+@pytest.mark.parametrize("predictor", [classifier, regressor])
+def test__fit__trials__do_not_change_the_training(predictor):
+    """The network is that of the same number of epochs, bit for bit."""
+    y = hide(Y if predictor is classifier else TARGET, 60)
+    chosen = predictor(max_epochs=None).fit(X, y)
+    given = predictor(max_epochs=chosen.n_iter_).fit(X, y)
+    encoders = state(chosen.module_.encoder), state(given.module_.encoder)
+    assert differing(*encoders) == set()
 
 
 def test__fit__few_labels__adds_what_the_linear_model_says():
