@@ -233,7 +233,9 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             missing = _table_as_given(X, rows).missing()
             observed = encoder.has_observed_ if frozen else ~missing.all(axis=0)
             self.table_encoder_ = encoder
-            if not frozen:
+            if frozen:
+                encoder.check_cells(rows)
+            else:
                 encoder.fit(rows)
             self._note_columns(missing, observed)
             n_members = 1 if frozen else self.n_estimators
@@ -383,18 +385,23 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         """
         return table.to_library(_get_output_config("transform", self)["dense"])
 
+    def _check(self, X):
+        """Return the table in which cells are to be filled, and its checked rows."""
+        rows = self.table_encoder_.check(_as_dense_table(X))
+        # Those without missing cells go through no network, which would find them.
+        self.table_encoder_.check_cells(rows)
+        return _table_as_given(X, rows), rows
+
     @isolated
     def _fill_table(self, X):
         """Return the table whose missing cells are predicted."""
-        rows = self.table_encoder_.check(_as_dense_table(X))
-        table = _table_as_given(X, rows)
+        table, rows = self._check(X)
         return self._complete(table, rows, self.autoencoder_.net_, self._fill)
 
     @isolated
     def _draw_tables(self, X):
         """Return `n_draws` tables whose missing cells are drawn."""
-        rows = self.table_encoder_.check(_as_dense_table(X))
-        table = _table_as_given(X, rows)
+        table, rows = self._check(X)
         device = torch.device(self.autoencoder_.net_.device)
         tables = []
         with seeded_for(self.random_state, device):

@@ -19,7 +19,12 @@ from sklearn_ae._tables.categories import (
     check_numeric_columns,
     find_categorical,
 )
-from sklearn_ae._tables.reading import as_table, is_mapped
+from sklearn_ae._tables.reading import (
+    as_table,
+    blocks_of_rows,
+    check_cells,
+    is_mapped,
+)
 from sklearn_ae._tables.scaling import Scaler, sample_rows
 from sklearn_ae._tables.table import to_numbers
 
@@ -247,6 +252,22 @@ class TableEncoder:
                 "at least one."
             )
         return self
+
+    def check_cells(self, rows):
+        """Refuse infinite cells, wherever they stand; `fit` does so, too.
+
+        Parameters
+        ----------
+        rows : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_rows, n_columns)
+            Checked.
+
+        Raises
+        ------
+        ValueError
+            If a cell is infinite.
+        """
+        for _, block in blocks_of_rows(rows):
+            check_cells(block, self.names)
 
     def updated(self, rows, sample_weight=None):
         """Return an encoder whose scale has learnt further rows; this one stays."""
