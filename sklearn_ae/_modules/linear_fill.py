@@ -237,11 +237,12 @@ def _sum_symmetric(weights: Tensor, matrices: Tensor) -> Tensor:
     """
     rank = matrices.shape[1]
     lower, upper = torch.tril_indices(rank, rank, device=matrices.device)
-    half = weights @ matrices[:, lower, upper]
-    sums = half.new_empty(len(half), rank, rank)
-    sums[:, lower, upper] = half
-    sums[:, upper, lower] = half
-    return sums
+    # Where each cell of a whole matrix stands in its half. Selecting columns by one
+    # index takes a fifth of the time that two indices take.
+    half = torch.empty(rank, rank, dtype=torch.int64, device=matrices.device)
+    half[lower, upper] = half[upper, lower] = torch.arange(len(lower)).to(half)
+    sums = weights @ matrices.flatten(1).index_select(1, lower * rank + upper)
+    return sums.index_select(1, half.flatten()).view(-1, rank, rank)
 
 
 def _em_step(

@@ -189,10 +189,13 @@ class WrittenOutStep:
         """Compute the gradients, and return the loss and the output."""
         X, y = batch
         raw = self.dense.forward(self.net.module_.inputs(X, noisy=True))
-        if self.is_mse and y is None:
-            loss = mse_loss_with_gradient(raw, X, self.dense.output_gradient)
-        else:
+        gradient = self.dense.output_gradient
+        if not self.is_mse or y is not None:
             loss = self._loss_by_autograd(raw, X, y)
+        elif self.net.criterion_.may_have_missing:
+            loss = mse_of_observed_with_gradient(raw, X, gradient)
+        else:
+            loss = mse_loss_with_gradient(raw, X, gradient)
         self.dense.backward()
         return {"loss": loss, "y_pred": raw}
 
@@ -263,8 +266,25 @@ def _is_plain_mse(criterion: nn.Module) -> bool:
         and type(criterion) is NumericReconstructionLoss
         and criterion.loss == "mse"
         and type(criterion.activation) is nn.Identity
-        and not criterion.may_have_missing
     )
+
+
+def mse_of_observed_with_gradient(values: Tensor, target: Tensor, out: Tensor) -> Tensor:
+    """Return the mean over the rows of the mean squared error of their observed cells.
+
+    Parameters
+    ----------
+    values, target : Tensor of shape (n_rows, n_columns)
+        Missing cells of the target are NaN.
+    out : Tensor of shape (n_rows, n_columns)
+        Its gradient is written into it.
+    """
+    observed = ~torch.isnan(target)
+    n_observed = observed.sum(1, keepdim=True).clamp_(min=1)
+    error = torch.where(observed, values - target, 0.0)
+    # torch divides a number of Python by multiplying with the inverse.
+    torch.mul(error, error.new_full((), 2 / len(target)) / n_observed, out=out)
+    return (error.square_().sum(1, keepdim=True) / n_observed).mean()
 
 
 def _linear_layers(modules: Iterable[nn.Module]) -> list[LinearLayer]:
