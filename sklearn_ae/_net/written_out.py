@@ -269,7 +269,9 @@ def _is_plain_mse(criterion: nn.Module) -> bool:
     )
 
 
-def mse_of_observed_with_gradient(values: Tensor, target: Tensor, out: Tensor) -> Tensor:
+def mse_of_observed_with_gradient(
+    values: Tensor, target: Tensor, out: Tensor
+) -> Tensor:
     """Return the mean over the rows of the mean squared error of their observed cells.
 
     Parameters

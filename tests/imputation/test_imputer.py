@@ -375,6 +375,25 @@ def test__fit__column_that_cannot_be_used__leaves_the_earlier_fit(case):
     assert columns_of(imputer.transform(FRAME)) == expected
 
 
+@pytest.mark.parametrize("table", [NUMBERS, FRAME], ids=["numbers", "mixed"])
+@pytest.mark.parametrize("as_array", [False, True])
+@pytest.mark.parametrize("n_rows", [1, 90])
+def test__any_method__infinite_cell__is_refused(table, as_array, n_rows):
+    """Also in a row without missing cells, which no network sees."""
+    X = table[1:].astype({"count": float})
+    unusable = X.copy()
+    unusable.iloc[0, 1] = np.inf
+    assert not unusable.iloc[0].isna().any()
+    if as_array:
+        X, unusable = X.to_numpy(), unusable.to_numpy()
+    frozen = FrozenEstimator(AutoencoderTransformer(2, max_epochs=1).fit(X))
+    imputer = make().fit(X)
+    other = make(autoencoder=frozen)
+    for method in (imputer.transform, imputer.draw, imputer.fit, other.fit):
+        with pytest.raises(ValueError, match="contains infinity"):
+            method(unusable[:n_rows])
+
+
 @pytest.mark.filterwarnings("error")
 def test__fit__no_observed_cell__is_an_error():
     with pytest.raises(ValueError, match="AutoencoderImputer needs at least one"):
