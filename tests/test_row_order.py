@@ -43,6 +43,7 @@ SIZES = {
     scaling: {"QUANTILE_ROWS": N_SAMPLED},
 }
 ORDERS = [*(f"period of {period}" for period in range(2, 13)), "grouped", "sorted"]
+MAPPED_ORDERS = ["period of 2", "period of 5", "grouped", "sorted"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -179,6 +180,14 @@ def of_shuffled(name):
     )
 
 
+def mostly_slow(orders):
+    """Return the orders, all but that of a period of five for the slow tests."""
+    return [
+        order if order == "period of 5" else pytest.param(order, marks=pytest.mark.slow)
+        for order in orders
+    ]
+
+
 def assert_as_shuffled(name, got):
     expected = of_shuffled(name)
     # Of five, the deviation itself is not known well.
@@ -186,14 +195,14 @@ def assert_as_shuffled(name, got):
     assert_allclose((got - expected.mean(axis=0)) / chance, 0, atol=1)
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", mostly_slow(ORDERS))
 @pytest.mark.parametrize("name", MEASURES)
 def test__fit__rows_in_order__give_what_shuffled_ones_give(name, order):
     got = MEASURES[name](10, make_order(order), np.asarray)
     assert_as_shuffled(name, got)
 
 
-@pytest.mark.parametrize("order", ["period of 2", "period of 5", "grouped", "sorted"])
+@pytest.mark.parametrize("order", mostly_slow(MAPPED_ORDERS))
 @pytest.mark.parametrize("name", MEASURES)
 def test__fit__mapped_rows_in_order__give_what_shuffled_ones_give(
     name, order, tmp_path
