@@ -60,7 +60,8 @@ class OneHot(nn.Module):
         missing = torch.isnan(codes)
         indices = torch.where(missing, 0.0, codes).long() + self.offsets
         zeros = torch.zeros(len(X), len(self.scale), dtype=X.dtype, device=X.device)
-        indicators = zeros.scatter_(1, indices, self.scale[indices]) - self.shift
+        scale = self.scale[indices].to(X.dtype)
+        indicators = zeros.scatter_(1, indices, scale) - self.shift
         indicators = indicators.masked_fill_(
             missing.index_select(1, self.column_of_category), torch.nan
         )

@@ -66,7 +66,8 @@ class FactorModel(NamedTuple):
 class LinearFill(nn.Module):
     """Fill each missing cell with its expectation given the observed cells of the row.
 
-    **Shape** (n_rows, n_encoded), with NaN for missing cells in the input.
+    **Shape** (n_rows, n_encoded), with NaN for missing cells in the input. float64 rows
+    are filled in float64.
 
     Examples
     --------
@@ -130,7 +131,8 @@ class LinearFill(nn.Module):
     def forward(self, X: Tensor) -> Tensor:
         """Return rows without missing cells."""
         scores, _ = self._scores(X)
-        expected = self.center + self.scale * (scores @ self.loadings.T)
+        restored = scores @ self.loadings.T.to(X.dtype)
+        expected = self.center + self.scale * restored
         return torch.where(torch.isnan(X), expected, X)
 
     @torch.no_grad()
@@ -144,8 +146,9 @@ class LinearFill(nn.Module):
         """Return the expected scores of each row, and the root of their precision."""
         missing = torch.isnan(X)
         X = torch.where(missing, 0.0, (X - self.center) / self.scale)
+        loadings, moments = self.loadings.to(X.dtype), self.moments.to(X.dtype)
         # `center` contains the mean already.
-        model = FactorModel(X.new_zeros(()), self.loadings, self.moments, self.noise)
+        model = FactorModel(X.new_zeros(()), loadings, moments, self.noise)
         return _posterior(model, X, (~missing).to(X.dtype))
 
 

@@ -1,7 +1,6 @@
 """Base class of the classifier and the regressor: pre-training, then fine-tuning."""
 
 import warnings
-from copy import deepcopy
 from numbers import Integral, Real
 from typing import Any
 
@@ -41,7 +40,7 @@ from sklearn_ae._net.net import TrainingInterrupted, raise_if_interrupted
 from sklearn_ae._net.params import TrainingParams, check_training, resolve_device
 from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded_for
 from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
-from sklearn_ae._supervised.predictor import take_encoder
+from sklearn_ae._supervised.predictor import predict_in_float64, take_encoder
 from sklearn_ae._supervised.targets import make_labelled_rows
 from sklearn_ae._tables.encoder import check_frame
 from sklearn_ae._tables.reading import as_table
@@ -344,12 +343,12 @@ def predict_raw(net, X, n_outputs, encoder):
     """
     module = net.module_
     own_layers = isinstance(module.encoder.network, (Dense, ConvolutionalNetwork))
-    if own_layers and torch.device(net.device).type == "cpu":
-        module = deepcopy(module).double()
-    dtype = next(module.head.parameters()).dtype
+    in_float64 = own_layers and torch.device(net.device).type == "cpu"
+    predict = predict_in_float64(module) if in_float64 else module.predict
+    dtype = torch.float64 if in_float64 else next(module.head.parameters()).dtype
 
     def function(net, X):
         X = X.to(dtype)
-        return module.predict(X, not module.may_have_missing and has_nan(X))
+        return predict(X, not module.may_have_missing and has_nan(X))
 
     return infer(net, function, X, n_outputs, encoder=encoder, dtype=np.float64)
