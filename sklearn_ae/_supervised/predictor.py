@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from functools import partial
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import torch
 from skorch.callbacks import Callback
@@ -10,9 +10,16 @@ from torch import nn
 from torch.nn.functional import cross_entropy, linear
 
 from sklearn_ae._compat import calls_only_forward
-from sklearn_ae._modules.dense import Dense, largest_product, make_activation
+from sklearn_ae._modules.dense import (
+    ACTIVATIONS,
+    Dense,
+    largest_product,
+    make_activation,
+)
 from sklearn_ae._supervised.stacking import stack_logits, stack_targets
 from sklearn_ae._supervised.temperature import fit_temperature
+
+OWN_ACTIVATIONS = set(ACTIVATIONS.values())
 
 
 class UnfreezeEncoder(Callback):
@@ -186,10 +193,10 @@ def predict_in_float64(predictor):
 
 def _layer_in_float64(layer):
     if type(layer) is nn.Linear and calls_only_forward(layer):
-        bias = None if layer.bias is None else layer.bias.double()
-        return partial(linear, weight=layer.weight.double(), bias=bias)
-    has_numbers = any(True for _ in chain(layer.parameters(), layer.buffers()))
-    return deepcopy(layer).double() if has_numbers else layer
+        weight, bias = layer.weight.detach().double(), layer.bias.detach().double()
+        return partial(linear, weight=weight, bias=bias)
+    # Those that the library names have nothing to convert.
+    return layer if type(layer) in OWN_ACTIVATIONS else deepcopy(layer).double()
 
 
 def make_head(n_inputs, n_outputs, hidden_layer_sizes=(), activation="relu", dropout=0):

@@ -158,8 +158,9 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
         """
         check_is_fitted(self)
         scaled = self._predict_raw(X, len(self._target_scaler.scale_))
-        predicted = self._target_scaler.inverse_transform(scaled) * self._target_unit
-        return predicted.reshape(-1, *self._target_shape)
+        # Not by its inverse_transform, whose validation takes as long as the network.
+        predicted = scaled * self._target_scaler.scale_ + self._target_scaler.mean_
+        return (predicted * self._target_unit).reshape(-1, *self._target_shape)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,7 +1,9 @@
 """The classifier: labels, probabilities, weights of classes and rows."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -12,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sklearn_ae.architectures import Convolutional
 from tests.supervised.helpers import (
     MODELS,
     X_CANCER,
@@ -77,6 +80,40 @@ def test__predict__one_row_alone__is_as_among_many(name):
     together = getattr(model, method)(X)
     alone = np.vstack([getattr(model, method)(X[i : i + 1]).T.T for i in range(30)])
     assert_allclose(alone.reshape(together[:30].shape), together[:30], atol=1e-7)
+
+
+def test__predict__weights_that_the_user_changed__are_used():
+    model = classifier().fit(X, Y)
+    assert 0 < model.predict(X).sum() < len(X)
+    with torch.no_grad():
+        model.module_.head[-1].bias += torch.tensor([0.0, 1000.0])
+    assert model.predict(X).all()
+    model.module_.head[-1] = torch.nn.Linear(4, 2)
+    torch.nn.init.zeros_(model.module_.head[-1].weight)
+    assert_allclose(np.ptp(model.predict_proba(X), axis=0), 0.0)
+
+
+GAPS = np.where(np.arange(X.size).reshape(X.shape) % 7 == 0, np.nan, X)
+MIXED = pd.DataFrame(X).assign(text=np.array(["a", "b"])[(X[:, 0] > 13).astype(int)])
+TO_PREDICT = {
+    "numbers": (small(), X),
+    "missing cells": (small(), GAPS),
+    "categories": (small(), MIXED.set_axis(map(str, MIXED), axis=1)),
+    "activation with weights": (small(activation=torch.nn.PReLU), X),
+    "convolutions": (small(architecture=Convolutional((1, 2, 5), (4,))), X),
+}
+
+
+@pytest.mark.parametrize("name", TO_PREDICT)
+def test__predict_proba__any_layers__is_what_the_module_computes(name):
+    autoencoder, table = TO_PREDICT[name]
+    model = classifier(autoencoder).fit(table, Y)
+    encoder = model.table_encoder_
+    scaled = encoder.transform(encoder.check(table)[: len(X)])
+    with torch.inference_mode():
+        logits = model.module_(torch.from_numpy(scaled))
+    expected = torch.softmax(logits, dim=1).numpy()
+    assert_allclose(model.predict_proba(table), expected, atol=1e-5)
 
 
 def test__predict__rows_in_another_form__is_the_same():
