@@ -238,13 +238,30 @@ activation_gradients: dict[type[nn.Module], Callable[[Tensor, Tensor], Tensor]] 
 }
 _mse_loss_backward = _gradient_operator("mse_loss_backward")
 _ONE = torch.ones((), dtype=torch.float32)
+# torch's numbers for what becomes of the losses of the cells.
+_NONE, _MEAN = 0, 1
 
 
-def mse_loss_with_gradient(values: Tensor, target: Tensor, out: Tensor) -> Tensor:
-    """Return the mean squared error, after writing its gradient into `out`."""
-    _mse_loss_backward(_ONE, values, target, 1, grad_input=out)
+def mse_loss_with_gradient(
+    values: Tensor, target: Tensor, weight: Tensor | None, out: Tensor
+) -> Tensor:
+    """Return the mean squared error, after writing its gradient into `out`.
+
+    Parameters
+    ----------
+    values, target, out : Tensor of shape (n_rows, n_columns)
+    weight : Tensor of shape (n_rows,) or None
+        How much each row counts.
+    """
     # torch.nn.functional looks at the shapes first, which takes as long again.
-    return torch.ops.aten.mse_loss.default(values, target)
+    mse_loss = torch.ops.aten.mse_loss.default
+    if weight is None:
+        _mse_loss_backward(_ONE, values, target, _MEAN, grad_input=out)
+        return mse_loss(values, target)
+    # The order in which autograd multiplies and divides decides about the last bit.
+    share = (_ONE / len(weight) * weight / target.shape[1])[:, None].expand_as(out)
+    _mse_loss_backward(share, values, target, _NONE, grad_input=out)
+    return (mse_loss(values, target, _NONE).mean(1) * weight).mean()
 
 
 # Whether this release of torch has the operators of `mse_loss_with_gradient`.

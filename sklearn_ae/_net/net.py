@@ -162,6 +162,8 @@ class AutoencoderNet(NeuralNet):
         )
         self.was_interrupted_ = False
         self.was_trained_ = False
+        # The written-out step that the epochs of one training share.
+        self._step: WrittenOutStep | None = None
 
     @property
     def _default_callbacks(self) -> list[NamedCallback]:
@@ -383,6 +385,8 @@ class AutoencoderNet(NeuralNet):
                 if isinstance(callback, ProgressBar):
                     callback.on_train_end(self)
             raise
+        finally:
+            self._step = None
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take one step; few optimizers need the closure that skorch gives to all."""
@@ -441,8 +445,10 @@ class AutoencoderNet(NeuralNet):
         weights = []
         if training and not self.callbacks:
             self._set_training(True)
-            written_out = self._write_out()
-            step_fn = step_fn if written_out is None else written_out.take
+            # Nobody exchanges layers, but some may start to learn in this epoch.
+            if self._step is None or not self._step.holds():
+                self._step = self._write_out()
+            step_fn = step_fn if self._step is None else self._step.take
         for batch in iterator:
             calls.safe_point()
             self.notify("on_batch_begin", batch=batch, training=training)

@@ -175,14 +175,23 @@ class WrittenOutStep:
     net : AutoencoderNet
     dense : DensePass
         Through all layers of its module.
+    weights : list of Parameter
+        All weights of the net, those that do not learn included.
     """
 
-    def __init__(self, net: Any, dense: DensePass) -> None:
+    def __init__(
+        self, net: Any, dense: DensePass, weights: list[nn.Parameter]
+    ) -> None:
         self.net = net
         self.dense = dense
+        self._learning = [(weight, weight.requires_grad) for weight in weights]
         self.is_mse = _is_plain_mse(net.criterion_)
         kernel = fused_adam_kernel(net.optimizer_)
         self.adam = None if kernel is None else FusedAdam(net.optimizer_, kernel)
+
+    def holds(self) -> bool:
+        """Whether the same weights learn as when it was made."""
+        return all(weight.requires_grad is learns for weight, learns in self._learning)
 
     @torch.no_grad()
     def compute_gradients(self, batch: Any) -> dict[str, Tensor]:
@@ -190,12 +199,13 @@ class WrittenOutStep:
         X, y = batch
         raw = self.dense.forward(self.net.module_.inputs(X, noisy=True))
         gradient = self.dense.output_gradient
-        if not self.is_mse or y is not None:
-            loss = self._loss_by_autograd(raw, X, y)
-        elif self.net.criterion_.may_have_missing:
+        may_have_missing = self.is_mse and self.net.criterion_.may_have_missing
+        if self.is_mse and not may_have_missing:
+            loss = mse_loss_with_gradient(raw, X, y, gradient)
+        elif self.is_mse and y is None:
             loss = mse_of_observed_with_gradient(raw, X, gradient)
         else:
-            loss = mse_loss_with_gradient(raw, X, gradient)
+            loss = self._loss_by_autograd(raw, X, y)
         self.dense.backward()
         return {"loss": loss, "y_pred": raw}
 
@@ -233,19 +243,20 @@ def write_out(net: Any) -> WrittenOutStep | None:
     linears = _linear_layers(modules)
     n_frozen = sum(not linear.weight.requires_grad for linear, _ in linears)
     learning = [w for linear, _ in linears[n_frozen:] for w in linear.parameters()]
-    learnable = [w for _, w in net.get_all_learnable_params() if w.requires_grad]
+    weights = [weight for _, weight in net.get_all_learnable_params()]
+    learnable = [weight for weight in weights if weight.requires_grad]
     # All that learns are these weights, and each of them is in one layer only.
     same = len(learning) == len(learnable) and {*learning} == {*learnable}
     if not learning or not same or any(map(has_hooks, learning)):
         return None
     layers = [_make_layer(linear, activation) for linear, activation in linears]
     # An optimizer would go on with gradients that a frozen layer still has.
-    for _, weight in net.get_all_learnable_params():
+    for weight in weights:
         weight.grad = None
     for (linear, _), layer in zip(linears[n_frozen:], layers[n_frozen:], strict=True):
         linear.weight.grad = layer.weight_gradient
         linear.bias.grad = layer.bias_gradient
-    return WrittenOutStep(net, DensePass(layers, n_frozen))
+    return WrittenOutStep(net, DensePass(layers, n_frozen), weights)
 
 
 def _is_plain(net: Any) -> bool:
@@ -260,7 +271,7 @@ def _is_plain(net: Any) -> bool:
 
 
 def _is_plain_mse(criterion: nn.Module) -> bool:
-    """Whether a loss without weights is the mean squared error of the raw output."""
+    """Whether the loss is the mean squared error of the raw output."""
     return (
         has_mse_loss_with_gradient
         and type(criterion) is NumericReconstructionLoss
