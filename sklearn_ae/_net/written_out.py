@@ -179,9 +179,7 @@ class WrittenOutStep:
         All weights of the net, those that do not learn included.
     """
 
-    def __init__(
-        self, net: Any, dense: DensePass, weights: list[nn.Parameter]
-    ) -> None:
+    def __init__(self, net: Any, dense: DensePass, weights: list[nn.Parameter]) -> None:
         self.net = net
         self.dense = dense
         self._learning = [(weight, weight.requires_grad) for weight in weights]

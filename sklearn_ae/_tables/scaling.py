@@ -5,13 +5,13 @@ never has to.
 """
 
 import warnings
-from copy import copy
 from math import ceil, isfinite
 
 import numpy as np
 import torch
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
+from sklearn_ae._tables.quantiles import to_normal_scores
 from sklearn_ae._tables.reading import (
     blocks_of_rows,
     check_cells,
@@ -173,11 +173,10 @@ class Scaler:
         with warnings.catch_warnings():
             # A column without any value is no fault here.
             warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
-            self._inverse_quantiles = quantiles.fit(self._to_unit_span(rows))
+            self._quantiles = quantiles.fit(self._to_unit_span(rows))
         # Ranks are those of float32 numbers: else a float32 cell would not equal the
         # float64 one that it was, and rank above or below all that do.
-        self._quantiles = copy(quantiles)
-        self._quantiles.quantiles_ = self._to_unit_span(
+        self._float32_quantiles = self._to_unit_span(
             self._to_float32(self._from_unit_span(quantiles.quantiles_))
         )
 
@@ -197,8 +196,13 @@ class Scaler:
     def _to_normal(self, X):
         """Return a block of rows by rank; constant columns in units of their number."""
         shares = self._to_unit_span(self._to_float32(X.astype(np.float64)))
-        scaled = self._quantiles.transform(shares)
-        return np.where(self._is_constant, shares, scaled)
+        is_ranked = ~self._is_constant
+        if self.is_categorical is not None:
+            is_ranked &= ~self.is_categorical
+        columns = np.ascontiguousarray(shares.T)
+        for i in np.flatnonzero(is_ranked):
+            columns[i] = to_normal_scores(columns[i], self._float32_quantiles[:, i])
+        return columns.T
 
     def partial_fit(self, X, sample_weight=None):
         """Update the scale of each column with further rows; quantiles stay."""
@@ -400,9 +404,7 @@ class Scaler:
 
     def _inverse_transform_block(self, values):
         if self.scaling == "quantile":
-            shares = self._inverse_quantiles.inverse_transform(
-                values.astype(np.float64)
-            )
+            shares = self._quantiles.inverse_transform(values.astype(np.float64))
             X = self._keep_codes(values, self._from_unit_span(shares))
         elif self.scaling == "robust":
             X = self._keep_codes(values, self._undo_soft_clip(values))
