@@ -71,6 +71,7 @@ __all__ = [
     "activation_gradients",
     "available_if",
     "calls_only_forward",
+    "cpu_has_bfloat16",
     "did_you_mean",
     "fused_adam_kernel",
     "has_hooks",
@@ -285,6 +286,12 @@ _MODULE_HOOKS = (
     "_backward_hooks",
     "_backward_pre_hooks",
 )
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor has instructions for products of bfloat16 numbers."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in names)
 
 
 def has_hooks(weight: Tensor) -> bool:

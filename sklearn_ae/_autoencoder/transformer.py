@@ -163,7 +163,9 @@ class AutoencoderTransformer(
         is. Rows in memory are moved there as a whole if they fit.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Type that the network computes in while training; "auto" is "bfloat16" on a GPU
-        that has it. Whatever was trained, results are computed in float32.
+        that has it, and for dense layers from 256 units on with batches of 256 rows on
+        a processor that has it (AVX512-BF16 or AMX). Whatever was trained, results are
+        computed in float32.
     compile : bool, default=False
         Whether to train through :func:`torch.compile`. It takes from 10 to 50 seconds
         to compile, and pays for large networks.

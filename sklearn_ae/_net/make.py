@@ -61,7 +61,11 @@ def make_net(
         callbacks=training.callbacks,
         verbose=int(training.verbose > 1),
         device=str(training.device),
-        precision=resolve_precision(training.precision, training.device),
+        precision=resolve_precision(
+            training.precision,
+            training.device,
+            module.largest_product(training.batch_size),
+        ),
         compile=training.compile,
         **optimizer_params(training) | params | net_params,
     )

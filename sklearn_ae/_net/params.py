@@ -1,6 +1,7 @@
 """Parameters of the training: their values, and errors about them."""
 
 import inspect
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from skorch.callbacks import Callback
 from torch.optim import Optimizer
 
-from sklearn_ae._compat import did_you_mean
+from sklearn_ae._compat import cpu_has_bfloat16, did_you_mean
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -32,6 +33,9 @@ NOT_NET_PARAMS = {
     "optimizer__params",
     "optimizer__weight_decay",
 }
+# Multiplications in the largest product of a step, such as of 256 rows, columns and
+# units, from which on bfloat16 is faster on a processor that has it.
+WIDE_MULTIPLICATIONS = 2**24
 
 
 @dataclass(frozen=True)
@@ -292,9 +296,23 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return usable
 
 
-def resolve_precision(precision: str, device: torch.device) -> str:
-    """Return "float32" or "bfloat16"; "auto" takes bfloat16 on a GPU that has it."""
+def resolve_precision(
+    precision: str, device: torch.device, n_multiplications: float
+) -> str:
+    """Return "float32" or "bfloat16"; "auto" takes bfloat16 where that is faster.
+
+    Parameters
+    ----------
+    precision : {"float32", "bfloat16", "auto"}
+    device : torch.device
+    n_multiplications : float
+        Those in the largest product of a step, inf if unknown.
+    """
     if precision != "auto":
         return precision
-    has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return "bfloat16" if has_bfloat16 else "float32"
+    if device.type == "cpu":
+        is_wide = WIDE_MULTIPLICATIONS <= n_multiplications < math.inf
+        is_faster = is_wide and cpu_has_bfloat16()
+    else:
+        is_faster = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return "bfloat16" if is_faster else "float32"

@@ -24,6 +24,7 @@ from torch import nn
 
 from sklearn_ae._net.net import AutoencoderNet
 from sklearn_ae._supervised.semi_supervised import SemiSupervisedNet
+from sklearn_ae.architectures import Convolutional
 from sklearn_ae.noise import SwapNoise
 from tests.net.helpers import X_DIGITS, make, numbered, record
 
@@ -191,6 +192,27 @@ def test__precision_bfloat16__trains_about_as_well_and_keeps_float32():
         assert ae.transform(X_DIGITS).dtype == np.float32
     assert losses["bfloat16"] < 1.1 * losses["float32"]
     assert losses["bfloat16"] != losses["float32"]
+
+
+X_WIDE = np.random.default_rng(0).standard_normal((256, 256))
+
+
+@pytest.mark.parametrize(
+    ("params", "has_bfloat16", "expected"),
+    [
+        ({"hidden_layer_sizes": (256,)}, True, "bfloat16"),
+        ({"hidden_layer_sizes": (256,)}, False, "float32"),
+        ({"hidden_layer_sizes": (128,)}, True, "float32"),
+        ({"hidden_layer_sizes": (256,), "batch_size": 128}, True, "float32"),
+        ({"architecture": Convolutional((1, 16, 16), (4,))}, True, "float32"),
+    ],
+)
+def test__precision_auto__on_the_cpu__is_bfloat16_for_wide_layers_where_it_is_faster(
+    params, has_bfloat16, expected, monkeypatch
+):
+    monkeypatch.setattr("sklearn_ae._net.params.cpu_has_bfloat16", lambda: has_bfloat16)
+    params = {"batch_size": 256, "max_epochs": 1, **params}
+    assert make(precision="auto", **params).fit(X_WIDE).net_.precision == expected
 
 
 @pytest.mark.slow
