@@ -1,9 +1,10 @@
-"""Speed and memory, side by side with a plain torch loop and skorch's own loader.
+"""Speed and memory, side by side with other ways to train the same layers.
 
-Run ``python tests/benchmarks/bench_speed.py`` for the table of docs/benchmarks.md, and
+Run ``python tests/benchmarks/bench_speed.py`` for the tables of docs/benchmarks.md, and
 add ``--memory`` for the peak memory of `fit`, which writes a file of 4 GB to a
-temporary folder. Everything runs on one thread; each ratio compares runs that took
-turns.
+temporary folder. PyOD is compared if it is installed (``pip install pyod``).
+Everything runs on one thread; each ratio compares runs that took turns. ``--small``
+only shows that it works.
 """
 
 import argparse
@@ -12,76 +13,142 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from functools import partial
+from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import skorch
 import torch
+from sklearn.datasets import load_digits, load_iris, make_classification
+from sklearn.neural_network import MLPRegressor
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import (
+    AutoencoderAnomalyDetector,
+    AutoencoderImputer,
+    AutoencoderPretrainedClassifier,
+    AutoencoderTransformer,
+)
 from sklearn_ae.architectures import Convolutional
 
-SHAPES = {
-    "50,000 x 32, 64-8-64": (50_000, 32, 64, 8, 10),
-    "20,000 x 784, 256-32-256": (20_000, 784, 256, 32, 10),
+# Rows, and the widths from the columns to the latent.
+NETS = {
+    "32 columns, 64-8-64": (50_000, (32, 64, 8)),
+    "30 columns, the default": (50_000, (30, 128, 64, 15)),
+    "784 columns, 256-32-256": (10_000, (784, 256, 32)),
 }
+BATCHES = (64, 256, 1_024)
+EPOCHS = 10
 BATCH = 256
 
 
-def make_network(d, hidden, k):
+def make_network(widths):
     """Return the layers that every contestant trains."""
-    return nn.Sequential(
-        nn.Linear(d, hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, k),
-        nn.Linear(k, hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, d),
-    )
+    widths = [*widths, *widths[-2::-1]]
+    layers = []
+    for i, (n_in, n_out) in enumerate(pairwise(widths)):
+        # The latent and the output are linear.
+        is_hidden = i + 1 not in (len(widths) // 2, len(widths) - 1)
+        layers += [nn.Linear(n_in, n_out)] + [nn.ReLU()] * is_hidden
+    return nn.Sequential(*layers)
 
 
-def train_plain(make, X, epochs):
+def train_plain(make, X, epochs, batch=BATCH):
     """Train a new network with the loop that a torch user would write to be fast."""
     X = torch.from_numpy(X)
     module = make()
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3, fused=True)
     for _ in range(epochs):
-        for index in torch.randperm(len(X)).split(BATCH):
-            batch = X[index]
+        for index in torch.randperm(len(X)).split(batch):
+            part = X.index_select(0, index)
             optimizer.zero_grad()
-            nn.functional.mse_loss(module(batch), batch).backward()
+            nn.functional.mse_loss(module(part), part).backward()
             optimizer.step()
 
 
-def train_estimator(X, hidden, k, epochs):
+def multiply(widths, X, epochs, batch):
+    """Compute only the products of a training, into arrays that are ready."""
+    widths = [*widths, *widths[-2::-1]]
+    layers = [
+        (
+            torch.randn(n_out, n_in),
+            torch.randn(batch, n_in),
+            torch.randn(batch, n_out),
+            torch.empty(n_out, n_in),
+        )
+        for n_in, n_out in pairwise(widths)
+    ]
+    for _ in range(epochs * len(X) // batch):
+        for W, A, Z, _ in layers:
+            torch.mm(A, W.t(), out=Z)
+        for i, (W, A, Z, gradient) in enumerate(layers):
+            torch.mm(Z.t(), A, out=gradient)
+            if i:
+                torch.mm(Z, W, out=A)
+        for _, A, _, _ in layers:
+            # Numbers that grow with each product would overflow.
+            A.fill_(1e-3)
+
+
+def train_estimator(widths, X, epochs, batch):
     """Train the estimator on the same network, with its default scaling."""
     AutoencoderTransformer(
-        k,
-        hidden_layer_sizes=(hidden,),
+        widths[-1],
+        hidden_layer_sizes=widths[1:-1],
         optimizer="adam",
-        batch_size=BATCH,
+        batch_size=batch,
         max_epochs=epochs,
         random_state=0,
     ).fit(X)
 
 
-def train_skorch(X, hidden, k, epochs):
+def train_mlp(widths, X, epochs, batch):
+    """Train scikit-learn's network; its latent has an activation, too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        MLPRegressor(
+            [*widths[1:], *widths[-2:0:-1]],
+            batch_size=batch,
+            max_iter=epochs,
+            alpha=0.0,
+            tol=0.0,
+            n_iter_no_change=epochs,
+            random_state=0,
+        ).fit(X, X)
+
+
+def train_skorch(widths, X, epochs, batch):
     """Train through skorch as it comes."""
     net = skorch.NeuralNet(
-        make_network(X.shape[1], hidden, k),
+        make_network(widths),
         criterion=nn.MSELoss,
         optimizer=torch.optim.Adam,
         lr=1e-3,
-        batch_size=BATCH,
+        batch_size=batch,
         max_epochs=epochs,
         iterator_train__shuffle=True,
         train_split=None,
         verbose=0,
     )
     net.fit(X, X)
+
+
+def train_pyod(widths, X, epochs, batch):
+    """Train PyOD's autoencoder without what the others do not have."""
+    from pyod.models.auto_encoder import AutoEncoder
+
+    AutoEncoder(
+        hidden_neuron_list=[*widths[1:]],
+        epoch_num=epochs,
+        batch_size=batch,
+        batch_norm=False,
+        dropout_rate=0.0,
+        verbose=0,
+    ).fit(X)
 
 
 def seconds(function, *args):
@@ -107,29 +174,80 @@ def ratio(runs, name, other):
     return median(b / a for a, b in zip(runs[name], runs[other], strict=True))
 
 
-def bench_training(repeats):
-    """Print rows per second of training."""
-    print("\n| training | plain loop | sklearn_ae | skorch | of plain | of skorch |")
-    print("|---|--:|--:|--:|--:|--:|")
-    for name, (n, d, hidden, k, epochs) in SHAPES.items():
-        X = np.random.default_rng(0).standard_normal((n, d), dtype=np.float32)
-        runs = take_turns(
-            {
-                "plain": partial(
-                    train_plain, partial(make_network, d, hidden, k), X, epochs
-                ),
-                "ours": partial(train_estimator, X, hidden, k, epochs),
-                "skorch": partial(train_skorch, X, hidden, k, epochs),
-            },
-            repeats,
-        )
-        rates = (n * epochs / median(runs[key]) for key in runs)
-        print(
-            f"| {name} | "
-            + " | ".join(f"{rate:,.0f} rows/s" for rate in rates)
-            + f" | {ratio(runs, 'ours', 'plain'):.2f}"
-            + f" | {ratio(runs, 'ours', 'skorch'):.1f} |"
-        )
+def bench_training(repeats, nets=NETS, batches=BATCHES):
+    """Print rows per second of whole fits, and how many times as fast ours is."""
+    trainers = {
+        "products": multiply,
+        "plain loop": lambda widths, *args: train_plain(
+            partial(make_network, widths), *args
+        ),
+        "MLPRegressor": train_mlp,
+        "skorch": train_skorch,
+    }
+    if find_spec("pyod"):
+        trainers["PyOD"] = train_pyod
+    print("\nRows per second; in brackets how many times as fast sklearn_ae is.")
+    print(f"\n| training | batch | sklearn_ae | {' | '.join(trainers)} |")
+    print("|---|--:|--:|" + "--:|" * len(trainers), flush=True)
+    for name, (n, widths) in nets.items():
+        X = np.random.default_rng(0).standard_normal((n, widths[0]), dtype=np.float32)
+        for batch in batches:
+            functions = {
+                key: partial(train, widths, X, EPOCHS, batch)
+                for key, train in {"ours": train_estimator, **trainers}.items()
+            }
+            runs = take_turns(functions, repeats)
+            rates = {key: n * EPOCHS / median(times) for key, times in runs.items()}
+            cells = " | ".join(
+                f"{rates[key]:,.0f} ({ratio(runs, 'ours', key):.2f})"
+                for key in trainers
+            )
+            print(
+                f"| {name} | {batch:,} | {rates['ours']:,.0f} | {cells} |", flush=True
+            )
+
+
+def default_fits(small):
+    """Return estimators with their defaults, the rows and the targets of `fit`."""
+    X_iris, X_digits = load_iris().data, load_digits().data
+    y_digits = load_digits().target.astype(float)
+    few = np.where(np.arange(len(y_digits)) < 50, y_digits, np.nan)
+    n = 300 if small else 20_000
+    X_made, y_made = make_classification(n, 20, n_informative=12, random_state=0)
+    y_some = np.where(np.arange(n) < n // 20, y_made, np.nan)
+    rng = np.random.default_rng(0)
+    X_large = rng.standard_normal((300 if small else 100_000, 30))
+    X_gaps = X_made[:1_000].copy()
+    X_gaps[rng.random(X_gaps.shape) < 0.1] = np.nan
+    ae = AutoencoderTransformer(random_state=0)
+    detector = AutoencoderAnomalyDetector(random_state=0)
+    classifier = AutoencoderPretrainedClassifier(random_state=0)
+    fits = {
+        "transformer, iris": (ae, X_iris, None),
+        "transformer, digits": (ae, X_digits, None),
+        "transformer, 100,000 x 30": (ae, X_large, None),
+        "detector, digits": (detector, X_digits, None),
+        "detector, 100,000 x 30": (detector, X_large, None),
+        "classifier, digits": (classifier, X_digits, y_digits),
+        "classifier, digits, 50 labels": (classifier, X_digits, few),
+        "classifier, 20,000 x 20": (classifier, X_made, y_made),
+        "classifier, 20,000 x 20, 1,000 labels": (classifier, X_made, y_some),
+        "imputer, 1,000 x 20": (AutoencoderImputer(random_state=0), X_gaps, None),
+    }
+    return dict(list(fits.items())[:1]) if small else fits
+
+
+def bench_defaults(repeats, small=False):
+    """Print the processor time of fits with the defaults."""
+    print("\n| default fit | processor time |")
+    print("|---|--:|", flush=True)
+    for name, (estimator, X, y) in default_fits(small).items():
+        times = []
+        for _ in range(min(repeats, 3)):
+            start = time.process_time()
+            estimator.fit(X, y)
+            times.append(time.process_time() - start)
+        print(f"| {name} | {median(times):.2f} s |", flush=True)
 
 
 def make_convolutions():
@@ -170,9 +288,9 @@ def train_convolutional(X, epochs):
     ).fit(X)
 
 
-def bench_convolutions(repeats):
+def bench_convolutions(repeats, n=5_000):
     """Print rows per second of training convolutions."""
-    n, epochs = 5_000, 2
+    epochs = 2
     X = np.random.default_rng(0).random((n, 784), dtype=np.float32)
     runs = take_turns(
         {
@@ -191,48 +309,72 @@ def bench_convolutions(repeats):
     )
 
 
-def bench_inference(repeats):
+def bench_inference(repeats, n=200_000):
     """Print rows per second of `transform` and `score_samples`."""
-    n, d, hidden, k = 200_000, 32, 64, 8
+    d, hidden, k = 32, 64, 8
     X = np.random.default_rng(0).standard_normal((n, d), dtype=np.float32)
     ae = AutoencoderTransformer(
         k, hidden_layer_sizes=(hidden,), max_epochs=1, random_state=0
     ).fit(X[:5_000])
-    module = make_network(d, hidden, k).eval()
+    module = make_network((d, hidden, k)).eval()
 
     def bare(X, module=module, chunk=4096):
         with torch.inference_mode():
             for start in range(0, len(X), chunk):
                 module(torch.from_numpy(X[start : start + chunk])).numpy()
 
-    row = X[:1]
     work = {
-        "transform, 200,000 x 32": (
-            lambda: bare(X),
-            lambda: ae.transform(X),
-            lambda: bare(X, module[:3]),
-        ),
-        "score_samples, 200,000 x 32": (
-            lambda: bare(X),
-            lambda: ae.score_samples(X),
-            lambda: bare(X),
-        ),
-        "transform, one row, 1,000 times": (
-            lambda: [bare(row) for _ in range(1000)],
-            lambda: [ae.transform(row) for _ in range(1000)],
-            lambda: [bare(row, module[:3]) for _ in range(1000)],
-        ),
+        "transform": (ae.transform, module[:3]),
+        "score_samples": (ae.score_samples, module),
     }
     print("\n| inference | module(X) | sklearn_ae | times as fast | of its own half |")
     print("|---|--:|--:|--:|--:|")
-    for name, (reference, ours, half) in work.items():
-        runs = take_turns({"bare": reference, "ours": ours, "half": half}, 3 * repeats)
+    for name, (method, half) in work.items():
+        functions = {
+            "bare": partial(bare, X),
+            "ours": partial(method, X),
+            "half": partial(bare, X, half),
+        }
+        runs = take_turns(functions, 3 * repeats)
         print(
-            f"| {name} | {1e3 * median(runs['bare']):.1f} ms"
+            f"| {name}, {n:,} x {d} | {1e3 * median(runs['bare']):.1f} ms"
             f" | {1e3 * median(runs['ours']):.1f} ms"
             f" | {ratio(runs, 'ours', 'bare'):.2f}"
             f" | {ratio(runs, 'ours', 'half'):.2f} |"
         )
+
+
+def bench_one_row(repeats, n_calls=300):
+    """Print the processor time of each method for one row."""
+    X, y = load_digits(return_X_y=True)
+    ae = AutoencoderTransformer(16, max_epochs=1, random_state=0).fit(X)
+    wide = AutoencoderTransformer(
+        128, hidden_layer_sizes=(256, 256), max_epochs=1, random_state=0
+    )
+    classifier = AutoencoderPretrainedClassifier(
+        wide, max_epochs=1, semi_supervised=False, random_state=0
+    ).fit(X[:300], y[:300])
+    row, latents = X[:1], ae.transform(X[:1])
+    work = {
+        "transform": partial(ae.transform, row),
+        "inverse_transform": partial(ae.inverse_transform, latents),
+        "reconstruct": partial(ae.reconstruct, row),
+        "score": partial(ae.score, row),
+        "classifier, transform": partial(classifier.transform, row),
+        "classifier, predict": partial(classifier.predict, row),
+        "classifier, predict_proba": partial(classifier.predict_proba, row),
+        "classifier, score": partial(classifier.score, row, y[:1]),
+    }
+    print("\n| one row of digits | microseconds |")
+    print("|---|--:|")
+    for name, function in work.items():
+        times = []
+        for _ in range(3 * repeats):
+            start = time.process_time()
+            for _ in range(n_calls):
+                function()
+            times.append((time.process_time() - start) / n_calls)
+        print(f"| {name} | {1e6 * median(times):.0f} |", flush=True)
 
 
 # The start of a script that measures the memory of its own process.
@@ -320,15 +462,31 @@ def describe_machine():
     )
 
 
-if __name__ == "__main__":
+def main(arguments=None):
+    """Print the tables that the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--memory", action="store_true")
-    arguments = parser.parse_args()
+    parser.add_argument("--small", action="store_true", help="a few rows of each")
+    arguments = parser.parse_args(arguments)
+    repeats = arguments.repeats
     torch.set_num_threads(1)
     describe_machine()
-    bench_training(arguments.repeats)
-    bench_convolutions(arguments.repeats)
-    bench_inference(arguments.repeats)
+    if arguments.small:
+        bench_training(1, {"8 columns, 16-2-16": (200, (8, 16, 2))}, (64,))
+        bench_defaults(1, small=True)
+        bench_convolutions(1, n=64)
+        bench_inference(1, n=500)
+        bench_one_row(1, n_calls=1)
+        return
+    bench_training(repeats)
+    bench_defaults(repeats)
+    bench_convolutions(repeats)
+    bench_inference(repeats)
+    bench_one_row(repeats)
     if arguments.memory:
         bench_memory()
+
+
+if __name__ == "__main__":
+    main()

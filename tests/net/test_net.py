@@ -31,9 +31,11 @@ from tests.net.helpers import X_DIGITS, make, numbered, record
 X_WINE = load_wine().data
 
 
-needs_cuda = pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="this machine has no GPU that torch can use"
-)
+def needs_cuda(test):
+    """Mark a test that is skipped without a GPU."""
+    reason = "this machine has no GPU that torch can use"
+    skipped = pytest.mark.skipif(not torch.cuda.is_available(), reason=reason)
+    return pytest.mark.cuda(skipped(test))
 
 
 # Rows and batches
