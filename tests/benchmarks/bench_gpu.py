@@ -232,7 +232,7 @@ def bench_inference(clock, shapes, device):
         )
 
 
-def estimators(n_rows):
+def estimators(n_rows, max_epochs=None):
     """Return estimators by what they are tried on, their data and their output."""
     X, y = make_classification(n_rows, 30, n_informative=20, random_state=0)
     X = X.astype(np.float32)
@@ -242,7 +242,9 @@ def estimators(n_rows):
         mixed[f"c{i}"] = pd.cut(X[:, i], 8, labels=list("abcdefgh"))
 
     def ae(device):
-        return AutoencoderTransformer(8, device=device, random_state=0)
+        return AutoencoderTransformer(
+            8, max_epochs=max_epochs, device=device, random_state=0
+        )
 
     return {
         "transformer": (ae, X, None, "score_samples"),
@@ -255,7 +257,9 @@ def estimators(n_rows):
             "score_samples",
         ),
         "classifier": (
-            lambda device: AutoencoderPretrainedClassifier(ae(device), random_state=0),
+            lambda device: AutoencoderPretrainedClassifier(
+                ae(device), max_epochs=max_epochs, random_state=0
+            ),
             X,
             np.where(np.arange(n_rows) % 10 == 0, y, np.nan),
             "predict_proba",
@@ -269,11 +273,11 @@ def estimators(n_rows):
     }
 
 
-def bench_estimators(clock, n_rows, device):
+def bench_estimators(clock, found, device):
     """Print the time of each estimator here and there, and how its results differ."""
     print("\n| estimator | fit, cpu | fit | use, cpu | use | correlation | differs |")
     print("|---|--:|--:|--:|--:|--:|--:|", flush=True)
-    for name, (make, X, y, method) in estimators(n_rows).items():
+    for name, (make, X, y, method) in found.items():
         if clock.is_over():
             print(f"| {name} | out of time |")
             continue
@@ -312,16 +316,16 @@ def main(arguments=None):
     device = arguments.device
     clock = Clock(device, arguments.minutes)
     describe_machine()
-    shapes, batches, n_rows = SHAPES, BATCHES, 20_000
+    shapes, batches, found = SHAPES, BATCHES, estimators(20_000)
     if arguments.small:
-        shapes, batches, n_rows = ((8, 16, 2, 300),), (64,), 120
+        shapes, batches, found = ((8, 16, 2, 300),), (64,), estimators(120, 1)
     status = 0
     if clock.device.type == "cuda":
         print(torch.cuda.get_device_name(clock.device))
         status = run_cuda_tests()
     bench_training(clock, shapes, batches, device)
     bench_inference(clock, shapes, device)
-    bench_estimators(clock, n_rows, device)
+    bench_estimators(clock, found, device)
     return status
 
 
