@@ -49,7 +49,8 @@ from sklearn_ae._supervised.semi_supervised import (
 from sklearn_ae._supervised.temperature import match_confidence, scale_outputs
 from sklearn_ae._tables.rows import BatchIterator, apply_in_parts
 
-# Lengths of training to choose from, as shares of the longest: 0 is the linear model.
+# Lengths of training to choose from, as shares of the longest. The last one is the
+# linear model, and each has to be clearly better than those before it.
 LENGTHS = (1.0, 0.3, 0.0)
 # A shorter training has to lower the loss of held-out rows by this share.
 LEAST_GAIN = 0.02
@@ -229,25 +230,28 @@ class FineTuning:
         seen = neighbors.seen_[indices]
         n_copies = np.maximum(1, np.rint(n_copies * seen)).astype(int)
         weight, classes = weight * seen, y[:, 0].astype(int)
-        right, won = np.zeros((2, len(y)))
-        for out in divide_into_folds(classes, n_copies, N_FOLDS, self.rng).T:
-            left = weight * (1 - out)
-            used = left > 0
-            if not out.any() or not used.any():
+        by_spreading, by_probe = np.zeros((2, len(y)))
+        for test in divide_into_folds(classes, n_copies, N_FOLDS, self.rng).T:
+            train_weight = weight * (1 - test)
+            train = train_weight > 0
+            if not test.any() or not train.any():
                 continue
-            self.probe.refit(Z[used], y[used], left[used], n_copies[used])
-            by_probe = (Z @ self.probe.coef_.T + self.probe.intercept_).argmax(1)
+            probe = self.probe.refit(
+                Z[train], y[train], train_weight[train], n_copies[train]
+            )
+            predicted = (Z @ probe.coef_.T + probe.intercept_).argmax(1)
+            by_probe += test * (predicted == classes)
             held_out = np.zeros(len(neighbors.seen_))
-            held_out[indices] = out * seen
-            by_spread = neighbors.spread(held_out)[indices].argmax(1)
-            right += out * (by_spread == classes)
-            won += out * (1.0 * (by_spread == classes) - (by_probe == classes))
+            held_out[indices] = test * seen
+            predicted = neighbors.spread(held_out)[indices].argmax(1)
+            by_spreading += test * (predicted == classes)
         share, n_rows = weight / weight.sum(), n_copies.sum()
-        accuracy = (n_rows * (share @ right) + 1) / (n_rows + 2)
+        right = share @ by_spreading
         # A few rows can be better by luck where neither model knows anything.
         halfway = (1 + np.bincount(classes, share).max()) / 2
         # A difference of less than a row is a rounding error.
-        is_better = share @ won > 0.5 / n_rows and share @ right >= halfway
+        is_better = right - share @ by_probe > 0.5 / n_rows and right >= halfway
+        accuracy = (n_rows * right + 1) / (n_rows + 2)
         return SpreadingScore(accuracy, bool(is_better))
 
     def fine_tune_on_all(self, neighbors, valid, accuracy):
@@ -377,9 +381,10 @@ class FineTuning:
     def _keep_start_if_better(self, net, n_labelled, rows):
         """Set weights back to those at the start if training made the loss higher.
 
-        However well the trials went, this training may fail, as with a large rate. A
-        number of epochs that was given may be too small to tell. Each net has its best
-        temperature: trained with noise, it is less sure than it could be.
+        However well the trials went, this training may diverge, as with a large rate,
+        which shows on the rows that it was trained on. A number of epochs that was
+        given may be too small to tell. Each net has its best temperature: trained with
+        noise, it is less confident than it could be.
 
         Returns
         -------
@@ -427,7 +432,7 @@ class FineTuning:
         parts = self._hold_out(labelled)
 
         def predict(length):
-            predicted = [self._try(*part, length) for part in parts]
+            predicted = [self._predict_held_out(*part, length) for part in parts]
             outputs, y = map(torch.cat, zip(*predicted, strict=True))
             # The weights count rows.
             y[:, 0] *= n_rows / len(labelled)
@@ -438,7 +443,7 @@ class FineTuning:
             if lengths[-1]:
                 return self._calibrate(1.0, (outputs, y))[0]
             factors = self.criterion.stack(outputs, predict(0.0)[0], y)
-            return Plan(1.0, *factors)
+            return Plan(1.0, factor=factors[0], start_factor=factors[1])
         best, lowest = Plan(), np.inf
         for length in lengths:
             plan, loss = self._calibrate(length, predict(length))
@@ -449,7 +454,7 @@ class FineTuning:
     def _calibrate(self, length, predicted):
         """Return the plan for a length, and the loss of the held-out rows with it."""
         temperature, loss = self.criterion.calibrate(*predicted)
-        return Plan(length, 1 / temperature), loss
+        return Plan(length, factor=1 / temperature), loss
 
     def _hold_out(self, labelled):
         """Return pairs of rows to train on and rows that are held out."""
@@ -463,7 +468,7 @@ class FineTuning:
             if 0 < out.sum() < len(out)
         ]
 
-    def _try(self, labelled, out, length):
+    def _predict_held_out(self, labelled, out, length):
         """Return the outputs for held-out rows, and what comes with these rows."""
         net = self._train(labelled, length=length)
         if net.was_interrupted_:
