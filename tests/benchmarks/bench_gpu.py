@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import skorch
 import torch
-from bench_speed import describe_machine, make_network
+from bench_speed import describe_machine, make_network, train_skorch
 from sklearn.datasets import make_classification
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
@@ -106,18 +105,7 @@ def trainers(shape, batch, X, device):
         make_estimator(shape, batch, device, epochs).fit(X)
 
     def by_skorch(epochs):
-        skorch.NeuralNet(
-            make_network((d, hidden, k)),
-            criterion=nn.MSELoss,
-            optimizer=torch.optim.Adam,
-            lr=1e-3,
-            batch_size=batch,
-            max_epochs=epochs,
-            iterator_train__shuffle=True,
-            train_split=None,
-            verbose=0,
-            device=device,
-        ).fit(few, few)
+        train_skorch((d, hidden, k), few, epochs, batch, device)
 
     found = {
         "bare": (bare, len(X)),

@@ -111,7 +111,7 @@ def train_mlp(widths, X, epochs, batch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         MLPRegressor(
-            [*widths[1:], *widths[-2:0:-1]],
+            hidden_layer_sizes=[*widths[1:], *widths[-2:0:-1]],
             batch_size=batch,
             max_iter=epochs,
             alpha=0.0,
@@ -121,7 +121,7 @@ def train_mlp(widths, X, epochs, batch):
         ).fit(X, X)
 
 
-def train_skorch(widths, X, epochs, batch):
+def train_skorch(widths, X, epochs, batch, device="cpu"):
     """Train through skorch as it comes."""
     net = skorch.NeuralNet(
         make_network(widths),
@@ -133,6 +133,7 @@ def train_skorch(widths, X, epochs, batch):
         iterator_train__shuffle=True,
         train_split=None,
         verbose=0,
+        device=device,
     )
     net.fit(X, X)
 
