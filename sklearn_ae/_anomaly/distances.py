@@ -19,10 +19,9 @@ References
    sampling." NIPS 2013.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
+from torch import nn
 
 from sklearn_ae._tables.reading import to_tensor
 from sklearn_ae._tables.scaling import robust_center_and_scale
@@ -65,19 +64,9 @@ RARE_SHARE = 0.1
 RARE_MULTIPLE = 0.6
 # Rows whose distances to all references fit into the cache of a processor.
 PART_ROWS = 256
-
-
-class ComparedRows(NamedTuple):
-    """Rows and what comparing them with the references gives, for leaving out cells."""
-
-    rows: np.ndarray
-    """Of shape (n_rows, n_encoded), without `NaN`."""
-    observed: np.ndarray
-    """Which of them are observed, of the same shape."""
-    n_observed: np.ndarray
-    """Number of observed cells of each row, of shape (n_rows,)."""
-    squares: torch.Tensor
-    """As `_squares` returns them, of shape (n_rows, n_references)."""
+# Rows of each matrix product. Those of one size are rounded alike whatever else they
+# hold; a single row takes as long as this many.
+BLOCK_ROWS = 64
 
 
 class OutlierDistances:
@@ -117,92 +106,31 @@ class OutlierDistances:
         self.membership_ = None
         if n_cells < len(self.cells):
             self.membership_ = np.eye(n_cells, dtype=np.float32)[self.cells]
-        rows, observed, _ = self._prepare(encoded)
+        rows, observed, _ = self.prepare(encoded)
         self.references_ = rows[:N_REFERENCES].copy()
         self.norms_ = (self.references_**2).sum(axis=1)
         self._fit_far()
-        residuals = self._residuals(rows, observed, expected).mean(axis=0)
+        residuals = self._squared_residuals(rows, observed, expected).mean(axis=0)
         least = np.full_like(residuals, MIN_MEAN_SURPRISE)
         least[: self.n_numbers] = MIN_MEAN_RESIDUAL
         self.residual_unit_ = np.maximum(residuals, least)
         self._fit_medians(self._squared_distances(encoded, expected))
         return self
 
-    def relative_distances(self, encoded, expected, n_left_out=0, rare=False):
+    def relative_distances(self, encoded, expected):
         """Return the distances of rows, each divided by its median over rows of `fit`.
 
         Parameters
         ----------
         encoded, expected
             As for `fit`.
-        n_left_out : int, default=0
-            How many of the missing cells of each row the others do not stand in for.
-        rare : bool, default=False
-            Whether to compare rows only with those that share no rare category with
-            them. Numbers that are far are never shared.
 
         Returns
         -------
         distances : float64 ndarray of shape (n_rows, 3)
             To the surroundings, the neighbour and the reconstruction.
         """
-        distances = self._squared_distances(encoded, expected, n_left_out, rare)
-        return distances / self.medians_
-
-    def compare(self, encoded):
-        """Return what `relative_distances_without` needs to know of rows.
-
-        Parameters
-        ----------
-        encoded
-            As for `fit`.
-
-        Returns
-        -------
-        compared : ComparedRows
-        """
-        rows, observed, _ = self._prepare(encoded)
-        mask = np.broadcast_to(observed, rows.shape).copy()
-        n_observed = (
-            self._sum_of_cells(mask.astype(np.float32)).astype(bool).sum(axis=1)
-        )
-        squares = torch.from_numpy(self._squares(rows, observed))
-        return ComparedRows(rows, mask, n_observed, squares)
-
-    def relative_distances_without(self, compared, cell, expected):
-        """Return the distances of rows from which a cell is left out.
-
-        They are those of rows in which the cell is missing and the others do not stand
-        in for it, in a time that the references hardly add to: without a cell, the
-        square of a distance is less by that of one difference.
-
-        Parameters
-        ----------
-        compared : ComparedRows
-        cell : int
-        expected : float32 ndarray of shape (n_rows, n_encoded)
-            The reconstruction of the rows without the cell.
-
-        Returns
-        -------
-        distances : float64 ndarray of shape (n_rows, 3)
-        """
-        columns = np.flatnonzero(self.cells == cell)
-        rows, observed = compared.rows.copy(), compared.observed.copy()
-        seen = observed[:, columns[:1]].astype(np.float32)
-        references = self.references_[:, columns]
-        squares = torch.addmm(
-            compared.squares,
-            torch.from_numpy(np.hstack([2 * rows[:, columns], -seen])),
-            torch.from_numpy(np.vstack([references.T, (references**2).sum(axis=1)])),
-        )
-        rows[:, columns], observed[:, columns] = 0, False
-        n_counted = np.maximum(compared.n_observed - seen[:, 0] + 1, 1)
-        weight = ((self.cells.max() + 1) / n_counted).astype(np.float32)
-        squared = self._squares_of_part(
-            rows, observed, weight, squares.numpy(), expected, rare=True
-        )
-        return squared / self.medians_
+        return self._squared_distances(encoded, expected) / self.medians_
 
     def _fit_units(self, numbers):
         """Learn the robust unit of each column of numbers, and that of its arcsinh."""
@@ -250,7 +178,7 @@ class OutlierDistances:
         numbers *= LINEAR_DEVIATIONS / self.deviation_
         return encoded
 
-    def _prepare(self, encoded, n_left_out=0):
+    def prepare(self, encoded):
         """Return rows to compare, their observed cells, and the weight of these.
 
         Returns
@@ -265,107 +193,187 @@ class OutlierDistances:
         if not np.isnan(rows.sum()):
             return rows, np.True_, np.float32(1)
         observed = ~np.isnan(rows)
-        n_observed = self._sum_of_cells(observed.astype(np.float32)).astype(bool)
-        n_counted = np.maximum(n_observed.sum(axis=1) + n_left_out, 1)
-        weight = (self.cells.max() + 1) / n_counted
-        return np.where(observed, rows, 0), observed, weight.astype(np.float32)
+        rows[~observed] = 0
+        return rows, observed, self.weight(self.count_observed(observed))
+
+    def count_observed(self, observed):
+        """Return the number of observed cells of rows."""
+        cells = self._sum_of_cells(observed.astype(np.float32))
+        return (cells > 0).sum(axis=1)
+
+    def weight(self, n_counted):
+        """Return how much each cell counts where only so many of a row do."""
+        weight = (self.cells.max() + 1) / np.maximum(n_counted, 1)
+        return weight.astype(np.float32)
 
     def _sum_of_cells(self, values):
         """Return the sum over the encoded columns of each cell."""
         return values if self.membership_ is None else values @ self.membership_
 
-    def _squared_distances(self, encoded, expected, n_left_out=0, rare=False):
+    def _squared_distances(self, encoded, expected):
         """Return the three squared distances of rows, of shape (n_rows, 3)."""
         distances = np.empty((len(encoded), 3))
         for start in range(0, len(encoded), PART_ROWS):
             part = slice(start, start + PART_ROWS)
-            rows, observed, weight = self._prepare(encoded[part], n_left_out)
-            squares = self._squares(rows, observed)
-            distances[part] = self._squares_of_part(
-                rows, observed, weight, squares, expected[part], rare
-            )
+            rows, observed, weight = self.prepare(encoded[part])
+            squares = self.squares(rows, observed)
+            self._set_apart(squares, rows)
+
+            def distance_to(indices, some, rows=rows, observed=observed):
+                # Unlike `squares`, these are rounded alike in every batch.
+                differences = rows[some] - self.references_[indices]
+                if observed.ndim:
+                    differences[~observed[some]] = 0
+                return np.square(differences, out=differences).sum(axis=1)
+
+            distances[part, 0], distances[part, 1] = self.nearest(squares, distance_to)
+            residuals = self.residuals(rows, observed, expected[part])
+            distances[part, 2] = residuals.sum(axis=1)
+            distances[part] *= np.reshape(weight, (-1, 1))
         return distances
 
-    def _squares_of_part(self, rows, observed, weight, squares, expected, rare):
-        """Return the three squared distances of prepared rows, of shape (n_rows, 3)."""
-        distances = np.empty((len(rows), 3))
-        for i, nearest in enumerate(self._nearest(rows, observed, squares, rare)):
-            # Unlike the squares by matrix product, which `_nearest` compares, these are
-            # rounded alike in every batch.
-            differences = np.where(observed, rows - self.references_[nearest], 0)
-            distances[:, i] = weight * (differences**2).sum(axis=1)
-        residuals = self._residuals(rows, observed, expected) / self.residual_unit_
-        numbers = residuals[:, : self.n_numbers]
-        np.log1p(numbers, out=numbers)
-        distances[:, 2] = weight * residuals.sum(axis=1)
-        return distances
+    def squares(self, rows, observed):
+        """Return squared distances to the references, but for a constant in each row.
 
-    def _nearest(self, rows, observed, squares, rare):
-        """Return the references that end the surroundings, and the nearest ones.
+        The constant, the squared norm of the row, does not change their order.
+
+        Parameters
+        ----------
+        rows, observed
+            As from `prepare`.
+
+        Returns
+        -------
+        squares : float32 ndarray of shape (n_rows, n_references)
+        """
+        references = to_tensor(self.references_).T
+        norms = to_tensor(self.norms_)
+        squares = np.empty((len(rows), len(self.references_)), dtype=np.float32)
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            if observed.ndim:
+                # The columns of missing cells do not count.
+                mask = _padded(observed[block].astype(np.float32))
+                norms = mask @ references**2
+            products = torch.addmm(norms, _padded(rows[block]), references, alpha=-2)
+            squares[block] = products.numpy()[: len(squares[block])]
+        return squares
+
+    def nearest(self, squares, distance_to):
+        """Return the squared distances to the surroundings and the neighbour.
 
         A reference that equals a row is not its neighbour: else the rows of `fit` would
-        seem less anomalous than new ones. Nor is one with an extreme number in a column
-        where the row has one, too.
-        """
-        rank = max(1, min(RANK, len(self.references_) - 1)) - 1
-        self._set_apart(squares, rows, rank, rare)
-        neighbour = squares.argmin(axis=1)
-        apart = np.where(observed, rows - self.references_[neighbour], 0)
-        same = (apart**2).sum(axis=1) <= ROUNDING**2 * len(self.cells)
-        if same.any() and len(self.references_) > 1:
-            squares[same, neighbour[same]] = np.inf
-            neighbour[same] = squares[same].argmin(axis=1)
-        some = squares[:, :N_SURROUNDINGS]
-        square_at_rank = np.partition(some, rank, axis=1)[:, rank, None]
-        return (some == square_at_rank).argmax(axis=1), neighbour
+        seem less anomalous than new ones.
 
-    def _residuals(self, rows, observed, expected):
+        Parameters
+        ----------
+        squares : float32 ndarray of shape (n_rows, n_references)
+            From `squares`, infinite where rows are not compared; overwritten.
+        distance_to : callable
+            Takes the index of a reference for each row, and which rows; returns their
+            squared distances.
+
+        Returns
+        -------
+        surroundings, neighbour : ndarray of shape (n_rows,)
+        """
+        every = slice(None)
+        indices = squares.argmin(axis=1)
+        neighbour = distance_to(indices, every)
+        same = neighbour <= ROUNDING**2 * len(self.cells)
+        if same.any() and len(self.references_) > 1:
+            squares[same, indices[same]] = np.inf
+            neighbour[same] = distance_to(squares[same].argmin(axis=1), same)
+        some = squares[:, :N_SURROUNDINGS]
+        square_at_rank = np.partition(some, self.rank, axis=1)[:, self.rank, None]
+        return distance_to((some == square_at_rank).argmax(axis=1), every), neighbour
+
+    @property
+    def rank(self):
+        """The index, among sorted references, of the end of the surroundings."""
+        return max(1, min(RANK, len(self.references_) - 1)) - 1
+
+    def residuals(self, rows, observed, expected):
+        """Return how much each cell contributes to the distance to the reconstruction.
+
+        Parameters
+        ----------
+        rows, observed
+            As from `prepare`.
+        expected : float32 ndarray of shape (n_rows, n_encoded)
+
+        Returns
+        -------
+        residuals : float32 ndarray of shape (n_rows, n_cells)
+            0 where a cell is missing.
+        """
+        residuals = self._squared_residuals(rows, observed, expected)
+        residuals /= self.residual_unit_
+        numbers = residuals[:, : self.n_numbers]
+        np.log1p(numbers, out=numbers)
+        return residuals
+
+    def _squared_residuals(self, rows, observed, expected):
         """Return the squared residual of each cell, 0 where it is missing."""
-        differences = np.where(observed, rows - self._arcsinh(expected), 0)
-        return self._sum_of_cells(differences**2)
+        differences = self._arcsinh(expected)
+        differences -= rows
+        if observed.ndim:
+            differences[~observed] = 0
+        return self._sum_of_cells(np.square(differences, out=differences))
 
     def _fit_far(self):
         """Learn which categories are rare, and which cells of references are far."""
+        self.far_limit_ = FAR / self.deviation_
         self.is_rare_ = np.zeros(len(self.cells), dtype=bool)
         for cell in range(self.n_numbers, self.cells.max() + 1):
             block = self.cells == cell
             share = (self.references_[:, block] > 0).mean(axis=0)
             mean_share = (share**2).sum() / max(share.sum(), 1e-6)
             self.is_rare_[block] = share <= min(RARE_SHARE, RARE_MULTIPLE * mean_share)
-        self.far_references_ = self._far(self.references_, rare=True).T
-
-    def _far(self, rows, rare):
-        """Return 1 where a number is far or, if `rare`, a category rare, else 0."""
-        far = (rows > 0) & (self.is_rare_ & rare)
-        far[:, : self.n_numbers] = (
-            np.abs(rows[:, : self.n_numbers]) * self.deviation_ > FAR
+        self.far_references_ = np.ascontiguousarray(
+            self.far(self.references_, rare=True).T
         )
-        return far.astype(np.float32)
 
-    def _set_apart(self, squares, rows, rank, rare):
+    def far(self, rows, rare):
+        """Return 1 where a number is far or, if `rare`, a category rare, else 0."""
+        far = np.zeros(rows.shape, dtype=np.float32)
+        far[:, : self.n_numbers] = self._is_far(rows)
+        if rare:
+            far[:, self.is_rare_] = rows[:, self.is_rare_] > 0
+        return far
+
+    def _is_far(self, rows):
+        """Return which numbers of rows are far from the median of their column."""
+        return np.abs(rows[:, : self.n_numbers]) > self.far_limit_
+
+    def _set_apart(self, squares, rows):
         """Set squares to infinity, in place, where rows and references are far alike.
 
         An extreme number that many rows have, as a code for missing cells, would make
         them ordinary to one another.
         """
-        far = self._far(rows, rare)
-        some = far.any(axis=1)
-        if not some.any():
-            return
-        alike = far[some] @ self.far_references_ > 0
+        some = self._is_far(rows).any(axis=1)
+        if some.any():
+            n_alike = self.far(rows[some], rare=False) @ self.far_references_
+            squares[some] = self.apart(squares[some], n_alike > 0)
+
+    def apart(self, squares, alike):
+        """Return squares that are infinite where rows and references are far alike.
+
+        Parameters
+        ----------
+        squares : float32 ndarray of shape (n_rows, n_references)
+        alike : bool ndarray of shape (n_rows, n_references)
+
+        Returns
+        -------
+        squares : float32 ndarray of shape (n_rows, n_references)
+        """
         # Too few references may be left.
         n_left = (~alike[:, :N_SURROUNDINGS]).sum(axis=1, keepdims=True)
-        squares[some] = np.where(alike & (n_left > rank + 1), np.inf, squares[some])
+        return np.where(alike & (n_left > self.rank + 1), np.inf, squares)
 
-    def _squares(self, rows, observed):
-        """Return squared distances to the references, but for a constant in each row.
 
-        The constant, the squared norm of the row, does not change their order.
-        """
-        references = to_tensor(self.references_).T
-        if observed.ndim:
-            # The columns of missing cells do not count.
-            norms = torch.from_numpy(observed.astype(np.float32)) @ references**2
-        else:
-            norms = to_tensor(self.norms_)
-        return torch.addmm(norms, torch.from_numpy(rows), references, alpha=-2).numpy()
+def _padded(rows):
+    """Return a tensor of `BLOCK_ROWS` rows, of which the last ones are zero."""
+    return nn.functional.pad(torch.from_numpy(rows), (0, 0, 0, BLOCK_ROWS - len(rows)))

@@ -10,8 +10,10 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import nn
 
-from sklearn_ae._anomaly.distances import PART_ROWS, OutlierDistances
+from sklearn_ae._anomaly.compared import ComparedRows
+from sklearn_ae._anomaly.distances import BLOCK_ROWS, PART_ROWS, OutlierDistances
 from sklearn_ae._net.inference import encode, expect, infer
 from sklearn_ae._tables.reading import to_tensor
 
@@ -108,6 +110,7 @@ class AnomalyScorer:
                 *n_columns,
                 encoder=self.encoder,
                 dtype=np.float64,
+                multiple_of=BLOCK_ROWS,
             )
         return total / len(self.nets)
 
@@ -122,7 +125,7 @@ def hinge(distances):
     return SLOPE_BELOW_MEDIAN * distances + (1 - SLOPE_BELOW_MEDIAN) * above
 
 
-def _abnormality(distances, net, X, n_left_out=0, rare=False):
+def _abnormality(distances, net, X):
     """Return minus the score of scaled rows by one autoencoder.
 
     Parameters
@@ -131,22 +134,14 @@ def _abnormality(distances, net, X, n_left_out=0, rare=False):
     net : AutoencoderNet
     X : Tensor of shape (n_rows, n_columns)
         Scaled rows.
-    n_left_out : int, default=0
-        How many of the missing cells of each row the others do not stand in for.
-    rare : bool, default=False
-        As for `relative_distances`.
     """
-    totals = []
-    # All parts have the same number of rows: else the last digits of the score of one
-    # row would depend on how many others there are.
-    for part in X.split(PART_ROWS):
-        padded = torch.nn.functional.pad(part, (0, 0, 0, PART_ROWS - len(part)))
-        encoded, reconstructed = _to_numpy(encode_and_reconstruct(net, padded))
-        relative = distances.relative_distances(
-            encoded, reconstructed, n_left_out, rare
-        )
-        totals.append(hinge(relative).sum(axis=1)[: len(part)])
-    return torch.from_numpy(np.concatenate(totals))
+    # The network takes blocks that have the same number of rows: else the last digits
+    # of the score of one row would depend on how many others there are.
+    padded = nn.functional.pad(X, (0, 0, 0, -len(X) % BLOCK_ROWS))
+    blocks = [encode_and_reconstruct(net, block) for block in padded.split(BLOCK_ROWS)]
+    encoded, expected = (torch.cat(parts)[: len(X)] for parts in zip(*blocks))
+    relative = distances.relative_distances(*_to_numpy([encoded, expected]))
+    return torch.from_numpy(hinge(relative).sum(axis=1))
 
 
 def _contributions(distances, net, X):
@@ -158,10 +153,8 @@ def _contributions(distances, net, X):
     """
     total = _abnormality(distances, net, X)[:, None]
     observed = (~torch.isnan(X)).cpu().to(total.dtype)
-    compared = total
-    if distances.is_rare_.any():
-        compared = _abnormality(distances, net, X, rare=True)[:, None]
-    gains = compared - _abnormality_without_each_cell(distances, net, X)
+    parts = X.split(PART_ROWS)
+    gains = torch.cat([_gains(distances, net, part) for part in parts])
     gains = gains.clamp_(min=0).mul_(observed)
     sum_of_gains = gains.sum(1, keepdim=True)
     # Where no cell adds more than the others, all observed ones have equal shares.
@@ -169,42 +162,23 @@ def _contributions(distances, net, X):
     return torch.where(sum_of_gains > 0, gains / sum_of_gains, equal) * total
 
 
-def _abnormality_without_each_cell(distances, net, X):
-    """Return minus the score of rows if one cell were missing, for each cell."""
-    parts = X.split(PART_ROWS)
-    return torch.cat([_part_without_each_cell(distances, net, part) for part in parts])
-
-
-def _part_without_each_cell(distances, net, X):
-    """Return the same for at most so many rows as go through the network at once."""
+def _gains(distances, net, X):
+    """Return how much of minus the score would be gone if a cell were missing."""
     n_rows, n_columns = X.shape
-    if n_rows > PART_ROWS // 2:
-        return _part_without_one_by_one(distances, net, X)
-    results = []
-    # Copies of the rows, each without another column, fill a part of `_abnormality`.
-    for columns in torch.arange(n_columns).split(PART_ROWS // n_rows):
+    compared = ComparedRows(distances, *_to_numpy(encode_and_reconstruct(net, X)))
+    total = hinge(compared.relative_distances()).sum(axis=1)
+    without = torch.empty(n_columns, n_rows, dtype=torch.float64)
+    cells = _cell_of_column(net, n_columns)
+    # Copies of the rows, each without another column, go through the network at once.
+    for columns in torch.arange(n_columns).split(max(1, PART_ROWS // n_rows)):
         copies = X.repeat(len(columns), 1, 1)
         copies[torch.arange(len(columns)), :, columns] = torch.nan
-        result = _abnormality(
-            distances, net, copies.flatten(0, 1), n_left_out=1, rare=True
+        _, expected = encode_and_reconstruct(net, copies.flatten(0, 1))
+        relative = compared.relative_distances_without(
+            cells[columns.numpy()], expected.cpu().numpy()
         )
-        results.append(result.view(len(columns), n_rows).T)
-    return torch.cat(results, dim=1)
-
-
-def _part_without_one_by_one(distances, net, X):
-    """Return the same for many rows, with what all columns share computed once."""
-    n_rows, n_columns = X.shape
-    rows = torch.nn.functional.pad(X, (0, 0, 0, PART_ROWS - n_rows))
-    compared = distances.compare(_to_numpy(encode_and_reconstruct(net, rows))[0])
-    totals = torch.empty(n_rows, n_columns, dtype=torch.float64)
-    for column, cell in enumerate(_cell_of_column(net, n_columns)):
-        left = rows.clone()
-        left[:, column] = torch.nan
-        expected = _to_numpy(encode_and_reconstruct(net, left))[1]
-        relative = distances.relative_distances_without(compared, cell, expected)
-        totals[:, column] = torch.from_numpy(hinge(relative).sum(axis=1)[:n_rows])
-    return totals
+        without[columns] = torch.from_numpy(hinge(relative).sum(axis=-1))
+    return torch.from_numpy(total)[:, None] - without.T
 
 
 def _fit_distances(net, scaled, soft_clipped):
@@ -293,9 +267,9 @@ def _cell_of_column(net, n_columns):
     """Return the cell of `encoded_cells` that each column of the table is."""
     one_hot = net.module_.one_hot
     if one_hot is None:
-        return range(n_columns)
+        return np.arange(n_columns)
     columns = torch.cat([one_hot.numeric, one_hot.categorical]).cpu()
-    return columns.argsort().tolist()
+    return columns.argsort().numpy()
 
 
 def _draw_donors(scaled):

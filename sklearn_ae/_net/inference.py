@@ -1,7 +1,7 @@
 """Inference: rows through a trained net, block by block."""
 
 from collections.abc import Callable
-from math import isnan
+from math import ceil, isnan
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ def infer(
     *n_columns: int,
     encoder: TableEncoder | None = None,
     dtype: DTypeLike = np.float32,
+    multiple_of: int = 1,
 ) -> NDArray[Any]:
     """Send rows through a function of a net, block by block.
 
@@ -48,6 +49,8 @@ def infer(
         Transforms blocks of rows in original units; `None` takes X as it is.
     dtype : type, default=numpy.float32
         That of what `function` returns.
+    multiple_of : int, default=1
+        `function` takes blocks of so many rows, or multiples, but for the last one.
 
     Returns
     -------
@@ -59,6 +62,7 @@ def infer(
     one_hot = net.module_.one_hot
     encoded = 0 if one_hot is None else len(one_hot.scale)
     n_rows = max(1, cells // max(X.shape[1], LAYER_WIDTH, encoded, *n_columns))
+    n_rows = ceil(n_rows / multiple_of) * multiple_of
     # Categories are looked up for many rows at once: each time costs as much as theirs.
     at_once = BLOCK_CELLS if isinstance(X, CodedTable) else n_rows * X.shape[1]
     out = np.empty((X.shape[0], *n_columns), dtype=dtype)

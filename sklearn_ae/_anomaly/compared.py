@@ -1,0 +1,156 @@
+"""Rows compared once with the rows of `fit`, to leave out one cell after the other."""
+
+import numpy as np
+import torch
+
+
+
+class ComparedRows:
+    """Distances of a few rows, as they are and without each of their cells.
+
+    Without a cell, the square of a distance is less by that of one difference, so that
+    all but the reconstruction takes a time that does not depend on the number of
+    columns. Rows are compared only with those that share no rare category with them,
+    nor a number that is far.
+
+    Parameters
+    ----------
+    distances : OutlierDistances
+        Fitted.
+    encoded, expected : float32 ndarray of shape (n_rows, n_encoded)
+        As for :meth:`OutlierDistances.fit`.
+    """
+
+    def __init__(self, distances, encoded, expected):
+        self.distances = distances
+        self.expected = expected
+        self.rows, observed, self.weight = distances.prepare(encoded)
+        self.observed = np.broadcast_to(observed, self.rows.shape)
+        self.n_observed = distances.count_observed(self.observed)
+        self.squares = torch.from_numpy(distances.squares(self.rows, observed))
+        self.far = distances.far(self.rows, rare=True)
+        # How many cells of rows and references are far alike.
+        self.n_alike = self.far @ distances.far_references_
+        self.has_alike = self.n_alike.any()
+        # Squared distances to references, computed when they are needed.
+        self._exact = np.full(self.squares.shape, np.nan)
+        self._columns = _columns_of_cells(distances.cells)
+
+    def relative_distances(self):
+        """Return the relative distances of the rows, of shape (n_rows, 3)."""
+        squares = self.squares.numpy().copy()
+        if self.has_alike:
+            squares = self.distances.apart(squares, self.n_alike > 0)
+        row = np.arange(len(self.rows))
+        distances = np.empty((len(self.rows), 3))
+        distances[:, 0], distances[:, 1] = self.distances.nearest(
+            squares, lambda indices, some: self._distance(row[some], indices)
+        )
+        residuals = self.distances.residuals(self.rows, self.observed, self.expected)
+        distances[:, 2] = residuals.sum(axis=1)
+        return distances * np.reshape(self.weight, (-1, 1)) / self.distances.medians_
+
+    def relative_distances_without(self, cells, expected):
+        """Return the relative distances of the rows without one cell.
+
+        The other cells do not stand in for it.
+
+        Parameters
+        ----------
+        cells : int64 ndarray of shape (n_cells,)
+            Which cells to leave out, one at a time.
+        expected : float32 ndarray of shape (n_cells * n_rows, n_encoded)
+            The reconstructions of the rows without each.
+
+        Returns
+        -------
+        distances : float64 ndarray of shape (n_cells, n_rows, 3)
+        """
+        n_rows, n_cells = len(self.rows), len(cells)
+        squares = np.empty((n_cells, *self.squares.shape), dtype=np.float32)
+        for cell, out in zip(cells, squares, strict=True):
+            self._leave_out(cell, out)
+        row, left_out = np.tile(np.arange(n_rows), n_cells), np.repeat(cells, n_rows)
+
+        def distance_to(indices, some):
+            return self._distance(row[some], indices, left_out[some])
+
+        distances = np.empty((n_cells * n_rows, 3))
+        distances[:, 0], distances[:, 1] = self.distances.nearest(
+            squares.reshape(n_cells * n_rows, -1), distance_to
+        )
+        distances[:, 2] = self._residual_without(cells, expected)
+        distances = distances.reshape(n_cells, n_rows, 3) / self.distances.medians_
+        seen = self.observed[:, self._columns[cells, 0]].T
+        weight = self.distances.weight(self.n_observed - seen + 1)
+        return distances * weight[:, :, None]
+
+    def _leave_out(self, cell, out):
+        """Write into `out` the squares of rows without a cell, infinite where apart."""
+        columns = self._columns[cell]
+        columns = columns[columns >= 0]
+        references = self.distances.references_[:, columns].T
+        rows, seen = self.rows[:, columns], self.observed[:, columns[:1]]
+        torch.addmm(
+            self.squares,
+            torch.from_numpy(np.hstack([2 * rows, -seen.astype(np.float32)])),
+            torch.from_numpy(np.vstack([references, (references**2).sum(axis=0)])),
+            out=torch.from_numpy(out),
+        )
+        if self.has_alike:
+            far_references = self.distances.far_references_[columns]
+            alike = self.n_alike - self.far[:, columns] @ far_references > 0
+            out[:] = self.distances.apart(out, alike)
+
+    def _distance(self, row, index, cell=None):
+        """Return squared distances of rows to references, perhaps without a cell.
+
+        Parameters
+        ----------
+        row, index, cell : int64 ndarray of shape (n,)
+            Which row, which reference, and which cell is left out.
+
+        Returns
+        -------
+        distances : float64 ndarray of shape (n,)
+        """
+        unknown = np.isnan(self._exact[row, index])
+        if unknown.any():
+            pairs = row[unknown], index[unknown]
+            self._exact[pairs] = self._squared_difference(*pairs, slice(None))
+        distances = self._exact[row, index]
+        if cell is None:
+            return distances
+        columns = self._columns[cell]
+        difference = self._squared_difference(row[:, None], index[:, None], columns)
+        return np.maximum(distances - difference, 0)
+
+    def _squared_difference(self, row, index, columns):
+        """Return the squared difference of rows and references over some columns."""
+        references = self.distances.references_[index, columns]
+        difference = self.rows[row, columns] - references
+        counted = self.observed[row, columns]
+        if not isinstance(columns, slice):
+            counted = counted & (columns >= 0)
+        return (np.where(counted, difference, 0).astype(np.float64) ** 2).sum(axis=-1)
+
+    def _residual_without(self, cells, expected):
+        """Return the squared distance to the reconstruction without each cell."""
+        n_rows, n_cells = len(self.rows), len(cells)
+        rows, observed = self.rows, self.observed
+        if n_cells > 1:
+            rows, observed = np.tile(rows, (n_cells, 1)), np.tile(observed, (n_cells, 1))
+        residuals = self.distances.residuals(rows, observed, expected)
+        residuals = residuals.reshape(n_cells, n_rows, -1)
+        residuals[np.arange(n_cells), :, cells] = 0
+        return residuals.sum(axis=-1).ravel()
+
+
+def _columns_of_cells(cells):
+    """Return the encoded columns of each cell, those of shorter ones padded by -1."""
+    order = np.argsort(cells, kind="stable")
+    counts = np.bincount(cells)
+    within = np.arange(len(cells)) - np.repeat(np.cumsum(counts) - counts, counts)
+    columns = np.full((len(counts), counts.max()), -1)
+    columns[cells[order], within] = order
+    return columns
