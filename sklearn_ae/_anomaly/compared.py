@@ -24,16 +24,16 @@ class ComparedRows:
     def __init__(self, distances, encoded, expected):
         self.distances = distances
         self.expected = expected
-        self.rows, observed, self.weight = distances.prepare(encoded)
-        self.observed = np.broadcast_to(observed, self.rows.shape)
+        self.rows, self.mask, self.weight = distances.prepare(encoded)
+        self.observed = np.broadcast_to(self.mask, self.rows.shape)
         self.n_observed = distances.count_observed(self.observed)
-        self.squares = torch.from_numpy(distances.squares(self.rows, observed))
+        self.squares = torch.from_numpy(distances.squares(self.rows, self.mask))
         self.far = distances.far(self.rows, rare=True)
         # How many cells of rows and references are far alike.
         self.n_alike = self.far @ distances.far_references_
         self.has_alike = self.n_alike.any()
         # Squared distances to references, computed when they are needed.
-        self._exact = np.full(self.squares.shape, np.nan)
+        self._exact = np.full(self.squares.numel(), np.nan)
         self._columns = _columns_of_cells(distances.cells)
 
     def relative_distances(self):
@@ -46,7 +46,7 @@ class ComparedRows:
         distances[:, 0], distances[:, 1] = self.distances.nearest(
             squares, lambda indices, some: self._distance(row[some], indices)
         )
-        residuals = self.distances.residuals(self.rows, self.observed, self.expected)
+        residuals = self.distances.residuals(self.rows, self.mask, self.expected)
         distances[:, 2] = residuals.sum(axis=1)
         return distances * np.reshape(self.weight, (-1, 1)) / self.distances.medians_
 
@@ -89,14 +89,15 @@ class ComparedRows:
         """Write into `out` the squares of rows without a cell, infinite where apart."""
         columns = self._columns[cell]
         columns = columns[columns >= 0]
-        references = self.distances.references_[:, columns].T
-        rows, seen = self.rows[:, columns], self.observed[:, columns[:1]]
-        torch.addmm(
-            self.squares,
-            torch.from_numpy(np.hstack([2 * rows, -seen.astype(np.float32)])),
-            torch.from_numpy(np.vstack([references, (references**2).sum(axis=0)])),
-            out=torch.from_numpy(out),
-        )
+        rows = torch.from_numpy(2 * self.rows[:, columns])
+        seen = torch.from_numpy(-self.observed[:, columns[:1]].astype(np.float32))
+        references = torch.from_numpy(self.distances.references_[:, columns].T)
+        norms, result = (references**2).sum(0), torch.from_numpy(out)
+        if len(columns) == 1:
+            torch.addcmul(self.squares, rows, references, out=result)
+        else:
+            torch.addmm(self.squares, rows, references, out=result)
+        result.addcmul_(seen, norms)
         if self.has_alike:
             far_references = self.distances.far_references_[columns]
             alike = self.n_alike - self.far[:, columns] @ far_references > 0
@@ -114,36 +115,37 @@ class ComparedRows:
         -------
         distances : float64 ndarray of shape (n,)
         """
-        unknown = np.isnan(self._exact[row, index])
+        pairs = row * self.squares.shape[1] + index
+        distances = self._exact.take(pairs)
+        unknown = np.isnan(distances)
         if unknown.any():
-            pairs = row[unknown], index[unknown]
-            self._exact[pairs] = self._squared_difference(*pairs, slice(None))
-        distances = self._exact[row, index]
+            rows, references = row[unknown], index[unknown]
+            difference = self.rows[rows] - self.distances.references_[references]
+            if self.mask.ndim:
+                difference[~self.mask[rows]] = 0
+            distances[unknown] = _sum_of_squares(difference)
+            self._exact[pairs[unknown]] = distances[unknown]
         if cell is None:
             return distances
         columns = self._columns[cell]
-        difference = self._squared_difference(row[:, None], index[:, None], columns)
-        return np.maximum(distances - difference, 0)
-
-    def _squared_difference(self, row, index, columns):
-        """Return the squared difference of rows and references over some columns."""
-        references = self.distances.references_[index, columns]
-        difference = self.rows[row, columns] - references
-        counted = self.observed[row, columns]
-        if not isinstance(columns, slice):
-            counted = counted & (columns >= 0)
-        return (np.where(counted, difference, 0).astype(np.float64) ** 2).sum(axis=-1)
+        difference = np.where(
+            (columns >= 0) & self.observed[row[:, None], columns],
+            self.rows[row[:, None], columns]
+            - self.distances.references_[index[:, None], columns],
+            0,
+        )
+        return np.maximum(distances - _sum_of_squares(difference), 0)
 
     def _residual_without(self, cells, expected):
         """Return the squared distance to the reconstruction without each cell."""
-        n_rows, n_cells = len(self.rows), len(cells)
-        rows, observed = self.rows, self.observed
-        if n_cells > 1:
-            rows, observed = np.tile(rows, (n_cells, 1)), np.tile(observed, (n_cells, 1))
-        residuals = self.distances.residuals(rows, observed, expected)
-        residuals = residuals.reshape(n_cells, n_rows, -1)
-        residuals[np.arange(n_cells), :, cells] = 0
+        expected = expected.reshape(len(cells), *self.rows.shape)
+        residuals = self.distances.residuals(self.rows, self.mask, expected)
+        residuals[np.arange(len(cells)), :, cells] = 0
         return residuals.sum(axis=-1).ravel()
+
+
+def _sum_of_squares(differences):
+    return np.square(differences, dtype=np.float64).sum(axis=1)
 
 
 def _columns_of_cells(cells):

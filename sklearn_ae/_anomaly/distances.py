@@ -166,7 +166,7 @@ class OutlierDistances:
     def _arcsinh(self, encoded):
         """Return encoded rows, the numbers by their inverse hyperbolic sine."""
         encoded = encoded.copy()
-        numbers = encoded[:, : self.n_numbers]
+        numbers = encoded[..., : self.n_numbers]
         numbers -= self.center_
         numbers /= LINEAR_DEVIATIONS * self.unit_
         if self.soft_clipped:
@@ -300,16 +300,16 @@ class OutlierDistances:
         ----------
         rows, observed
             As from `prepare`.
-        expected : float32 ndarray of shape (n_rows, n_encoded)
+        expected : float32 ndarray of shape (..., n_rows, n_encoded)
 
         Returns
         -------
-        residuals : float32 ndarray of shape (n_rows, n_cells)
+        residuals : float32 ndarray of shape (..., n_rows, n_cells)
             0 where a cell is missing.
         """
         residuals = self._squared_residuals(rows, observed, expected)
         residuals /= self.residual_unit_
-        numbers = residuals[:, : self.n_numbers]
+        numbers = residuals[..., : self.n_numbers]
         np.log1p(numbers, out=numbers)
         return residuals
 
@@ -318,7 +318,7 @@ class OutlierDistances:
         differences = self._arcsinh(expected)
         differences -= rows
         if observed.ndim:
-            differences[~observed] = 0
+            differences[..., ~observed] = 0
         return self._sum_of_cells(np.square(differences, out=differences))
 
     def _fit_far(self):
