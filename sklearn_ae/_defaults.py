@@ -24,6 +24,15 @@ def default_noise_and_scaling():
     return {"noise": SwapNoise(SWAP_RATE), "scaling": "robust"}
 
 
+def default_detector_max_epochs(n_rows, n_columns):
+    """Return epochs for 250 to 2,000 steps, None for those of other autoencoders."""
+    steps = ceil(n_rows / default_batch_size(n_rows))
+    if 20 * steps > 2000:
+        return ceil(2000 / steps)
+    # A step takes long, and more gain nothing.
+    return max(20, ceil(250 / steps)) if n_columns >= 500 else None
+
+
 def default_hidden_layer_sizes(n_components):
     """Return two layers, each wide enough to carry the latent twice."""
     return max(128, 2 * n_components), max(64, 2 * n_components)

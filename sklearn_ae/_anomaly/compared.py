@@ -4,7 +4,6 @@ import numpy as np
 import torch
 
 
-
 class ComparedRows:
     """Distances of a few rows, as they are and without each of their cells.
 
@@ -51,9 +50,7 @@ class ComparedRows:
         return distances * np.reshape(self.weight, (-1, 1)) / self.distances.medians_
 
     def relative_distances_without(self, cells, expected):
-        """Return the relative distances of the rows without one cell.
-
-        The other cells do not stand in for it.
+        """Return the relative distances of the rows if one cell were missing.
 
         Parameters
         ----------
@@ -82,7 +79,7 @@ class ComparedRows:
         distances[:, 2] = self._residual_without(cells, expected)
         distances = distances.reshape(n_cells, n_rows, 3) / self.distances.medians_
         seen = self.observed[:, self._columns[cells, 0]].T
-        weight = self.distances.weight(self.n_observed - seen + 1)
+        weight = self.distances.weight(self.n_observed - seen)
         return distances * weight[:, :, None]
 
     def _leave_out(self, cell, out):

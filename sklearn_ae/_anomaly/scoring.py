@@ -139,7 +139,9 @@ def _abnormality(distances, net, X):
     # of the score of one row would depend on how many others there are.
     padded = nn.functional.pad(X, (0, 0, 0, -len(X) % BLOCK_ROWS))
     blocks = [encode_and_reconstruct(net, block) for block in padded.split(BLOCK_ROWS)]
-    encoded, expected = (torch.cat(parts)[: len(X)] for parts in zip(*blocks))
+    encoded, expected = (
+        torch.cat(parts)[: len(X)] for parts in zip(*blocks, strict=True)
+    )
     relative = distances.relative_distances(*_to_numpy([encoded, expected]))
     return torch.from_numpy(hinge(relative).sum(axis=1))
 
@@ -147,9 +149,10 @@ def _abnormality(distances, net, X):
 def _contributions(distances, net, X):
     """Return the share of each cell in minus the score of its row.
 
-    Shared out in proportion to what would be gone if the cell were missing. Rows are
-    compared with those that share none of their rare categories: a row that does would
-    make the other cells seem to be what sets both apart.
+    Shared out in proportion to what would be gone if the cell were missing and the
+    others stood in for it: cells that contribute less than the mean of their row have
+    no share. Rows are compared with those that share none of their rare categories: a
+    row that does would make the other cells seem to be what sets both apart.
     """
     total = _abnormality(distances, net, X)[:, None]
     observed = (~torch.isnan(X)).cpu().to(total.dtype)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
 from sklearn_ae import AutoencoderAnomalyDetector
+from sklearn_ae._defaults import default_detector_max_epochs
 from tests.anomaly.helpers import X, detector
 
 
@@ -44,8 +45,26 @@ def test__score_samples__value_beside_a_constant__is_odd():
     assert (model.score_samples(moved) < model.score_samples(table)).all()
 
 
-def test__score_samples__one_row_or_many__is_the_same():
-    model = detector().fit(X)
-    scores = model.score_samples(X)
-    each = np.concatenate([model.score_samples(X[i : i + 1]) for i in range(20)])
-    assert_allclose(each, scores[:20], rtol=1e-5)
+@pytest.mark.parametrize("n_columns", [1, 8, 70])
+@pytest.mark.parametrize("n_rows", [1, 3, 64, 100])
+def test__score_samples__few_rows_or_many__has_the_same_bits(n_rows, n_columns):
+    table = np.random.default_rng(0).normal(size=(400, n_columns))
+    model = detector().fit(table)
+    scores = model.score_samples(table)
+    each = [model.score_samples(table[i : i + n_rows]) for i in range(0, 400, n_rows)]
+    assert_array_equal(np.concatenate(each), scores)
+
+
+@pytest.mark.parametrize("n_columns", [5, 499, 500, 5000])
+def test__default_detector_max_epochs__many_rows__are_some_2_000_steps(n_columns):
+    for n_rows in (25_601, 100_000, 1_000_000, 10_000_000):
+        steps_of_epoch = -(-n_rows // 256)
+        steps = default_detector_max_epochs(n_rows, n_columns) * steps_of_epoch
+        assert 0 <= steps - 2000 < steps_of_epoch
+
+
+def test__default_detector_max_epochs__few_rows__is_less_for_wide_tables_only():
+    assert default_detector_max_epochs(2000, 499) is None
+    for n_rows in (1, 100, 2000):
+        epochs = default_detector_max_epochs(n_rows, 500)
+        assert 250 <= epochs * -(-n_rows // 256) < 1000
