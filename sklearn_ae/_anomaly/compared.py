@@ -61,7 +61,8 @@ class ComparedRows:
 
         Returns
         -------
-        distances : float64 ndarray of shape (n_cells, n_rows, 3)
+        distances : float64 ndarray of shape (2, n_cells, n_rows, 3)
+            With the other cells standing in for the missing one, and without.
         """
         n_rows, n_cells = len(self.rows), len(cells)
         squares = np.empty((n_cells, *self.squares.shape), dtype=np.float32)
@@ -80,7 +81,8 @@ class ComparedRows:
         distances = distances.reshape(n_cells, n_rows, 3) / self.distances.medians_
         seen = self.observed[:, self._columns[cells, 0]].T
         weight = self.distances.weight(self.n_observed - seen)
-        return distances * weight[:, :, None]
+        own_weight = np.broadcast_to(self.weight, weight.shape)
+        return distances * np.stack([weight, own_weight])[..., None]
 
     def _leave_out(self, cell, out):
         """Write into `out` the squares of rows without a cell, infinite where apart."""

@@ -351,10 +351,11 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     def explain(self, X: TableLike, *, return_expected: bool = False) -> Any:
         """Return what each column contributes to the scores of rows.
 
-        The score of a row is shared out in proportion to how much of it would be gone
-        if a cell were missing. As the others then count more, cells that are less
-        anomalous than the mean of their row have no share. This takes about as long as
-        scoring the rows once more for each column.
+        Each cell has what of the score would be gone if it were missing, and the others
+        counted more: that is nearly all of it for the one odd cell of an outlier. What
+        is left, as most of the score of an ordinary row, is shared out in proportion
+        to what would be gone if the others did not count more. This takes about as long
+        as scoring the rows once more for each column.
 
         Parameters
         ----------

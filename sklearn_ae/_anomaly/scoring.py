@@ -149,39 +149,55 @@ def _abnormality(distances, net, X):
 def _contributions(distances, net, X):
     """Return the share of each cell in minus the score of its row.
 
-    Shared out in proportion to what would be gone if the cell were missing and the
-    others stood in for it: cells that contribute less than the mean of their row have
-    no share. Rows are compared with those that share none of their rare categories: a
-    row that does would make the other cells seem to be what sets both apart.
+    Rows are compared with those that share none of their rare categories: a row that
+    does would make the other cells seem to be what sets both apart.
     """
     total = _abnormality(distances, net, X)[:, None]
-    observed = (~torch.isnan(X)).cpu().to(total.dtype)
     parts = X.split(PART_ROWS)
-    gains = torch.cat([_gains(distances, net, part) for part in parts])
-    gains = gains.clamp_(min=0).mul_(observed)
-    sum_of_gains = gains.sum(1, keepdim=True)
-    # Where no cell adds more than the others, all observed ones have equal shares.
-    equal = observed / observed.sum(1, keepdim=True).clamp(min=1)
-    return torch.where(sum_of_gains > 0, gains / sum_of_gains, equal) * total
+    return torch.cat([_shares(distances, net, part) for part in parts]) * total
 
 
-def _gains(distances, net, X):
-    """Return how much of minus the score would be gone if a cell were missing."""
+def _shares(distances, net, X):
+    """Return the share of each cell in minus the score of its row, of at most 1.
+
+    A cell has what would be gone if it were missing and the others stood in for it,
+    which is nothing if it contributes less than the mean of its row. What is left is
+    shared out in proportion to what would be gone if the others did not stand in.
+    """
+    total, without = _abnormality_without_each_cell(distances, net, X)
+    observed = (~torch.isnan(X)).to(total.device, total.dtype)
+    gains, losses = (total - without).clamp_(min=0).mul_(observed)
+    # A row that equals the median in each column loses nothing.
+    losses += torch.where(losses.sum(1, keepdim=True) > 0, 0, observed)
+    left = (total - gains.sum(1, keepdim=True)).clamp_(min=0)
+    gains += left * nn.functional.normalize(losses, p=1)
+    return nn.functional.normalize(gains, p=1)
+
+
+def _abnormality_without_each_cell(distances, net, X):
+    """Return minus the score of rows, and the same if one of their cells were missing.
+
+    Returns
+    -------
+    total : float64 Tensor of shape (n_rows, 1)
+    without : float64 Tensor of shape (2, n_rows, n_columns)
+        With the other cells standing in for the missing one, and without.
+    """
     n_rows, n_columns = X.shape
     compared = ComparedRows(distances, *_to_numpy(encode_and_reconstruct(net, X)))
     total = hinge(compared.relative_distances()).sum(axis=1)
-    without = torch.empty(n_columns, n_rows, dtype=torch.float64)
-    cells = _cell_of_column(net, n_columns)
+    without = np.empty((2, n_columns, n_rows))
+    cells, step = _cell_of_column(net, n_columns), max(1, PART_ROWS // n_rows)
     # Copies of the rows, each without another column, go through the network at once.
-    for columns in torch.arange(n_columns).split(max(1, PART_ROWS // n_rows)):
+    for columns in np.split(np.arange(n_columns), range(step, n_columns, step)):
         copies = X.repeat(len(columns), 1, 1)
-        copies[torch.arange(len(columns)), :, columns] = torch.nan
+        copies[np.arange(len(columns)), :, columns] = torch.nan
         _, expected = encode_and_reconstruct(net, copies.flatten(0, 1))
         relative = compared.relative_distances_without(
-            cells[columns.numpy()], expected.cpu().numpy()
+            cells[columns], expected.cpu().numpy()
         )
-        without[columns] = torch.from_numpy(hinge(relative).sum(axis=-1))
-    return torch.from_numpy(total)[:, None] - without.T
+        without[:, columns] = hinge(relative).sum(axis=-1)
+    return torch.from_numpy(total)[:, None], torch.from_numpy(without).mT
 
 
 def _fit_distances(net, scaled, soft_clipped):
