@@ -7,6 +7,8 @@ from sklearn_ae.noise import SwapNoise
 # Share of cells that the default autoencoder of the detector and of the predictors
 # replaces by cells of other rows in training, so that it cannot copy its input.
 SWAP_RATE = 0.3
+# Least and largest number of steps of an autoencoder.
+DEFAULT_STEPS = (1000, 4000)
 
 
 def default_n_components(n_features):
@@ -24,13 +26,10 @@ def default_noise_and_scaling():
     return {"noise": SwapNoise(SWAP_RATE), "scaling": "robust"}
 
 
-def default_detector_max_epochs(n_rows, n_columns):
-    """Return epochs for 250 to 2,000 steps, None for those of other autoencoders."""
-    steps = ceil(n_rows / default_batch_size(n_rows))
-    if 20 * steps > 2000:
-        return ceil(2000 / steps)
-    # A step takes long, and more gain nothing.
-    return max(20, ceil(250 / steps)) if n_columns >= 500 else None
+def default_detector_steps(n_columns):
+    """Return the least and the largest number of steps."""
+    # On wide tables a step takes long, and more gain nothing.
+    return (250 if n_columns >= 500 else 1000), 2000
 
 
 def default_hidden_layer_sizes(n_components):
@@ -43,10 +42,10 @@ def default_batch_size(n_rows):
     return min(256, n_rows)
 
 
-def default_max_epochs(n_rows, batch_size):
-    """Return 20, more if that is under 1,000 steps, fewer if it is over 4,000."""
-    steps = ceil(n_rows / batch_size)
-    return max(1, min(ceil(4000 / steps), max(20, ceil(1000 / steps))))
+def default_max_epochs(n_rows, batch_size, steps=DEFAULT_STEPS):
+    """Return 20, more if these are fewer than the least steps, fewer if too many."""
+    least, most = (ceil(n / ceil(n_rows / batch_size)) for n in steps)
+    return max(1, min(most, max(20, least)))
 
 
 def default_pretraining(n_rows):

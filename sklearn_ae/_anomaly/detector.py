@@ -23,8 +23,9 @@ from sklearn_ae._autoencoder.training import fit_members
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval, Self, StrOptions, _fit_context
 from sklearn_ae._defaults import (
-    default_detector_max_epochs,
+    DEFAULT_STEPS,
     default_detector_n_components,
+    default_detector_steps,
     default_noise_and_scaling,
 )
 from sklearn_ae._isolation import isolated
@@ -222,13 +223,11 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
             template = self._make_template()
             encoder, rows = self._read_table(template, X, unknown=UNKNOWN)
             n_rows, n_columns = rows.shape
+            if self.autoencoder is None:
+                n_components = default_detector_n_components(n_columns)
+                template.set_params(n_components=n_components)
             rng = make_generator(self.random_state, Stream.DETECTOR_ROWS)
             held_out, used = self._split(n_rows, rng)
-            if self.autoencoder is None:
-                template.set_params(
-                    n_components=default_detector_n_components(n_columns),
-                    max_epochs=default_detector_max_epochs(len(used), n_columns),
-                )
             self.estimators_, interrupt = self._fit_members(
                 template, encoder, rows, held_out, rng
             )
@@ -273,7 +272,11 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
             weight = np.ones(rows.shape[0])
             weight[held_out] = 0
         encoder.fit(rows, weight)
-        return fit_members(self._make_members(template, rng), rows, encoder, weight)
+        steps = DEFAULT_STEPS
+        if self.autoencoder is None:
+            steps = default_detector_steps(rows.shape[1])
+        members = self._make_members(template, rng)
+        return fit_members(members, rows, encoder, weight, steps=steps)
 
     def _make_members(self, template, rng):
         """Yield autoencoders to train, each with another seed."""

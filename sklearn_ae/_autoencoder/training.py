@@ -11,6 +11,7 @@ from sklearn_ae._autoencoder.base import set_net_attributes
 from sklearn_ae._autoencoder.parameters import check_params
 from sklearn_ae._autoencoder.row_sampler import RowSampler
 from sklearn_ae._compat import warn
+from sklearn_ae._defaults import DEFAULT_STEPS
 from sklearn_ae._modules.latent_penalties import GaussianLatent
 from sklearn_ae._net.build import NetworkParams, build_net
 from sklearn_ae._net.net import (
@@ -59,7 +60,14 @@ def read_table(autoencoder, X, owner, *, unknown=np.nan):
 
 
 def fit_autoencoder(
-    autoencoder, rows, encoder, sample_weight=None, *, hidden=None, warm=False
+    autoencoder,
+    rows,
+    encoder,
+    sample_weight=None,
+    *,
+    hidden=None,
+    warm=False,
+    steps=DEFAULT_STEPS,
 ):
     """Train an autoencoder, and set its fitted attributes.
 
@@ -75,6 +83,8 @@ def fit_autoencoder(
         Cells to train without, as if they were missing.
     warm : bool, default=False
         Whether to go on with the weights that the autoencoder has.
+    steps : (int, int), default=(1_000, 4_000)
+        The least and the largest number of steps, if `max_epochs` is `None`.
 
     Returns
     -------
@@ -92,7 +102,7 @@ def fit_autoencoder(
         copies = count_copies(sample_weight)
         data = make_rows(rows, transform, sample_weight, device, copies=copies)
         data, valid = _split(autoencoder, data)
-        net, start = _build_net(autoencoder, encoder, data, device)
+        net, start = _build_net(autoencoder, encoder, data, device, steps)
         net.allow_missing(hidden is not None)
         if warm:
             continue_from(net, autoencoder.net_)
@@ -108,7 +118,7 @@ def fit_autoencoder(
     return autoencoder
 
 
-def fit_members(members, rows, encoder, sample_weight=None, hidden=None):
+def fit_members(members, rows, encoder, sample_weight=None, hidden=None, **training):
     """Train autoencoders one after the other, until an interrupt.
 
     Parameters
@@ -119,6 +129,8 @@ def fit_members(members, rows, encoder, sample_weight=None, hidden=None):
         As for `fit_autoencoder`.
     hidden : list of ndarray, default=None
         As for `fit_autoencoder`, one for each member.
+    **training
+        As for `fit_autoencoder`.
 
     Returns
     -------
@@ -136,7 +148,9 @@ def fit_members(members, rows, encoder, sample_weight=None, hidden=None):
     try:
         for member, mask in zip(members, hidden or repeat(None), strict=False):
             fitted.append(member)
-            fit_autoencoder(member, rows, encoder, sample_weight, hidden=mask)
+            fit_autoencoder(
+                member, rows, encoder, sample_weight, hidden=mask, **training
+            )
     except KeyboardInterrupt:
         fitted = [member for member in fitted if hasattr(member, "net_")]
         if not fitted:
@@ -195,7 +209,7 @@ def _split(autoencoder, rows):
     return rows.split(autoencoder.validation_fraction)
 
 
-def _build_net(autoencoder, encoder, rows, device):
+def _build_net(autoencoder, encoder, rows, device, steps=DEFAULT_STEPS):
     """Return a new net, and the PCA that it starts from or None."""
     params = autoencoder.get_params(deep=False)
     return build_net(
@@ -208,6 +222,7 @@ def _build_net(autoencoder, encoder, rows, device):
         indicated=encoder.has_indicator_,
         may_have_missing=encoder.has_missing_.any(),
         table_encoder=encoder,
+        steps=steps,
     )
 
 

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from torch import Tensor, nn
 
 from sklearn_ae._defaults import (
+    DEFAULT_STEPS,
     default_batch_size,
     default_hidden_layer_sizes,
     default_max_epochs,
@@ -117,6 +118,7 @@ def build_net(
     indicated: NDArray[np.bool_],
     may_have_missing: bool,
     table_encoder: TableEncoder | None = None,
+    steps: tuple[int, int] = DEFAULT_STEPS,
 ) -> tuple[AutoencoderNet, PCAStart | None]:
     """Return a new net for some rows, and the PCA that it starts from or None.
 
@@ -138,6 +140,8 @@ def build_net(
         Whether rows may have missing cells.
     table_encoder : TableEncoder, default=None
         Fitted encoder of the rows, for the net to reconstruct rows of the user's.
+    steps : (int, int), default=(1_000, 4_000)
+        The least and the largest number of steps, if `max_epochs` is `None`.
 
     Returns
     -------
@@ -171,7 +175,7 @@ def build_net(
         latent,
     )
     batch_size = training.batch_size or default_batch_size(len(rows))
-    max_epochs = default_max_epochs(len(rows), batch_size)
+    max_epochs = default_max_epochs(len(rows), batch_size, steps)
     decays_to_start = start is not None and training.weight_decay is None
     pull = default_pull(len(rows), width) if decays_to_start else 0.0
     net = make_net(
