@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
 from sklearn_ae import AutoencoderAnomalyDetector
-from sklearn_ae._defaults import default_detector_max_epochs
+from sklearn_ae._defaults import default_detector_steps, default_max_epochs
 from tests.anomaly.helpers import X, detector
 
 
@@ -55,16 +55,26 @@ def test__score_samples__few_rows_or_many__has_the_same_bits(n_rows, n_columns):
     assert_array_equal(np.concatenate(each), scores)
 
 
+def _steps(n_rows, n_columns):
+    """Return the number of steps of training on rows of which no two are equal."""
+    epochs = default_max_epochs(n_rows, 256, default_detector_steps(n_columns))
+    return epochs * -(-n_rows // 256)
+
+
 @pytest.mark.parametrize("n_columns", [5, 499, 500, 5000])
-def test__default_detector_max_epochs__many_rows__are_some_2_000_steps(n_columns):
+def test__default_steps__many_rows__are_some_2_000(n_columns):
     for n_rows in (25_601, 100_000, 1_000_000, 10_000_000):
-        steps_of_epoch = -(-n_rows // 256)
-        steps = default_detector_max_epochs(n_rows, n_columns) * steps_of_epoch
-        assert 0 <= steps - 2000 < steps_of_epoch
+        assert 0 <= _steps(n_rows, n_columns) - 2000 < -(-n_rows // 256)
 
 
-def test__default_detector_max_epochs__few_rows__is_less_for_wide_tables_only():
-    assert default_detector_max_epochs(2000, 499) is None
+def test__default_steps__few_rows__are_fewer_for_wide_tables_only():
     for n_rows in (1, 100, 2000):
-        epochs = default_detector_max_epochs(n_rows, 500)
-        assert 250 <= epochs * -(-n_rows // 256) < 1000
+        assert 250 <= _steps(n_rows, 500) < 1000 <= _steps(n_rows, 499)
+
+
+@pytest.mark.parametrize("n_columns", [2, 500])
+def test__default_steps__equal_rows__are_counted_once(n_columns):
+    table = np.random.default_rng(0).normal(size=(20, n_columns))
+    model = AutoencoderAnomalyDetector(random_state=0).fit(np.repeat(table, 100, 0))
+    least, _ = default_detector_steps(n_columns)
+    assert len(model.autoencoder_.net_.history) == least
