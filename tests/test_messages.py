@@ -174,6 +174,18 @@ def test__inference__other_kind_of_column__is_named(name, container, cells):
     assert_names_column(message, container)
 
 
+@pytest.mark.parametrize("cells", [1, DATE, b"x"], ids=["numbers", "dates", "bytes"])
+@each_container
+@each_estimator
+def test__inference__other_kind_of_categories__is_named(name, container, cells):
+    X = CONTAINERS[container](FRAME.assign(b=["x", "y"] * 15))
+    estimator = clone(ESTIMATORS[name]).fit(X, Y)
+    X = CONTAINERS[container](FRAME.assign(b=[cells] * 30, a=[None, *FRAME.a[1:]]))
+    message = message_of(infer, estimator, X)
+    assert "held categories of text in fit" in message
+    assert_names_column(message, container)
+
+
 @each_container
 @each_estimator
 def test__inference__other_number_of_columns__names_the_estimator_in_use(

@@ -1,6 +1,7 @@
 """Categorical columns: which they are, and codes instead of their cells."""
 
 from contextlib import contextmanager
+from datetime import datetime
 from numbers import Number
 
 import numpy as np
@@ -19,6 +20,19 @@ _KINDS_IN_WORDS = {
     CATEGORY: "text or categories",
     DATE: "dates or times",
     OTHER: "what is neither a real number nor a category",
+}
+
+# What categories are, for messages: the first that applies, else their type.
+_KINDS_OF_LEVELS = {
+    "text": str,
+    "complex numbers": (complex, np.complexfloating),
+    "numbers": (Number, np.bool_),
+    "dates with times": datetime,
+}
+# How to make values what the categories are.
+_ADVICE = {
+    "text": "Make text of them as it was, for example with astype(str).",
+    "numbers": "Make numbers of them, for example with astype(float).",
 }
 
 
@@ -162,35 +176,35 @@ class Categories:
         codes = np.full(len(levels) + 1, np.nan)
         if column in self.encoders_ and len(levels):
             encoder, n_codes = self.encoders_[column], len(self.levels_[column])
-            self._check_type(column, levels)
             codes[:-1] = encoder.transform(levels[:, None])[:, 0]
+            self._check_kind(column, levels[codes[:-1] < 0])
             if n_codes < len(encoder.categories_[0]):
                 unknown = n_codes - 1
             codes[:-1][codes[:-1] < 0] = unknown
         return codes[indices]
 
-    def _check_type(self, column, levels):
-        """Refuse text where numbers were, and numbers where text was.
+    def _check_kind(self, column, unknown):
+        """Refuse unknown values of another kind than the categories, as text for dates.
 
-        Not one of them would equal a category, though they look alike.
+        Not one of them would equal a category, though some look alike.
         """
-        was, advice = _text_or_numbers(self.encoders_[column].categories_[0][0])
-        for level in levels.tolist():
-            now, _ = _text_or_numbers(level)
-            if was and now and now != was:
+        was = _kind_in_words(self.encoders_[column].categories_[0][0])
+        for level in unknown.tolist():
+            now = _kind_in_words(level)
+            if now != was:
+                advice = _ADVICE.get(was, "Make them what they were, or fit again.")
                 raise ValueError(
                     f"Column {self.names[column]!r} held categories of {was} in fit. "
                     f"Got {now}, such as {level!r}. {advice}"
                 )
 
 
-def _text_or_numbers(level):
-    """Return which of the two a category is, if any, and how to make it so."""
-    if isinstance(level, str):
-        return "text", "Make text of them as it was, for example with astype(str)."
-    if isinstance(level, (Number, np.bool_)):
-        return "numbers", "Make numbers of them, for example with astype(float)."
-    return None, None
+def _kind_in_words(level):
+    """Return what a category is; those of different kinds never equal each other."""
+    for words, classes in _KINDS_OF_LEVELS.items():
+        if isinstance(level, classes):
+            return words
+    return f"type {type(level).__name__}"
 
 
 class CodedTable:

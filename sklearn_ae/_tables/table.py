@@ -150,6 +150,9 @@ class Table:
             Position among the levels, -1 where the cell is missing.
         """
         indices, levels = pd.factorize(self._hashable(self._column(column, rows)))
+        if levels.dtype.kind in "mM":
+            # NumPy would make integers of dates that have nanoseconds.
+            levels = pd.Index(levels)
         return np.asarray(levels, dtype=object), indices
 
     def _hashable(self, cells):

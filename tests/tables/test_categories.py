@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from numpy.testing import assert_array_equal
@@ -30,8 +31,8 @@ from tests.helpers import (
 )
 
 
-def make(**params):
-    defaults = {"n_components": 3, "max_epochs": 2, "random_state": 0}
+def make(n_components=3, **params):
+    defaults = {"n_components": n_components, "max_epochs": 2, "random_state": 0}
     return AutoencoderTransformer(**{**defaults, **params})
 
 
@@ -169,6 +170,53 @@ def test__inference__categories_that_only_look_alike__are_refused(
     ae = make(categorical_features=["grade"], max_epochs=1).fit(with_column(fitted))
     with pytest.raises(ValueError, match=f"Column 'grade' held .*{message}"):
         getattr(ae, method)(with_column(given))
+
+
+OF_EACH_KIND = {
+    "text": list("123"),
+    "numbers": [1, 2, 3],
+    "dates with times": pd.date_range("2020", periods=3),
+    "type Period": pd.period_range("2020", periods=3, freq="D"),
+    "type Timedelta": pd.to_timedelta([1, 2, 3], "D"),
+    "type Interval": pd.interval_range(0, 3),
+    "type bytes": [b"1", b"2", b"3"],
+    "type tuple": [(1, 2), (2, 3), (3, 4)],
+}
+
+
+# scikit-learn's encoder takes no tuples.
+@pytest.mark.parametrize("fitted", sorted(OF_EACH_KIND.keys() - {"type tuple"}))
+def test__inference__values_of_another_kind_than_the_categories__are_refused(fitted):
+    """They could never be known: all of them would be unknown, without a word."""
+    frames = {
+        kind: FRAME[["size"]].assign(
+            grade=pd.Index(cells, tupleize_cols=False).repeat(30)
+        )
+        for kind, cells in OF_EACH_KIND.items()
+    }
+    X = frames.pop(fitted)
+    ae = make(max_epochs=1).fit(X.astype({"grade": "category"}))
+    assert_array_equal(ae.transform(X), ae.transform(X.astype({"grade": "category"})))
+    for given, chunk in frames.items():
+        with pytest.raises(ValueError, match=f"'grade' held .* {fitted} .* {given}, "):
+            ae.transform(chunk)
+
+
+@pytest.mark.parametrize("unit", ["D", "us", "ns"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        lambda cells: cells[:, None],
+        lambda cells: pl.DataFrame(cells.astype("M8[ns]")[:, None], ["grade"]),
+        lambda cells: pa.table({"grade": cells}),
+    ],
+    ids=["array", "polars", "pyarrow"],
+)
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test__inference__dates_of_any_unit_where_text_was__are_named_as_such(table, unit):
+    ae = make(1, max_epochs=1).fit(pd.DataFrame({"grade": list("123") * 20}))
+    with pytest.raises(ValueError, match=r"Got (dates with times|type date), .*1970"):
+        ae.transform(table(np.arange(3).astype(f"M8[{unit}]")))
 
 
 def test__fit__column_without_values__comes_back_missing(container):
