@@ -254,7 +254,9 @@ class TableEncoder:
         return self
 
     def check_cells(self, rows):
-        """Refuse infinite cells, wherever they stand; `fit` does so, too.
+        """Refuse cells that no block of rows may hold; `fit` does so, too.
+
+        What reads only some of the rows does not depend on which these are then.
 
         Parameters
         ----------
@@ -263,8 +265,8 @@ class TableEncoder:
 
         Raises
         ------
-        ValueError
-            If a cell is infinite.
+        TypeError, ValueError
+            If a cell is infinite, or neither a number nor a category where others are.
         """
         for _, block in blocks_of_rows(rows):
             check_cells(block, self.names)

@@ -191,3 +191,33 @@ def test__transform__random_frame__fills_missing_cells_and_no_others(library, co
                 assert {*filled} <= {*given_cells}
     assert (imputer.shrinkage_ >= 0).all()
     assert (imputer.shrinkage_ <= 1).all()
+
+
+CANNOT_BE_READ = {
+    "text among numbers": ("size", [1.0, "x", 1.0]),
+    "list among numbers": ("size", [1.0, [1.0], 1.0]),
+    "infinity": ("size", [1.0, np.inf, 1.0]),
+    "list among text": ("colour", ["red", ["red"], "red"]),
+    "number among text": ("colour", ["red", 1, "red"]),
+    "numbers instead of text": ("colour", [1, 2, 3]),
+    "dates instead of text": ("colour", pd.date_range("2020", periods=3)),
+}
+
+
+@pytest.mark.parametrize("method", ["transform", "draw"])
+@pytest.mark.parametrize("case", CANNOT_BE_READ)
+def test__any_method__cells_that_cannot_be_read__are_refused_wherever_the_gaps_are(
+    case, method
+):
+    name, cells = CANNOT_BE_READ[case]
+    imputer = make().fit(FRAME)
+    batch = FRAME.head(3).assign(**{name: pd.Series(cells, FRAME.index[:3])})
+    other = next(column for column in FRAME if column != name)
+    messages = set()
+    for gaps in ([], [0], [1], [0, 1, 2]):
+        X = batch.astype({other: object})
+        X.loc[FRAME.index[gaps], other] = None
+        with pytest.raises((TypeError, ValueError), match=f"'{name}'") as error:
+            getattr(imputer, method)(X)
+        messages.add(str(error.value))
+    assert len(messages) == 1
