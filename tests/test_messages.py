@@ -5,7 +5,8 @@ They come from this library or from scikit-learn, not from what lies beneath.
 
 import re
 import warnings
-from functools import cache
+from decimal import Decimal
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,31 @@ def test__not_fitted__names_the_estimator_in_use(name):
     assert_names_estimator(message, name)
 
 
+@pytest.mark.parametrize(
+    ("cell", "others", "expected"),
+    [
+        (Decimal("Infinity"), Decimal("1.5"), "contains infinity"),
+        (Decimal("sNaN"), Decimal("1.5"), "(numbers nor|number nor a) categor"),
+        (Decimal("sNaN"), 1.5, "(numbers nor|number nor a) categor"),
+        (10**400, 1, "too large for dtype"),
+        (-(10**400), 1.5, "too large for dtype"),
+    ],
+)
+@pytest.mark.parametrize("container", ["array", "pandas"])
+@each_estimator
+def test__any_method__object_that_no_float_can_be__is_named(
+    name, container, cell, others, expected
+):
+    cells = np.array([others] * 29 + [cell], dtype=object)
+    X = CONTAINERS[container](FRAME.assign(b=cells))
+    for message in (
+        message_of(clone(ESTIMATORS[name]).fit, X, Y),
+        message_of(infer, fitted(name, container), X),
+    ):
+        assert re.search(expected, message), message
+        assert_names_column(message, container)
+
+
 @pytest.mark.parametrize("cells", [TEXT, DATE], ids=["text", "dates"])
 @each_container
 @each_estimator
@@ -263,6 +289,22 @@ def test__partial_fit__text_in_a_column_without_cells_before__says_so(container)
 def test__fit__unusable_y__says_what_was_received(name, y, expected):
     message = message_of(clone(ESTIMATORS[name]).fit, FRAME, y)
     assert re.search(expected, message), message
+
+
+@pytest.mark.parametrize("shape", [(30,), (15, 2)])
+def test__fit__target_larger_than_any_float__says_so(shape):
+    regressor = clone(ESTIMATORS["AutoencoderPretrainedRegressor"])
+    y = np.array([-(10**400)] + [1] * 29, dtype=object).reshape(shape)
+    for targets in (y, y.tolist(), pd.DataFrame(y)):
+        message = message_of(regressor.fit, FRAME[: len(y)], targets)
+        assert "Input y contains infinity or a value too large" in message
+
+
+@pytest.mark.parametrize("name", ["AutoencoderTransformer", *PREDICTORS])
+def test__fit__weight_larger_than_any_float__says_so(name):
+    fit = partial(clone(ESTIMATORS[name]).fit, FRAME, Y)
+    message = message_of(fit, sample_weight=[10**400] + [1] * 29)
+    assert "Input sample_weight contains a value too large" in message
 
 
 @each_predictor

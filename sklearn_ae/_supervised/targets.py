@@ -103,7 +103,10 @@ def read_targets(y, n_rows):
             f"{y.ravel()[:3].tolist()}. AutoencoderPretrainedClassifier takes labels."
         ) from error
     if np.isinf(targets).any():
-        raise ValueError("Input y contains infinity. Leave those rows out.")
+        raise ValueError(
+            "Input y contains infinity or a value too large for dtype('float64'). "
+            "Leave those rows out."
+        )
     empty = np.isnan(targets).all(axis=0)
     if empty.any():
         which = f" in column {empty.argmax()}" if targets.shape[1] > 1 else ""

@@ -466,7 +466,8 @@ def check_weight(sample_weight, n_rows):
     Raises
     ------
     ValueError
-        If there is not one for each row, one is negative or masked, or all are 0.
+        If there is not one for each row, one is negative, masked or too large for
+        float64, or all are 0.
     """
     if sample_weight is None:
         return None
@@ -475,12 +476,18 @@ def check_weight(sample_weight, n_rows):
             "sample_weight must have a number for each row. Got a masked array that "
             "masks some of them; sample_weight.filled(0) leaves these rows out."
         )
-    sample_weight = _check_sample_weight(
-        sample_weight,
-        np.broadcast_to(0.0, (n_rows, 1)),
-        dtype=np.float64,
-        ensure_non_negative=True,
-    )
+    try:
+        sample_weight = _check_sample_weight(
+            sample_weight,
+            np.broadcast_to(0.0, (n_rows, 1)),
+            dtype=np.float64,
+            ensure_non_negative=True,
+        )
+    except OverflowError as error:
+        raise ValueError(
+            "Input sample_weight contains a value too large for dtype('float64'). Only "
+            "ratios of weights matter: divide all of them by the largest one."
+        ) from error
     if sample_weight.max() > 1e300 / len(sample_weight):
         # Their sum would overflow.
         sample_weight = sample_weight / sample_weight.max()

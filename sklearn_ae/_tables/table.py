@@ -1,6 +1,7 @@
 """Table: kinds, cells and levels of a user's table, whichever library it is from."""
 
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -307,12 +308,31 @@ def kind_of_dtype(dtype):
 def kind_of_objects(cells):
     """Return what an ndarray of objects holds."""
     inferred = pd.api.types.infer_dtype(cells, skipna=True)
-    return _KINDS_OF_OBJECTS.get(inferred, NUMBER)
+    kind = _KINDS_OF_OBJECTS.get(inferred, NUMBER)
+    may_signal = kind == NUMBER and inferred not in ("floating", "integer")
+    return OTHER if may_signal and any(map(_is_signal, cells)) else kind
+
+
+def _is_signal(cell):
+    """Whether an object is a decimal that may not even be compared with itself."""
+    return isinstance(cell, Decimal) and cell.is_snan()
 
 
 def is_missing(values):
-    """Return where values are `NaN`, `None`, `NaT` or `pandas.NA`, as a mask."""
-    return np.asarray(pd.isna(values))
+    """Return where values are `NaN`, `None`, `NaT` or `pandas.NA`, as a mask.
+
+    Raises
+    ------
+    ValueError
+        If a value is a signaling NaN of Python's decimals.
+    """
+    try:
+        return np.asarray(pd.isna(values))
+    except InvalidOperation as error:
+        raise ValueError(
+            "A signaling NaN, Decimal('sNaN'), is neither a number nor missing. "
+            "Replace it by a number, or by NaN, which counts as missing."
+        ) from error
 
 
 def with_none(observed, missing):
@@ -353,7 +373,7 @@ def to_numbers(X, names=None):
         )
     X = np.where(is_missing(X), np.nan, X)
     try:
-        return X.astype(np.float64)
+        return _to_float64(X)
     except (TypeError, ValueError) as error:
         text = name_columns([_holds_text(column) for column in X.T], names)
         raise type(error)(
@@ -363,10 +383,29 @@ def to_numbers(X, names=None):
         ) from error
 
 
+def _to_float64(objects):
+    """Return objects as floats, infinite where integers are larger than all of them."""
+    try:
+        return objects.astype(np.float64)
+    except OverflowError:
+        return np.frompyfunc(_clip_to_infinity, 1, 1)(objects).astype(np.float64)
+
+
+def _clip_to_infinity(cell):
+    try:
+        float(cell)
+    except OverflowError:
+        return np.inf if cell > 0 else -np.inf
+    except (TypeError, ValueError):
+        # The caller says so.
+        pass
+    return cell
+
+
 def _holds_text(column):
     """Whether some object of a column is no number."""
     try:
-        column.astype(np.float64)
+        _to_float64(column)
     except (TypeError, ValueError):
         return True
     return False

@@ -30,7 +30,9 @@ class NumberType:
                 self.type = number_type
                 break
         if self.type is Decimal:
-            self.places = max(0, *(-cell.as_tuple().exponent for cell in cells))
+            # An infinite one has no digits; it is refused where the cells are read.
+            finite = [cell for cell in cells if cell.is_finite()]
+            self.places = max([0, *(-cell.as_tuple().exponent for cell in finite)])
 
     def cast(self, values):
         """Return floats as objects of this type, rounded; `NaN` stays."""
