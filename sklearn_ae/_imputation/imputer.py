@@ -42,6 +42,7 @@ from sklearn_ae._seeding import (
 from sklearn_ae._tables.encoder import take_rows
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.table import DenseTableLike, name_columns
+from sklearn_ae._tables.writing import floats_hold
 from sklearn_ae.noise import HidingNoise
 
 # Refinement passes, by default, of an autoencoder that starts from the means.
@@ -339,7 +340,8 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         -------
         X_filled : {ndarray, dataframe} of shape (n_samples, n_features_out)
             A frame with the types of X if that is one. Observed cells are those of X,
-            bit for bit.
+            bit for bit: an array of objects that holds categories, or integers beyond
+            what float64 holds exactly, comes back as one.
         """
         check_is_fitted(self)
         return self._to_output_library(self._fill_table(X))
@@ -477,9 +479,18 @@ def _as_dense_table(X):
 
 
 def _table_as_given(X, rows):
-    """Return the table in which cells are to be filled: an array is one of numbers."""
+    """Return the table in which cells are to be filled.
+
+    An array is one of numbers; of objects only if floats cannot hold its integers.
+    """
     table = as_table(X)
-    return table if table.is_frame else as_table(getattr(rows, "coded_from", rows))
+    if table.is_frame:
+        return table
+    given = getattr(rows, "coded_from", rows)
+    if table.X.dtype == object and given is rows:
+        objects = table.X.reshape(rows.shape)
+        given = rows if floats_hold(objects, rows) else objects
+    return as_table(given)
 
 
 @contextmanager

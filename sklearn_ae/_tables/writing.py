@@ -115,6 +115,19 @@ def decode_columns(values, levels, number_types, clip, dtypes):
     return columns
 
 
+def floats_hold(objects, floats):
+    """Whether floats made of objects are the same numbers where they are large.
+
+    Parameters
+    ----------
+    objects : object ndarray
+    floats : float64 ndarray of the same shape
+    """
+    # Floats skip integers from here on.
+    large = (np.abs(floats) >= 2.0**53) & np.isfinite(floats)
+    return _are_floats(objects[large])
+
+
 def _are_floats(cells):
     """Whether floats hold all objects; text that reads as a number is none."""
     for cell in cells:

@@ -193,6 +193,39 @@ def test__transform__random_frame__fills_missing_cells_and_no_others(library, co
     assert (imputer.shrinkage_ <= 1).all()
 
 
+def masked(dtype):
+    def to_masked(cells):
+        gone = np.equal(cells, None)
+        return np.ma.masked_array(np.where(gone, 0, cells).astype(dtype), gone)
+
+    return to_masked
+
+
+@pytest.mark.parametrize(
+    "to_table",
+    [np.ndarray.copy, np.ndarray.tolist, masked("int64"), masked("u8"), masked("O")],
+    ids=["objects", "lists", "masked int64", "masked uint64", "masked objects"],
+)
+@pytest.mark.parametrize("gaps", [[], [3, 7]])
+@settings(max_examples=10, deadline=None)
+@given(offset=st.sampled_from([2**53, 2**60, 2**63 - 8]), steps=st.integers(1, 3))
+def test__transform__array_of_integers_beyond_floats__keeps_them(
+    to_table, gaps, offset, steps
+):
+    X = np.array([[offset + 1 + i % 3, i * steps] for i in range(20)], dtype=object)
+    X[gaps, gaps and [1, 0]] = None
+    for got in (make(1).fit_transform(to_table(X)), *make(1).fit(X).draw(to_table(X))):
+        observed = X != None  # noqa: E711
+        assert got[observed].tolist() == X[observed].tolist()
+        assert {type(cell) for cell in got.ravel().tolist()} == {int}
+
+
+@pytest.mark.parametrize("large", [2.0**60, 2**60, 3])
+def test__transform__array_of_objects_that_floats_hold__is_one_of_floats(large):
+    X = np.array([[large, i] for i in range(20)] + [[None, 3]], dtype=object)
+    assert make(1).fit_transform(X).dtype == np.float64
+
+
 CANNOT_BE_READ = {
     "text among numbers": ("size", [1.0, "x", 1.0]),
     "list among numbers": ("size", [1.0, [1.0], 1.0]),
