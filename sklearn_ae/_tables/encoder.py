@@ -188,7 +188,10 @@ class TableEncoder:
         X = table.X
         if table.is_frame:
             X = check_array(
-                X, dtype=None, ensure_all_finite=False, estimator=self.owner
+                table.readable(),
+                dtype=None,
+                ensure_all_finite=False,
+                estimator=self.owner,
             )
         return to_numbers(X, self.names)
 

@@ -68,6 +68,11 @@ class PolarsTable(Table):
         """Return a mask of the missing cells, of the shape of the table."""
         return np.column_stack([_is_missing(cells) for cells in self.X.get_columns()])
 
+    def readable(self):
+        """Return X with columns that NumPy can read as numbers."""
+        wide = [name for name, dtype in self.X.schema.items() if _is_wide(dtype)]
+        return self.X.with_columns(pl.col(wide).cast(pl.Float64)) if wide else self.X
+
     def take(self, rows):
         """Return rows, given as positions or a mask."""
         rows = np.asarray(rows)

@@ -204,6 +204,10 @@ class Table:
         """Return the labels that rows have besides their positions, or None."""
         return None
 
+    def readable(self):
+        """Return X with columns that NumPy can read as numbers."""
+        return self.X
+
     def take(self, rows):
         """Return rows, given as positions or a mask, as the user's kind of table."""
         raise NotImplementedError
