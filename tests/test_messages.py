@@ -212,6 +212,18 @@ def test__inference__other_kind_of_categories__is_named(name, container, cells):
     assert_names_column(message, container)
 
 
+@pytest.mark.parametrize("cell", [[1], {"u": 1}], ids=["lists", "structs"])
+@each_container
+def test__inference__nested_cells_where_categories_were__are_named(container, cell):
+    X = CONTAINERS[container](FRAME.assign(b=["x", "y"] * 15))
+    ae = clone(SMALL).fit(X)
+    message = message_of(
+        ae.transform, CONTAINERS[container](FRAME.assign(b=[cell] * 30))
+    )
+    assert "holds values that cannot be categories" in message
+    assert_names_column(message, container)
+
+
 @each_container
 @each_estimator
 def test__inference__other_number_of_columns__names_the_estimator_in_use(

@@ -50,7 +50,11 @@ class PandasTable(Table):
         # pandas fails at some dictionaries and kinds of text of Arrow.
         if str(cells.dtype).startswith(("dictionary", "string_view")):
             return cells.astype(object)
-        return cells
+        # And at its lists and structs, which are refused by name as objects.
+        is_nested = not isinstance(cells.dtype, np.dtype) and (
+            _kind_of_extension(cells.dtype) == OTHER
+        )
+        return cells.astype(object) if is_nested else cells
 
     def categories(self, column):
         """Return the categories that the dtype of a column lists, in order, or None."""

@@ -54,6 +54,9 @@ class PolarsTable(Table):
         # NumPy would get floats, which do not tell large integers apart.
         if cells.dtype.is_integer() and (cells.has_nulls() or _is_wide(cells.dtype)):
             return np.array(cells.to_list(), dtype=object)
+        # NumPy would get a matrix; as objects they are refused by name.
+        if cells.dtype.is_nested():
+            return pd.Series(cells.to_list(), dtype=object)
         return cells.to_numpy()
 
     def _holds_objects(self, dtype):
