@@ -102,15 +102,15 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     rows, and with `early_stopping`.
 
     *Semi-supervised training.* Labels are spread along a graph of nearest neighbours
-    [4]_. If these predict held-out labels better than the linear model does, and make
-    at most half as many errors as the largest class for all rows would, rows of one
-    class lie together; then fine-tuning starts from the spread labels, and lets no
-    border between classes pass near a row: predictions must not change within a quarter
-    of the distance to its tenth neighbour (virtual adversarial training [5]_). At most
-    60,000 rows take part in it. The temperature of its probabilities is set so that
-    they are as sure as spread labels are right. Unless it is frozen or slower than the
-    head, the encoder starts at the mean of random and pre-trained weights, and its
-    hidden layers are normalised for each row.
+    [4]_. If these predict held-out labels with fewer than three quarters of the errors
+    of the linear model, and at most half as many as the largest class for all rows
+    would make, rows of one class lie together; then fine-tuning starts from the spread
+    labels, and lets no border between classes pass near a row: predictions must not
+    change within a quarter of the distance to its tenth neighbour (virtual adversarial
+    training [5]_). At most 60,000 rows take part in it. The temperature of its
+    probabilities is set so that they are as sure as spread labels are right. Unless it
+    is frozen or slower than the head, the encoder starts at the mean of random and
+    pre-trained weights, and its hidden layers are normalised for each row.
 
     References
     ----------
