@@ -15,6 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import sklearn
+import torch
+from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 
@@ -340,3 +342,50 @@ def test__fit__value_that_the_optimizer_refuses__is_named(name):
     estimator = clone(ESTIMATORS[name]).set_params(net_params={"optimizer__betas": 3})
     message = message_of(estimator.fit, FRAME, Y)
     assert re.search(r"net_params .* AdamW refuses.*'betas': 3", message)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda T: T.clone().requires_grad_(),
+        lambda T: T.bfloat16(),
+        # A part of a conjugate is not computed before it is looked at.
+        lambda T: torch.complex(T, -T).conj().imag,
+        lambda T: [row.requires_grad_() for row in T.clone()],
+    ],
+    ids=["gradient", "bfloat16", "negative view", "rows with gradients"],
+)
+@each_estimator
+def test__fit__tensor_that_numpy_does_not_take__is_read_as_its_values(name, convert):
+    # Numbers that bfloat16 holds.
+    X = torch.tensor(FRAME.to_numpy()).bfloat16().float()
+    estimator = clone(ESTIMATORS[name]).fit(convert(X), Y)
+    expected = clone(ESTIMATORS[name]).fit(X.numpy(), Y)
+    assert_array_equal(infer(estimator, convert(X)), infer(expected, X.numpy()))
+
+
+@pytest.mark.parametrize(
+    "convert", [torch.Tensor.to_sparse, torch.Tensor.to_sparse_csr]
+)
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
+@each_estimator
+def test__fit__sparse_tensor__says_what_to_pass(name, convert):
+    X = convert(torch.tensor(FRAME.to_numpy()))
+    message = message_of(clone(ESTIMATORS[name]).fit, X, Y)
+    assert "X.to_dense() or a sparse matrix of SciPy" in message
+
+
+def test__fit__tensor_without_values__says_so():
+    X = torch.tensor(FRAME.to_numpy()).to("meta")
+    assert "device='meta'" in message_of(clone(SMALL).fit, X)
+
+
+@each_predictor
+def test__fit__y_is_a_tensor_that_numpy_does_not_take__is_read_as_its_values(name):
+    expected = clone(ESTIMATORS[name]).fit(FRAME, Y)
+    for dtype in (torch.float32, torch.bfloat16):
+        y = torch.tensor(Y, dtype=dtype).requires_grad_()
+        estimator = clone(ESTIMATORS[name]).fit(FRAME, y)
+        assert_array_equal(infer(estimator, FRAME), infer(expected, FRAME))
+    message = message_of(estimator.fit, FRAME, torch.tensor(Y).to_sparse())
+    assert "y.to_dense()" in message

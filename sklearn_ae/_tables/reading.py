@@ -16,6 +16,8 @@ from sklearn_ae._tables.table import Table, is_missing, name_columns, with_none
 
 # Cells of a block: 8 MB as float64, small enough to stay out of the memory bill.
 BLOCK_CELLS = 2**20
+# Floats of torch that NumPy has, too.
+NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 
 
 def as_table(X):
@@ -32,7 +34,7 @@ def as_table(X):
     Raises
     ------
     TypeError
-        If X is a polars LazyFrame.
+        If X is a polars LazyFrame, or a tensor that is sparse.
     """
     if isinstance(X, Table):
         return X
@@ -61,7 +63,9 @@ def _refuse_lazy(X, name):
 def as_array(X):
     """Return X as something that `numpy.asarray` reads as the user means it."""
     if isinstance(X, (list, tuple)):
-        return _read_list([_unmask_row(row) for row in X])
+        return _read_list([_as_row(row, "X") for row in X])
+    if isinstance(X, torch.Tensor):
+        return _from_tensor(X, "X")
     if isinstance(X, np.ndarray):
         if X.dtype.names is not None:
             raise ValueError(
@@ -75,6 +79,23 @@ def as_array(X):
     if hasattr(X, "__array__") and not hasattr(X, "shape"):
         return np.asarray(X)
     return X
+
+
+def _from_tensor(tensor, name):
+    """Return the values of a tensor of torch, wherever it lies, as an ndarray."""
+    is_dense = tensor.layout is torch.strided and not tensor.is_nested
+    if not is_dense or tensor.is_quantized or tensor.is_meta:
+        instead = " or a sparse matrix of SciPy" if name == "X" else ""
+        raise TypeError(
+            f"{name} must be a dense tensor that holds values. Got one with layout="
+            f"{tensor.layout}, dtype={tensor.dtype} and device={str(tensor.device)!r}. "
+            f"For a sparse tensor, pass {name}.to_dense(){instead}."
+        )
+    tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+    # NumPy has neither bfloat16 nor floats of 8 bits; float32 holds their values.
+    if tensor.is_floating_point() and tensor.dtype not in NUMPY_FLOATS:
+        tensor = tensor.to(torch.float32)
+    return tensor.numpy()
 
 
 def _read_list(rows):
@@ -108,8 +129,10 @@ def _unmask(X):
     return np.where(np.ma.getmaskarray(X), None, X.data.astype(object))
 
 
-def _unmask_row(row):
+def _as_row(row, name):
     """Return a row of a list; a masked array gets `None` for masked cells."""
+    if isinstance(row, torch.Tensor):
+        return _from_tensor(row, name)
     return row.tolist() if isinstance(row, np.ma.MaskedArray) else row
 
 
@@ -151,8 +174,10 @@ def as_values(y):
             return y.filled(np.nan)
         return with_none(y.data[~missing], missing) if missing.any() else y.data
     if isinstance(y, (list, tuple)):
-        cells = np.array([_unmask_row(row) for row in y], dtype=object)
+        cells = np.array([_as_row(row, "y") for row in y], dtype=object)
         return infer_dtype(_unmask_cells(cells))
+    if isinstance(y, torch.Tensor):
+        return _from_tensor(y, "y")
     if _is_arrow(y):
         from sklearn_ae._tables.arrow_table import to_pandas
 
