@@ -224,7 +224,7 @@ def check_net_params(
     Raises
     ------
     ValueError
-        Naming the unknown parameter and the nearest known ones.
+        Naming the unknown parameter and those like it, or what it takes.
     """
     known = [f"optimizer__{name}" for name in inspect.signature(optimizer).parameters]
     known += [
@@ -239,7 +239,10 @@ def check_net_params(
                 f"net_params has the name {name!r}, which is a parameter of the "
                 "estimator itself. Set it there."
             )
-        hint = did_you_mean(name, known, n=3, cutoff=0.0)
+        hint = did_you_mean(name, known, n=3) or (
+            " It takes optimizer__NAME for parameters of the optimizer, compile__NAME "
+            f"for those of torch.compile, callbacks__NAME, and {', '.join(NET_PARAMS)}."
+        )
         raise ValueError(f"net_params has the unknown name {name!r}.{hint}")
 
 

@@ -138,3 +138,8 @@ def test__check_training__any_estimator__guesses_what_was_meant(cls):
     params = cls(net_params={"optimizer__beta": 1}).get_params(deep=False)
     with pytest.raises(ValueError, match="Did you mean 'optimizer__betas' or "):
         check_training(params)
+    params["net_params"] = {"criterion": 3}
+    with pytest.raises(ValueError, match="unknown name 'criterion'") as error:
+        check_training(params)
+    assert "Did you mean" not in str(error.value)
+    assert "optimizer__NAME" in str(error.value)
