@@ -389,3 +389,70 @@ def test__fit__y_is_a_tensor_that_numpy_does_not_take__is_read_as_its_values(nam
         assert_array_equal(infer(estimator, FRAME), infer(expected, FRAME))
     message = message_of(estimator.fit, FRAME, torch.tensor(Y).to_sparse())
     assert "y.to_dense()" in message
+
+
+UNUSABLE_CELLS = {
+    "infinite": (np.inf, "infinity"),
+    "lists": ([[1, 2]] * 30, r"such as \[1, 2\] of type list. Make columns"),
+    "arrays": ([np.ones(2)] * 30, "of type ndarray. Make columns"),
+    "objects": (
+        [1.0] * 29 + [object()],
+        "such as <object .* of type object. Let their cells all be numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("cells", UNUSABLE_CELLS)
+@pytest.mark.parametrize("container", ["array", "pandas"])
+@each_estimator
+def test__fit_and_inference__unusable_cells__name_estimator_and_column(
+    name, container, cells
+):
+    cells, expected = UNUSABLE_CELLS[cells]
+    X = FRAME.copy()
+    X["b"] = cells
+    # Beside a column of categories, cells are read a block at a time.
+    for columns in ({}, {"c": ["red", "green"] * 15}):
+        seen = CONTAINERS[container](FRAME.assign(**columns))
+        wrong = CONTAINERS[container](X.assign(**columns))
+        estimator = clone(ESTIMATORS[name])
+        messages = [message_of(estimator.fit, wrong, Y)]
+        messages.append(message_of(infer, estimator.fit(seen, Y), wrong))
+        for message in messages:
+            assert re.search(expected, message), message
+            assert "setting an array element" not in message
+            assert_names_column(message, container)
+            assert_names_estimator(message, name)
+
+
+@each_estimator
+def test__inference__columns_of_another_kind__names_the_estimator_in_use(name):
+    seen = FRAME.assign(b=["red", "green"] * 15)
+    estimator = clone(ESTIMATORS[name]).fit(seen, Y)
+    for cells in ({"a": TEXT}, {"b": 1.0}):
+        message = message_of(infer, estimator, seen.assign(**cells))
+        assert f"Column {next(iter(cells))!r} held" in message
+        assert_names_estimator(message, name)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([[1.0, 2.0], [1.0]], "Got 2 cells in row 0, 1 in row 1"),
+        ([[1.0, 2.0], [1.0, [3.0]]], r"Got \[3.0\] in row 1 of column 1"),
+        ([[1.0, 2.0], 3.0], "Got 3.0 as row 1"),
+    ],
+)
+@each_estimator
+def test__fit__rows_of_which_no_table_can_be_made__are_named(name, rows, expected):
+    message = message_of(clone(ESTIMATORS[name]).fit, rows, Y[:2])
+    assert re.search(expected, message), message
+    assert "inhomogeneous" not in message
+    assert_names_estimator(message, name)
+
+
+@pytest.mark.parametrize("shape", [(800,), (400, 2)])
+@each_estimator
+def test__fit__complex_or_one_dimensional_array__is_not_printed_as_a_whole(name, shape):
+    X = np.arange(800).reshape(shape) * (1 if len(shape) == 1 else 1j)
+    assert len(message_of(clone(ESTIMATORS[name]).fit, X, np.arange(len(X)) % 2)) < 400

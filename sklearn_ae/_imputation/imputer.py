@@ -41,7 +41,7 @@ from sklearn_ae._seeding import (
 )
 from sklearn_ae._tables.encoder import take_rows
 from sklearn_ae._tables.reading import as_table
-from sklearn_ae._tables.table import DenseTableLike, name_columns
+from sklearn_ae._tables.table import DenseTableLike, name_columns, naming
 from sklearn_ae._tables.writing import floats_hold
 from sklearn_ae.noise import HidingNoise
 
@@ -469,7 +469,8 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
 
 def _as_dense_table(X):
     """Return X as a table; a sparse matrix is refused."""
-    table = as_table(X)
+    with naming("AutoencoderImputer"):
+        table = as_table(X)
     if sparse.issparse(table.X):
         raise TypeError(
             "Sparse data was passed, but AutoencoderImputer needs a dense table. Use "

@@ -42,11 +42,11 @@ from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded_for
 from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
 from sklearn_ae._supervised.predictor import predict_in_float64, take_encoder
 from sklearn_ae._supervised.targets import make_labelled_rows
-from sklearn_ae._tables.encoder import check_frame
+from sklearn_ae._tables.encoder import SHOWN_CELLS, check_frame
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.sampling import count_copies
 from sklearn_ae._tables.scaling import sample_rows
-from sklearn_ae._tables.table import TableLike
+from sklearn_ae._tables.table import TableLike, naming
 
 # Hidden layers of the default autoencoder are as wide as the table, but not narrower.
 LEAST_WIDTH = 256
@@ -149,13 +149,14 @@ class PretrainedPredictor(
                 f"{type(self).__name__} requires y to be passed, but the target y is "
                 "None."
             )
-        table = as_table(X)
-        shape = getattr(table.X, "shape", ())
-        if table.is_frame:
-            check_frame(table, type(self).__name__)
-        elif len(shape) < 2 or shape[0] == 0:
-            # It raises in scikit-learn's words.
-            check_array(table.X, accept_sparse=True, dtype=None, estimator=self)
+        with naming(type(self).__name__), np.printoptions(threshold=SHOWN_CELLS):
+            table = as_table(X)
+            shape = getattr(table.X, "shape", ())
+            if table.is_frame:
+                check_frame(table, type(self).__name__)
+            elif len(shape) < 2 or shape[0] == 0:
+                # It raises in scikit-learn's words.
+                check_array(table.X, accept_sparse=True, dtype=None, estimator=self)
         return table
 
     def _fit(self, X, targets, weights, criterion, probe, n_outputs):

@@ -10,7 +10,14 @@ from sklearn.preprocessing import OrdinalEncoder
 from sklearn_ae._compat import did_you_mean
 from sklearn_ae._tables.layout import Layout
 from sklearn_ae._tables.sampling import count_copies
-from sklearn_ae._tables.table import BOOLEAN, CATEGORY, DATE, NUMBER, OTHER
+from sklearn_ae._tables.table import (
+    BOOLEAN,
+    CATEGORY,
+    DATE,
+    NUMBER,
+    OTHER,
+    naming,
+)
 
 # Up to so many categories, that hardly any of them repeats may be chance.
 FEW_CATEGORIES = 20
@@ -219,14 +226,19 @@ class CodedTable:
         Fitted before the first rows are taken.
     unknown : float, default=NaN
         As in :meth:`Categories.code`.
+    owner : str, default="AutoencoderTransformer"
+        Name of the estimator in use, for messages.
     """
 
     dtype = np.dtype(np.float64)
 
-    def __init__(self, table, categories, unknown=np.nan):
+    def __init__(
+        self, table, categories, unknown=np.nan, owner="AutoencoderTransformer"
+    ):
         self.table = table
         self.categories = categories
         self.unknown = unknown
+        self.owner = owner
 
     @property
     def coded_from(self):
@@ -244,7 +256,8 @@ class CodedTable:
         return self.shape[0] * self.shape[1]
 
     def __getitem__(self, rows):
-        return self.categories.code(self.table, rows, self.unknown)
+        with naming(self.owner):
+            return self.categories.code(self.table, rows, self.unknown)
 
 
 def find_categorical(table, wanted, owner):

@@ -26,7 +26,10 @@ from sklearn_ae._tables.reading import (
     is_mapped,
 )
 from sklearn_ae._tables.scaling import Scaler, sample_rows
-from sklearn_ae._tables.table import to_numbers
+from sklearn_ae._tables.table import naming, to_numbers
+
+# Cells of an array that a message shows.
+SHOWN_CELLS = 10
 
 
 class TableEncoder:
@@ -111,6 +114,10 @@ class TableEncoder:
         """
         if not reset and self._is_plain(X):
             return X
+        with naming(self.owner):
+            return self._check(X, reset, unknown)
+
+    def _check(self, X, reset, unknown):
         given = as_table(X)
         table = self._check_columns(given, reset)
         if reset:
@@ -125,7 +132,7 @@ class TableEncoder:
                 f"Sparse data was passed to {self.owner}, but categorical columns need "
                 "a dense table. Use '.toarray()' to convert to a dense numpy array."
             )
-        return CodedTable(table, self._categories, unknown)
+        return CodedTable(table, self._categories, unknown, self.owner)
 
     def _is_plain(self, X):
         """Whether X is an array of numbers that needs no further look.
@@ -154,14 +161,16 @@ class TableEncoder:
             check_frame(table, self.owner)
             validate_data(owner, X, reset=reset, skip_check_array=True)
         else:
-            checked = validate_data(
-                owner,
-                X,
-                accept_sparse="csr",
-                dtype=None,
-                ensure_all_finite=False,
-                reset=reset,
-            )
+            # scikit-learn's messages show arrays of up to 1,000 cells.
+            with np.printoptions(threshold=SHOWN_CELLS):
+                checked = validate_data(
+                    owner,
+                    X,
+                    accept_sparse="csr",
+                    dtype=None,
+                    ensure_all_finite=False,
+                    reset=reset,
+                )
             table = ArrayTable(X if is_mapped(X) else checked)
         if reset:
             self.n_features_in_ = owner.n_features_in_
@@ -244,11 +253,12 @@ class TableEncoder:
             If values of categories hardly repeat, a cell is infinite, or all are
             missing.
         """
-        if self._categories is not None:
-            self._categories.fit(rows.table, sample_weight)
         self.scaling_ = self.scaling
         self._scaler = Scaler(self.scaling_, self.is_categorical_)
-        self._scaler.fit(rows, sample_weight, self.names)
+        with naming(self.owner):
+            if self._categories is not None:
+                self._categories.fit(rows.table, sample_weight)
+            self._scaler.fit(rows, sample_weight, self.names)
         if not self._scaler.has_observed_.any():
             raise ValueError(
                 f"X has no observed cell: all of them are missing. {self.owner} needs "
@@ -271,21 +281,24 @@ class TableEncoder:
         TypeError, ValueError
             If a cell is infinite, or neither a number nor a category where others are.
         """
-        for _, block in blocks_of_rows(rows):
-            check_cells(block, self.names)
+        with naming(self.owner):
+            for _, block in blocks_of_rows(rows):
+                check_cells(block, self.names)
 
     def updated(self, rows, sample_weight=None):
         """Return an encoder whose scale has learnt further rows; this one stays."""
-        return self._with_scaler(
-            deepcopy(self._scaler).partial_fit(rows, sample_weight)
-        )
+        with naming(self.owner):
+            return self._with_scaler(
+                deepcopy(self._scaler).partial_fit(rows, sample_weight)
+            )
 
     def extended(self, rows):
         """Return an encoder that knows of missing cells in further rows, too.
 
         The scale stays, and so does this encoder.
         """
-        return self._with_scaler(deepcopy(self._scaler).note_missing(rows))
+        with naming(self.owner):
+            return self._with_scaler(deepcopy(self._scaler).note_missing(rows))
 
     def _with_scaler(self, scaler):
         encoder = copy(self)
@@ -346,7 +359,8 @@ class TableEncoder:
         scaled : float32 ndarray of shape (n_rows, n_columns)
             Missing cells are `NaN`.
         """
-        return self._scaler.transform(block, out)
+        with naming(self.owner):
+            return self._scaler.transform(block, out)
 
     def cells_near(self, rows, sample_weight, scaled):
         """Return cells of some rows, in original units, that scale to given values.
@@ -510,7 +524,7 @@ def take_rows(rows, indices):
     if not isinstance(rows, CodedTable):
         return rows[indices]
     part = as_table(rows.table.take(indices))
-    return CodedTable(part, rows.categories, rows.unknown)
+    return CodedTable(part, rows.categories, rows.unknown, rows.owner)
 
 
 def _nearest(ascending, values):

@@ -1,6 +1,7 @@
 """as_table: a table from an array or a frame; and its rows, a block at a time."""
 
 import mmap
+from reprlib import repr as short_repr
 
 import numpy as np
 import pandas as pd
@@ -102,15 +103,32 @@ def _read_list(rows):
     try:
         array = np.asarray(rows)
     except ValueError as error:
-        raise ValueError(
-            f"X must hold rows of the same length, whose cells are no lists: {error}"
-        ) from error
+        raise ValueError(_uneven(rows)) from error
     is_exact = array.dtype.kind != "f" or not _exceeds_floats(array)
     if array.dtype.kind not in "UO" and is_exact:
         return array
     # NumPy would make text of the numbers beside text, and floats of large integers
     # beside floats.
     return _unmask_cells(np.array(rows, dtype=object))
+
+
+def _uneven(rows):
+    """Return what is wrong with rows of which NumPy makes no array."""
+    rule = "X must hold rows of the same length, whose cells are no lists. "
+    for i, row in enumerate(rows):
+        if not _is_list(row):
+            return f"{rule}Got {short_repr(row)} as row {i}."
+        if len(row) != len(rows[0]):
+            return f"{rule}Got {len(rows[0])} cells in row 0, {len(row)} in row {i}."
+    for i, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            if _is_list(cell):
+                return f"{rule}Got {short_repr(cell)} in row {i} of column {column}."
+    return rule
+
+
+def _is_list(cell):
+    return hasattr(cell, "__len__") and not isinstance(cell, (str, bytes))
 
 
 def _exceeds_floats(numbers):

@@ -1,7 +1,9 @@
 """Table: kinds, cells and levels of a user's table, whichever library it is from."""
 
 from collections.abc import Sequence
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
+from reprlib import repr as short_repr
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -356,7 +358,26 @@ def with_none(observed, missing):
 def name_columns(chosen, names):
     """Return the names of the columns that a mask chooses, else their positions."""
     columns = np.flatnonzero(chosen).tolist()
-    return columns if names is None else [str(names[i]) for i in columns]
+    if names is None:
+        return columns
+    chosen = [names[i] for i in columns]
+    return [int(n) if isinstance(n, (int, np.integer)) else str(n) for n in chosen]
+
+
+@contextmanager
+def naming(owner):
+    """Put the name of the estimator in use in front of what is wrong with its input.
+
+    Parameters
+    ----------
+    owner : str
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if owner not in str(error):
+            error.args = (f"{owner}: {error}",)
+        raise
 
 
 def to_numbers(X, names=None):
@@ -379,11 +400,19 @@ def to_numbers(X, names=None):
     try:
         return _to_float64(X)
     except (TypeError, ValueError) as error:
-        text = name_columns([_holds_text(column) for column in X.T], names)
+        others = [_first_other(column) for column in X.T]
+        columns = name_columns([len(other) > 0 for other in others], names)
+        cell = np.concatenate(others)[0]
+        if isinstance(cell, (list, tuple, dict, set, np.ndarray)):
+            advice = "Make columns of the values in such cells, or drop the columns."
+        else:
+            advice = (
+                "Let their cells all be numbers, or all be text, which makes "
+                "categories of them, or drop them."
+            )
         raise type(error)(
-            f"X must hold numbers: {str(error).rstrip('.')}. It stands in columns "
-            f"{text}. Let their cells all be numbers, or all be text, which makes "
-            "categories of them, or drop them."
+            f"X must hold numbers. Columns {columns} hold other objects, such as "
+            f"{short_repr(cell)} of type {type(cell).__name__}. {advice}"
         ) from error
 
 
@@ -406,10 +435,12 @@ def _clip_to_infinity(cell):
     return cell
 
 
-def _holds_text(column):
-    """Whether some object of a column is no number."""
-    try:
-        _to_float64(column)
-    except (TypeError, ValueError):
-        return True
-    return False
+def _first_other(column):
+    """Return the first object of a column that is no number, or none, as an array."""
+    for i in range(len(column)):
+        cell = column[i : i + 1]
+        try:
+            _to_float64(cell)
+        except (TypeError, ValueError):
+            return cell
+    return column[:0]

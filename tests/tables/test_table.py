@@ -16,7 +16,7 @@ def test__to_numbers__objects__become_floats_with_nan():
 
 def test__to_numbers__objects_that_are_text__are_named():
     X = np.array([[1, 2, "red"], [1, "x", 3]], dtype=object)
-    with pytest.raises(ValueError, match=r"X must hold numbers: .* columns \[1, 2\]"):
+    with pytest.raises(ValueError, match=r"X must hold numbers. Columns \[1, 2\]"):
         to_numbers(X)
-    with pytest.raises(ValueError, match=r"in columns \['b', 'c'\]"):
+    with pytest.raises(ValueError, match=r"Columns \['b', 'c'\]"):
         to_numbers(X, names=["a", "b", "c"])
