@@ -456,3 +456,37 @@ def test__fit__rows_of_which_no_table_can_be_made__are_named(name, rows, expecte
 def test__fit__complex_or_one_dimensional_array__is_not_printed_as_a_whole(name, shape):
     X = np.arange(800).reshape(shape) * (1 if len(shape) == 1 else 1j)
     assert len(message_of(clone(ESTIMATORS[name]).fit, X, np.arange(len(X)) % 2)) < 400
+
+
+HOLED = [None, *[1] * 29]
+WEIGHTS = {
+    "text": (["a", "b"] * 15, "Got 'a' of type str"),
+    "one text": ("balanced", "Got 'balanced' of type str"),
+    "numbers as text": (pd.Series(["1", "2"] * 15), "Got '1' of type str"),
+    "dictionary": ({0: 1, 1: 2}, "Got '{0: 1, 1: 2}' of type dict"),
+    "dates": (pd.Series([DATE] * 30), "Got '2020-.* of type datetime64"),
+    "dates of polars": (pl.Series([DATE] * 30), "Got '2020-.* of type datetime"),
+    "durations": (np.arange(30).astype("m8[s]"), "of type timedelta64"),
+    "complex": (np.full(30, 1j), "Got '1j' of type complex128"),
+    "pandas array": (pd.array(HOLED, dtype="Int64"), "Got none for row 0"),
+    "pandas": (pd.Series(HOLED, dtype="Int64"), "Got none for row 0"),
+    "polars": (pl.Series(HOLED), "Got none for row 0"),
+    "pyarrow": (pa.array(HOLED), "Got none for row 0"),
+    "list": (HOLED, "Got none for row 0"),
+    "masked": (np.ma.masked_equal(np.arange(30), 3), "Got none for row 3"),
+    "NaN": ([1.0, np.nan] * 15, "Got none for row 1"),
+    "sparse": (sparse.csr_array(np.ones((30, 1))), "Use sample_weight.toarray"),
+}
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+@pytest.mark.parametrize("name", ["AutoencoderTransformer", *PREDICTORS])
+def test__fit__sample_weight_without_numbers__is_named(name, weight):
+    weight, expected = WEIGHTS[weight]
+    estimator = clone(ESTIMATORS[name])
+    message = message_of(estimator.fit, FRAME, Y, sample_weight=weight)
+    assert re.search(expected, message), message
+    assert "sample_weight" in message
+    assert_names_estimator(message, name)
+    if name == "AutoencoderTransformer":
+        assert message == message_of(estimator.partial_fit, FRAME, None, weight)

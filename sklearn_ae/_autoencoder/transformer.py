@@ -448,7 +448,7 @@ class AutoencoderTransformer(
                 encoder = self._encoder_of_last_fit(rows)
             else:
                 encoder, rows = read_table(self, X, self)
-            sample_weight = check_weight(sample_weight, rows.shape[0])
+            sample_weight = self._check_weight(sample_weight, rows)
             if not warm:
                 encoder.fit(rows, sample_weight)
             fit_autoencoder(self, rows, encoder, sample_weight, warm=warm)
@@ -497,14 +497,17 @@ class AutoencoderTransformer(
             if hasattr(self, "net_"):
                 check_params(self.get_params(deep=False), type(self))
                 rows = self.table_encoder_.check(X)
-                sample_weight = check_weight(sample_weight, rows.shape[0])
+                sample_weight = self._check_weight(sample_weight, rows)
                 encoder = self.table_encoder_.updated(rows, sample_weight)
             else:
                 encoder, rows = read_table(self, X, self)
-                sample_weight = check_weight(sample_weight, rows.shape[0])
+                sample_weight = self._check_weight(sample_weight, rows)
                 encoder.fit(rows, sample_weight)
             fit_one_epoch(self, rows, encoder, sample_weight)
         return self
+
+    def _check_weight(self, sample_weight, rows):
+        return check_weight(sample_weight, rows.shape[0], type(self).__name__)
 
     def _check(self, X):
         """Return checked rows to infer from."""

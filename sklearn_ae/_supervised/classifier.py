@@ -28,7 +28,7 @@ from sklearn_ae._supervised.targets import (
     weights_of_classes,
 )
 from sklearn_ae._tables.encoder import check_weight
-from sklearn_ae._tables.table import TableLike, TargetLike
+from sklearn_ae._tables.table import TableLike, TargetLike, naming
 
 # Fewer labelled rows than this cannot tell whether rows of one class lie together.
 LEAST_LABELLED = 20
@@ -242,8 +242,9 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         """
         with unchanged_on_error(self):
             X = self._as_table(X, y)
-            classes, class_indices = read_labels(y, len(X), self.unlabeled_label)
-            sample_weight = check_weight(sample_weight, len(X))
+            with naming(type(self).__name__):
+                classes, class_indices = read_labels(y, len(X), self.unlabeled_label)
+            sample_weight = check_weight(sample_weight, len(X), type(self).__name__)
             weight = weights_of_classes(
                 self.class_weight, classes, class_indices, sample_weight
             )

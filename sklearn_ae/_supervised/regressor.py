@@ -16,7 +16,7 @@ from sklearn_ae._supervised.predictor import TargetLoss
 from sklearn_ae._supervised.targets import check_observed, read_targets
 from sklearn_ae._tables.encoder import check_weight
 from sklearn_ae._tables.scaling import unit_of_tiny
-from sklearn_ae._tables.table import TableLike, TargetLike
+from sklearn_ae._tables.table import TableLike, TargetLike, naming
 
 
 @fill_docstring
@@ -117,8 +117,9 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
         """
         with unchanged_on_error(self):
             X = self._as_table(X, y)
-            values = read_targets(y, len(X))
-            sample_weight = check_weight(sample_weight, len(X))
+            with naming(type(self).__name__):
+                values = read_targets(y, len(X))
+            sample_weight = check_weight(sample_weight, len(X), type(self).__name__)
             targets = values.reshape(len(values), -1)
             self._target_shape = values.shape[1:]
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

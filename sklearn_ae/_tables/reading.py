@@ -160,8 +160,8 @@ def _unmask_cells(cells):
     return np.where(masked.astype(bool), None, cells)
 
 
-def as_values(y):
-    """Return labels or targets as an ndarray, whichever library they are from.
+def as_values(y, name="y"):
+    """Return labels, targets or weights as an ndarray, whichever library they are from.
 
     Where some are missing among others that are no floats, it is one of objects: NumPy
     would make floats of integers, and the text "nan" of a missing label among text.
@@ -169,6 +169,8 @@ def as_values(y):
     Parameters
     ----------
     y : array-like, series or dataframe
+    name : str, default="y"
+        Name of the argument, for messages.
 
     Returns
     -------
@@ -180,11 +182,11 @@ def as_values(y):
     TypeError
         If y is sparse or a polars LazyFrame.
     """
-    _refuse_lazy(y, "y")
+    _refuse_lazy(y, name)
     if sparse.issparse(y):
         raise TypeError(
-            "Sparse data was passed for y, but dense labels or targets are required. "
-            "Use y.toarray().ravel() for one column."
+            f"Sparse data was passed for {name}, which must be dense. Use "
+            f"{name}.toarray().ravel() for one column."
         )
     if isinstance(y, np.ma.MaskedArray):
         missing = np.ma.getmaskarray(y)
@@ -192,10 +194,10 @@ def as_values(y):
             return y.filled(np.nan)
         return with_none(y.data[~missing], missing) if missing.any() else y.data
     if isinstance(y, (list, tuple)):
-        cells = np.array([_as_row(row, "y") for row in y], dtype=object)
+        cells = np.array([_as_row(row, name) for row in y], dtype=object)
         return infer_dtype(_unmask_cells(cells))
     if isinstance(y, torch.Tensor):
-        return _from_tensor(y, "y")
+        return _from_tensor(y, name)
     if _is_arrow(y):
         from sklearn_ae._tables.arrow_table import to_pandas
 

@@ -195,10 +195,10 @@ def test__fit__no_observed_cell__is_refused():
         (-np.ones(178), "Negative values"),
         (np.ones(4), r"\(4,\), expected \(178,\)"),
         (np.zeros(178), "at least one non-zero"),
-        (np.r_[np.nan, np.ones(177)], "sample_weight contains NaN"),
+        (np.r_[np.nan, np.ones(177)], "sample_weight must .* Got none for row"),
         (np.r_[np.inf, np.ones(177)], "sample_weight contains infinity"),
         (np.ones((178, 1)), "1D array"),
-        (["a"] * 178, "could not convert string to float"),
+        (["a"] * 178, "sample_weight must have a number"),
     ],
 )
 def test__fit__wrong_sample_weight__is_refused(weight, message):
