@@ -2,6 +2,7 @@
 
 from copy import copy
 from numbers import Real
+from reprlib import repr as short_repr
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from sklearn.utils.validation import assert_all_finite
 from sklearn_ae._compat import warn
 from sklearn_ae._tables.reading import as_values, infer_dtype
 from sklearn_ae._tables.rows import make_rows
-from sklearn_ae._tables.table import is_missing, to_numbers
+from sklearn_ae._tables.table import is_missing, is_scalar, to_numbers
 
 
 def read_labels(y, n_rows, unlabeled_label=None):
@@ -37,14 +38,21 @@ def read_labels(y, n_rows, unlabeled_label=None):
     Raises
     ------
     TypeError
-        If the labels cannot be sorted, as text and numbers.
+        If the labels cannot be sorted, as text and numbers, or `unlabeled_label` is not
+        a single label.
     ValueError
-        If `y` has the wrong length or shape, if its values are no labels, or if no row
-        has a label.
+        If `y` has the wrong length or shape, if its values are no labels, as numbers
+        with a fraction, or if no row has a label.
     """
+    if not is_scalar(unlabeled_label):
+        raise TypeError(
+            "unlabeled_label must be a single label, such as -1 or 'unknown', or None. "
+            f"Got {short_repr(unlabeled_label)} of type "
+            f"{type(unlabeled_label).__name__}."
+        )
     y = _one_column(_as_array(y, n_rows))
     missing = is_missing(y)
-    if not np.all(is_missing(unlabeled_label)):
+    if not is_missing(unlabeled_label):
         missing[~missing] = _equal(y[~missing], unlabeled_label)
     if missing.all():
         raise ValueError(
@@ -65,6 +73,14 @@ def read_labels(y, n_rows, unlabeled_label=None):
             f"The labels in y cannot be sorted: {error}. Make them one type, for "
             "example text, and missing ones None."
         ) from error
+    if labels.dtype.kind == "O" and not isinstance(labels[0], (str, bytes)):
+        # The metrics refuse them, too, so nothing could be scored.
+        raise ValueError(
+            "y must hold labels that are text, booleans or integers of 64 bits, as the "
+            f"metrics of scikit-learn need them. Got labels from {classes[0]!r} to "
+            f"{classes[-1]!r}, of type {type(classes[0]).__name__}. Make text of them, "
+            "for example with [str(label) for label in y]."
+        )
     check_classification_targets(labels)
     return classes, class_indices
 
@@ -91,10 +107,11 @@ def read_targets(y, n_rows):
         missing ones in a column.
     """
     y = _as_array(y, n_rows)
-    if y.ndim > 2:
-        raise ValueError(f"y should be a 1d or 2d array. Got shape {y.shape}.")
-    if y.dtype.kind == "c":
-        raise ValueError("Complex data not supported: y must hold real numbers.")
+    if y.ndim > 2 or y.size == 0:
+        raise ValueError(
+            "y should be a 1d or 2d array, the latter of at least one column. Got "
+            f"shape {y.shape}."
+        )
     try:
         targets = to_numbers(y.reshape(n_rows, -1)).astype(np.float64)
     except (TypeError, ValueError) as error:
@@ -127,6 +144,8 @@ def _as_array(y, n_rows):
             f"{n_rows} rows, y has {n_labels}. y needs one label for each row, missing "
             "ones included."
         )
+    if y.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y must hold no complex numbers.")
     return y
 
 

@@ -341,6 +341,11 @@ def is_missing(values):
         ) from error
 
 
+def is_scalar(value):
+    """Whether a value may be one cell or label; lists and arrays are not."""
+    return pd.api.types.is_scalar(value)
+
+
 def with_none(observed, missing):
     """Return values as objects of their own NumPy types, `None` where one is missing.
 

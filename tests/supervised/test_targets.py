@@ -1,5 +1,7 @@
 """Labels and targets in any form, missing ones among them."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -348,3 +350,51 @@ def test__read_labels__missing_value_as_mark__is_as_none(mark):
 def test__read__sparse_column__is_named_as_the_cause(read):
     with pytest.raises(TypeError, match=r"Sparse data was passed for y.*toarray"):
         read(sparse.csr_array(np.arange(4)[:, None]), 4)
+
+
+UNUSABLE_LABELS = {
+    "decimals": ([Decimal(1), Decimal(2)], r"from Decimal\('1'\) to .* type Decimal"),
+    "periods": (list(pd.period_range("2020", periods=2, freq="M")), "type Period"),
+    "dates": (list(pd.date_range("2020", periods=2)), "type Timestamp"),
+    "large integers": ([10**30, 10**30 + 1], "from 10{30} to 10{29}1, of type int"),
+    "signed and unsigned": ([-1, 2**64 - 1], "from -1 to 18446744073709551615"),
+}
+
+
+@pytest.mark.parametrize(
+    "convert", [list, objects, lambda y: pd.Series(y, dtype=object)]
+)
+@pytest.mark.parametrize("labels", UNUSABLE_LABELS)
+def test__fit__labels_that_no_metric_takes__says_to_make_text_of_them(labels, convert):
+    labels, expected = UNUSABLE_LABELS[labels]
+    y = [labels[i % 2] for i in range(len(X))]
+    y[0] = None
+    with pytest.raises(ValueError, match=expected) as error:
+        classifier().fit(X, convert(y))
+    assert str(error.value).endswith("with [str(label) for label in y].")
+    assert "AutoencoderPretrainedClassifier" in str(error.value)
+    text = [None, *map(str, y[1:])]
+    assert 0 <= classifier().fit(X, text).score(X[1:], text[1:]) <= 1
+
+
+@pytest.mark.parametrize(
+    "label", [np.array([1, 2]), [1], (1,), {}, set(), pd.Series([1]), [np.nan], print]
+)
+def test__fit__unlabeled_label_that_is_no_single_one__is_refused(label):
+    with pytest.raises(
+        TypeError, match=r"(?s)unlabeled_label must .* of type"
+    ) as error:
+        classifier(unlabeled_label=label).fit(X, Y)
+    assert type(label).__name__ in str(error.value)
+
+
+@pytest.mark.parametrize("label", [np.int64(-1), "unknown", pd.NA, pd.Timestamp(0)])
+def test__fit__unlabeled_label_of_any_scalar_type__is_taken(label):
+    assert classifier(unlabeled_label=label).fit(X, Y).classes_.tolist() == [0, 1]
+
+
+def test__fit__targets_without_columns__are_refused_before_scaling():
+    with pytest.raises(ValueError, match=r"at least one column. Got .* 0\)") as error:
+        regressor().fit(X, np.zeros((len(X), 0)))
+    assert "StandardScaler" not in str(error.value)
+    assert "AutoencoderPretrainedRegressor" in str(error.value)
