@@ -1,10 +1,11 @@
-"""Temperature scaling: probabilities that are as sure as they are right.
+"""Temperature scaling: probabilities whose confidence is about their accuracy.
 
-A network that was trained on few rows, or to be sure of rows without a label, is surer
-than it is right. Its logits are divided by one number, the temperature, which changes
+A network that was trained on few rows, or to be confident about rows without a label,
+is overconfident. Its logits are divided by one number, the temperature, which changes
 no prediction (Guo et al., 2017 [1]_). It is the one with the lowest cross-entropy on
 rows that were held out, where each label counts as slightly uncertain: else a few rows
-that happen to be right would make the network as sure as it can be (Platt, 1999 [2]_).
+that are predicted right by chance would give the highest confidence there is (Platt,
+1999 [2]_).
 
 References
 ----------
