@@ -90,8 +90,8 @@ class SpreadingScore(NamedTuple):
     accuracy: float
     """Share of the rows whose label is predicted, below 1 (rule of succession)."""
     is_better: bool
-    """Whether they make fewer than three quarters of the errors of the linear model, and
-    at most half as many as the largest class for all rows would."""
+    """Whether they make fewer than three quarters of the errors of the linear model,
+    and at most half as many as the largest class for all rows would."""
 
 
 @dataclass(frozen=True)
