@@ -62,6 +62,13 @@ FAR = LINEAR_DEVIATIONS * np.arcsinh(FAR_DEVIATIONS / LINEAR_DEVIATIONS)
 RARE_SHARE = 0.1
 # The same, as a multiple of the mean share of the categories that rows have.
 RARE_MULTIPLE = 0.6
+# Indicators grow only of categories that, with those no more common, have a smaller
+# share of the rows than this.
+SMALL_TAIL = 0.02
+# Largest indicator of a category, that of a column in which nearly all cells are equal:
+# its variance is 0.05. A rare category should not be farther away than all other
+# columns together.
+MAX_INDICATOR = 0.05**-0.5
 # Rows whose distances to all references fit into the cache of a processor.
 PART_ROWS = 256
 # Rows of each matrix product. Those of one size are rounded alike whatever else they
@@ -101,6 +108,7 @@ class OutlierDistances:
         -------
         self : OutlierDistances
         """
+        self._fit_indicators(encoded)
         self._fit_units(encoded[:, : self.n_numbers])
         n_cells = self.cells.max() + 1
         self.membership_ = None
@@ -131,6 +139,16 @@ class OutlierDistances:
             To the surroundings, the neighbour and the reconstruction.
         """
         return self._squared_distances(encoded, expected) / self.medians_
+
+    def _fit_indicators(self, encoded):
+        """Learn how much larger the indicators of rare categories are made."""
+        self.factor_ = np.ones(len(self.cells), dtype=np.float32)
+        for cell in range(self.n_numbers, self.cells.max() + 1):
+            block = self.cells == cell
+            indicators = encoded[:, block]
+            factor = np.sqrt(_rarity((indicators > 0).mean(axis=0), len(encoded)))
+            scale = np.ptp(np.nan_to_num(indicators), axis=0).max(initial=1e-6)
+            self.factor_[block] = np.clip(factor, 1, max(1, MAX_INDICATOR / scale))
 
     def _fit_units(self, numbers):
         """Learn the robust unit of each column of numbers, and that of its arcsinh."""
@@ -164,8 +182,11 @@ class OutlierDistances:
         self.medians_[1] = max(neighbour, MIN_NEIGHBOUR_SHARE * surroundings)
 
     def _arcsinh(self, encoded):
-        """Return encoded rows, the numbers by their inverse hyperbolic sine."""
-        encoded = encoded.copy()
+        """Return encoded rows, the numbers by their inverse hyperbolic sine.
+
+        The indicators of rare categories are enlarged.
+        """
+        encoded = encoded * self.factor_[: encoded.shape[-1]]
         numbers = encoded[..., : self.n_numbers]
         numbers -= self.center_
         numbers /= LINEAR_DEVIATIONS * self.unit_
@@ -372,6 +393,20 @@ class OutlierDistances:
         # Too few references may be left.
         n_left = (~alike[:, :N_SURROUNDINGS]).sum(axis=1, keepdims=True)
         return np.where(alike & (n_left > self.rank + 1), np.inf, squares)
+
+
+def _rarity(share, n_rows):
+    """Return how far categories are from common ones, by their shares of the rows.
+
+    This is half the share of the next more common category, divided by that of all
+    categories that are no more common; 0 if the latter is not small. No category is
+    nearer than a more common one.
+    """
+    levels, index, n_alike = np.unique(share, return_inverse=True, return_counts=True)
+    tail = np.maximum(np.cumsum(levels * n_alike), 1 / n_rows)
+    following = np.append(levels[1:], 0)
+    rarity = np.where(tail < SMALL_TAIL, following / (2 * tail), 0)
+    return np.maximum.accumulate(rarity[::-1])[::-1][index]
 
 
 def _padded(rows):

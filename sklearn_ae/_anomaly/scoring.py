@@ -13,16 +13,17 @@ import torch
 from torch import nn
 
 from sklearn_ae._anomaly.compared import ComparedRows
-from sklearn_ae._anomaly.distances import BLOCK_ROWS, PART_ROWS, OutlierDistances
+from sklearn_ae._anomaly.distances import (
+    BLOCK_ROWS,
+    MAX_INDICATOR,
+    PART_ROWS,
+    OutlierDistances,
+)
 from sklearn_ae._net.inference import encode, expect, infer
 from sklearn_ae._tables.reading import to_tensor
 
 # Slope of the score below the median of a distance; above, it is 1.
 SLOPE_BELOW_MEDIAN = 0.1
-# Largest indicator of a category, that of a column in which nearly all cells are equal:
-# its variance is 0.05. A rare category should not be farther away than all other
-# columns together.
-MAX_INDICATOR = 0.05**-0.5
 # Cells of other rows that stand in for one that is to be predicted from its row.
 N_DONORS = 16
 

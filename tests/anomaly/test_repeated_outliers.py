@@ -55,6 +55,22 @@ def test__extreme_number__that_rows_share__hides_no_ordinary_row(n_rows):
     assert is_found[~is_outlier].mean() < 0.03
 
 
+@pytest.mark.parametrize("n_rows", [1, 5])
+@pytest.mark.parametrize("n_numbers", [0, 3])
+def test__rare_category__that_rows_share__is_found(n_rows, n_numbers):
+    frame, is_outlier = table(0, n_rows, n_numbers, "colour", "ERR")
+    assert roc_auc_score(is_outlier, -fit(frame).score_samples(frame)) > 0.9
+
+
+def test__rare_category__beside_a_less_rare_one__is_found_as_well():
+    frame, is_outlier = table(0, 3, 3, "colour", "ERR")
+    rarest = np.flatnonzero(is_outlier)[0]
+    frame.loc[rarest, "colour"] = "ERR2"
+    scores = fit(frame).score_samples(frame)
+    assert (scores[rarest] < scores[~is_outlier]).mean() > 0.95
+    assert roc_auc_score(is_outlier, -scores) > 0.95
+
+
 @pytest.mark.parametrize("n_rows", [1, 5, 28])
 @pytest.mark.parametrize("n_numbers", [0, 3])
 def test__rare_category__that_rows_share__is_explained(n_rows, n_numbers):

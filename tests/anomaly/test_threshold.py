@@ -17,6 +17,14 @@ def categories(rng, n_rows):
     return pd.DataFrame({c: rng.choice([*"abcdef"], n_rows, p=shares) for c in "xyz"})
 
 
+def names(rng, n_rows):
+    """Return numbers, and names of which many are rare."""
+    shares = np.arange(1, 41) ** -1.5
+    frame = pd.DataFrame(rng.normal(size=(n_rows, 2)), columns=["x", "y"])
+    codes = rng.choice(40, n_rows, p=shares / shares.sum())
+    return frame.assign(name=codes.astype(str))
+
+
 ORDINARY = {
     "normal": lambda rng, n: rng.normal(size=(n, 1)),
     "two normal": lambda rng, n: rng.normal(size=(n, 2)),
@@ -26,6 +34,7 @@ ORDINARY = {
     "coins": lambda rng, n: rng.integers(2, size=(n, 8)).astype(float),
     "rare flags": flags,
     "categories": categories,
+    "names": names,
 }
 
 
