@@ -18,7 +18,7 @@ from sklearn_ae._net.params import (
 
 
 def make_net(
-    module: nn.Module,
+    module: Any,
     criterion: nn.Module,
     training: TrainingParams,
     *,
@@ -30,7 +30,7 @@ def make_net(
 
     Parameters
     ----------
-    module : nn.Module
+    module : Autoencoder or Predictor
         New module: skorch trains the instance that it is given.
     criterion : nn.Module
         Loss of a batch, from the raw output, the clean batch and what comes with it.
