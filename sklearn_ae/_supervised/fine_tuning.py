@@ -69,6 +69,8 @@ ADAM = ("adam", "adamw")
 # Spread labels are better than the linear model with fewer errors than this share of
 # its own: a row more or less is luck.
 MOST_ERRORS = 0.75
+# Times that few rows are divided into folds to tell.
+N_REPEATS = 4
 # The mean and the deviation of the latents are taken over so many rows.
 SAMPLE_ROWS = 20_000
 
@@ -234,7 +236,13 @@ class FineTuning:
         n_copies = np.maximum(1, np.rint(n_copies * seen)).astype(int)
         weight, classes = weight * seen, y[:, 0].astype(int)
         by_spreading, by_probe = np.zeros((2, len(y)))
-        for test in divide_into_folds(classes, n_copies, N_FOLDS, self.rng).T:
+        # Which rows are held out together matters, if there are few.
+        n_repeats = N_REPEATS if n_copies.sum() < ROWS_TO_HOLD_OUT else 1
+        folds = [
+            divide_into_folds(classes, n_copies, N_FOLDS, self.rng)
+            for _ in range(n_repeats)
+        ]
+        for test in np.concatenate(folds, axis=1).T:
             train_weight = weight * (1 - test)
             train = train_weight > 0
             if not test.any() or not train.any():
@@ -248,10 +256,10 @@ class FineTuning:
             held_out[indices] = test * seen
             predicted = neighbors.spread(held_out)[indices].argmax(1)
             by_spreading += test * (predicted == classes)
-        share, n_rows = weight / weight.sum(), n_copies.sum()
+        share, n_rows = weight / weight.sum() / n_repeats, n_copies.sum()
         right = share @ by_spreading
         # A few rows can be better by luck where neither model knows anything.
-        halfway = (1 + np.bincount(classes, share).max()) / 2
+        halfway = (1 + np.bincount(classes, weight).max() / weight.sum()) / 2
         is_better = 1 - right < MOST_ERRORS * (1 - share @ by_probe)
         is_better &= right >= halfway
         accuracy = (n_rows * right + 1) / (n_rows + 2)
