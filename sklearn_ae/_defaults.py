@@ -48,9 +48,10 @@ def default_max_epochs(n_rows, batch_size, steps=DEFAULT_STEPS):
     return max(1, min(most, max(20, least)))
 
 
-def default_pretraining(n_rows):
-    """Return half the epochs that an autoencoder takes for itself."""
-    return ceil(default_max_epochs(n_rows, default_batch_size(n_rows)) / 2)
+def default_pretraining(n_rows, n_labelled):
+    """Return half the epochs of an autoencoder, a quarter if most rows have a label."""
+    epochs = default_max_epochs(n_rows, default_batch_size(n_rows))
+    return ceil(epochs / (4 if 2 * n_labelled >= n_rows else 2))
 
 
 def default_pull(n_rows, n_encoded):

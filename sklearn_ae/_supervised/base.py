@@ -178,7 +178,10 @@ class PretrainedPredictor(
         if self.device is not None:
             resolve_device(self.device)
         seed = draw_seed(self.random_state)
-        autoencoder, encoder, rows, interrupt = self._pretrain(X, weights[0], seed)
+        is_labelled = ~np.isnan(targets).all(axis=1)
+        autoencoder, encoder, rows, interrupt = self._pretrain(
+            X, weights[0], is_labelled, seed
+        )
         device = resolve_device(self.device or autoencoder.device)
         with seeded_for(self.random_state, device, seed=seed):
             rows, labelled = make_labelled_rows(
@@ -219,7 +222,7 @@ class PretrainedPredictor(
         if interrupt is not None:
             raise interrupt
 
-    def _pretrain(self, X, sample_weight, seed):
+    def _pretrain(self, X, sample_weight, is_labelled, seed):
         """Return an autoencoder that was trained on all rows, or before.
 
         Returns
@@ -242,21 +245,22 @@ class PretrainedPredictor(
         if hasattr(autoencoder, "net_"):
             return autoencoder, encoder, rows, None
         if self.autoencoder is None:
-            self._adapt_default(autoencoder, encoder, rows, sample_weight)
+            copies = count_copies(sample_weight)
+            n_copies = np.ones(len(is_labelled), int) if copies is None else copies
+            n_labelled = int(n_copies[is_labelled].sum())
+            epochs = default_pretraining(int(n_copies.sum()), n_labelled)
+            autoencoder.set_params(max_epochs=epochs)
+            self._adapt_default(autoencoder, encoder, rows)
         if self.random_state is not None and autoencoder.random_state is None:
             autoencoder.set_params(random_state=seed)
         encoder.fit(rows, sample_weight)
         _, interrupt = fit_members([autoencoder], rows, encoder, sample_weight)
         return autoencoder, encoder, rows, interrupt
 
-    def _adapt_default(self, autoencoder, encoder, rows, sample_weight):
-        """Let the default autoencoder, and its encoder, go by the rows and columns."""
+    def _adapt_default(self, autoencoder, encoder, rows):
+        """Let the default autoencoder, and its encoder, go by the columns of X."""
         width = max(LEAST_WIDTH, min(LARGEST_WIDTH, rows.shape[1]))
-        copies = count_copies(sample_weight)
-        n_rows = rows.shape[0] if copies is None else int(copies.sum())
-        autoencoder.set_params(
-            hidden_layer_sizes=(width, width), max_epochs=default_pretraining(n_rows)
-        )
+        autoencoder.set_params(hidden_layer_sizes=(width, width))
         if encoder.is_categorical_.any():
             return
         sample = sample_rows(rows, None)

@@ -14,8 +14,18 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
 
+from sklearn_ae import AutoencoderPretrainedClassifier
 from tests.helpers import mixed_cells, to_array
-from tests.supervised.helpers import MODELS, X_DIGITS, X, Y, classifier, small, weights
+from tests.supervised.helpers import (
+    MODELS,
+    X_DIGITS,
+    X,
+    Y,
+    classifier,
+    hide,
+    small,
+    weights,
+)
 
 
 def without(values, missing):
@@ -171,3 +181,17 @@ def test__predict__missing_cells_where_fit_saw_none__is_finite():
     tuned = classifier(frozen).fit(holes, Y)
     assert np.isfinite(tuned.predict_proba(holes)).all()
     assert accuracy_score(Y, tuned.predict(holes)) > 0.8
+
+
+def test__fit__most_rows_with_a_label__pretrains_for_half_as_long():
+    """A weight of 3 is three rows, here as there."""
+    weight = np.where(np.arange(len(X)) < 40, 3, 1)
+    epochs = [
+        len(
+            AutoencoderPretrainedClassifier(semi_supervised=False, max_epochs=1)
+            .fit(X, y, sample_weight=sample_weight)
+            .pretraining_history_
+        )
+        for y, sample_weight in [(Y, None), (hide(Y, 40), weight), (hide(Y, 40), None)]
+    ]
+    assert epochs[0] == epochs[1] < epochs[2] == 2 * epochs[0]
