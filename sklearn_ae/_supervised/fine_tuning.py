@@ -30,6 +30,7 @@ from sklearn_ae._defaults import (
     default_fine_tuning_pull,
     default_semi_supervised,
 )
+from sklearn_ae._isolation import fork_rng
 from sklearn_ae._modules.dense import ACTIVATIONS
 from sklearn_ae._net.callbacks import L2SP
 from sklearn_ae._net.make import make_net
@@ -434,7 +435,7 @@ class FineTuning:
         trial = copy(self)
         trial.training = self.training.without_callbacks()
         trial.rng = deepcopy(self.rng)
-        with torch.random.fork_rng():
+        with fork_rng(self.device):
             return trial._plan(labelled, lengths)
 
     def _plan(self, labelled, lengths):
