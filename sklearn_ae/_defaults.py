@@ -2,6 +2,8 @@
 
 from math import ceil
 
+import numpy as np
+
 from sklearn_ae.noise import SwapNoise
 
 # Share of cells that the default autoencoder of the detector and of the predictors
@@ -21,9 +23,9 @@ def default_detector_n_components(n_features):
     return min(32, n_features)
 
 
-def default_noise_and_scaling():
-    """Return the parameters that the detector's and predictors' autoencoders share."""
-    return {"noise": SwapNoise(SWAP_RATE), "scaling": "robust"}
+def default_noise():
+    """Return the noise that the detector's and the predictors' autoencoders share."""
+    return SwapNoise(SWAP_RATE)
 
 
 def default_detector_steps(n_columns):
@@ -78,9 +80,36 @@ def default_semi_supervised(n_rows):
     return batch_size, max(15, ceil(500 / ceil(n_rows / batch_size)))
 
 
-def default_scaling(least, largest):
-    """Return "minmax" if most columns have the same range, as pixels, else "robust"."""
-    spans = largest - least
-    spans = spans[spans > 0]
-    n_alike = (spans >= 0.9 * spans.max(initial=0)).sum()
-    return "minmax" if len(spans) > 2 and 3 * n_alike >= 2 * len(spans) else "robust"
+def find_shared_unit(least, largest):
+    """Return the columns that share a unit, as pixels, spectra and ratings do.
+
+    Two thirds of the columns that vary, at least 3 of them, have the same range within
+    a tenth. They share their unit with all columns that stay within this range.
+
+    Parameters
+    ----------
+    least, largest : ndarray of shape (n_columns,)
+        Of each column.
+
+    Returns
+    -------
+    shares : bool ndarray of shape (n_columns,)
+    """
+    with np.errstate(over="ignore"):
+        ranges = largest - least
+    shares = ranges > 0
+    ascending = np.sort(ranges[shares])
+    n_alike = np.arange(1, len(ascending) + 1) - np.searchsorted(
+        ascending, 0.9 * ascending
+    )
+    if len(ascending) < 3 or 3 * n_alike.max() < 2 * len(ascending):
+        return np.zeros(len(ranges), dtype=bool)
+    widest = ascending[len(ascending) - 1 - n_alike[::-1].argmax()]
+    is_alike = shares & (ranges >= 0.9 * widest) & (ranges <= widest)
+    margin = widest / 10
+    return (
+        shares
+        & (ranges <= widest + margin)
+        & (least >= least[is_alike].min() - margin)
+        & (largest <= largest[is_alike].max() + margin)
+    )

@@ -26,7 +26,7 @@ from sklearn_ae._defaults import (
     DEFAULT_STEPS,
     default_detector_n_components,
     default_detector_steps,
-    default_noise_and_scaling,
+    default_noise,
 )
 from sklearn_ae._isolation import isolated
 from sklearn_ae._net.params import resolve_device
@@ -256,7 +256,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         if self.device is not None:
             resolve_device(self.device)
         default = AutoencoderTransformer(
-            **default_noise_and_scaling(), verbose=self.verbose
+            noise=default_noise(), scaling="robust", verbose=self.verbose
         )
         template = self._take_autoencoder(default)
         if self.device is not None and not hasattr(template, "net_"):

@@ -50,13 +50,40 @@ def read_table(autoencoder, X, owner, *, unknown=np.nan):
     check_params(autoencoder.get_params(deep=False), type(autoencoder))
     resolve_device(autoencoder.device)
     encoder = TableEncoder(
-        scaling=autoencoder.scaling,
+        scaling=resolve_scaling(autoencoder),
         categorical_features=autoencoder.categorical_features,
         max_categories=autoencoder.max_categories,
         find_image_shape=getattr(autoencoder.architecture, "find_image_shape", None),
         owner=type(owner).__name__,
     )
     return encoder, encoder.check(X, reset=True, unknown=unknown)
+
+
+def resolve_scaling(autoencoder):
+    """Return the scaling of an autoencoder: that of binary cross-entropy is known."""
+    is_auto = autoencoder.scaling == "auto" and autoencoder.loss == "bce"
+    return "minmax" if is_auto else autoencoder.scaling
+
+
+def fit_default_encoder(autoencoder, encoder, rows, sample_weight=None):
+    """Learn the scale of the columns for a default autoencoder that does not draw rows.
+
+    It has robust units instead of standard ones, where each column has its own.
+
+    Parameters
+    ----------
+    autoencoder : AutoencoderTransformer
+        Its `scaling` is set to that of the encoder.
+    encoder : TableEncoder
+        Not fitted.
+    rows, sample_weight
+        As for `fit_autoencoder`.
+    """
+    encoder.fit(rows, sample_weight)
+    if encoder.scaling_ == "standard":
+        autoencoder.set_params(scaling="robust")
+        encoder.scaling = "robust"
+        encoder.fit(rows, sample_weight)
 
 
 def fit_autoencoder(
@@ -236,6 +263,7 @@ def _set_attributes(autoencoder, net, encoder, rows, cells_near):
     autoencoder.table_encoder_ = encoder.owned_by(type(autoencoder).__name__)
     encoder.describe_to(autoencoder)
     autoencoder.is_categorical_ = encoder.is_categorical_
+    autoencoder.scaling_ = encoder.scaling_
     vars(autoencoder).pop("image_shape_", None)
     if encoder.find_image_shape is not None:
         autoencoder.image_shape_ = encoder.image_shape_

@@ -28,6 +28,7 @@ from sklearn_ae._autoencoder.training import (
     fit_autoencoder,
     fit_one_epoch,
     read_table,
+    resolve_scaling,
 )
 from sklearn_ae._compat import (
     HasMethods,
@@ -118,11 +119,15 @@ class AutoencoderTransformer(
         (n_rows, n_numeric), the reconstruction and the target, and returns a loss for
         each cell or for each row. That of a categorical cell is the cross-entropy,
         divided by the entropy of its column. Each column counts equally.
-    scaling : {"standard", "minmax", "quantile", "robust"} or None, default="standard"
-        How numeric columns are scaled inside, and scaled back by `inverse_transform`:
-        to zero mean and unit variance; to the range [0, 1]; by rank to a normal
-        distribution; by median and interquartile range, with outliers softly clipped
-        to at most three deviations; or not at all.
+    scaling : {"auto", "standard", "minmax", "quantile", "robust"} or None, \
+            default="auto"
+        How numeric columns are scaled inside, and scaled back by `inverse_transform`.
+        "standard" gives each column zero mean and unit variance; "auto" does so, but
+        leaves columns in the unit that they share, if most have the same range, as
+        pixels, spectra and ratings do, see Notes; with ``loss="bce"`` it is "minmax".
+        "minmax" scales to the range [0, 1]; "quantile" by rank to a normal
+        distribution; "robust" by median and interquartile range, with outliers softly
+        clipped to at most three deviations; `None` not at all.
     categorical_features : "from_dtype", array-like of bool, int or str, or None, \
             default="from_dtype"
         Columns whose cells are categories. "from_dtype" takes the columns of a frame
@@ -213,6 +218,9 @@ class AutoencoderTransformer(
         Names of the columns, if X is a frame whose column names are all strings.
     is_categorical_ : ndarray of shape (n_features,), dtype=bool
         Which columns are categorical.
+    scaling_ : {"common", "standard", "minmax", "quantile", "robust"} or None
+        How numeric columns are scaled: ``scaling="auto"`` becomes "common" where they
+        share a unit, else "standard", or "minmax".
     table_encoder_ : TableEncoder
         What is known of the table: it scales rows for the network, and back.
     row_sampler_ : RowSampler or None
@@ -246,6 +254,14 @@ class AutoencoderTransformer(
     *Equal rows.* In tables of up to 10,000 rows and two million cells, equal rows are
     merged into one that weighs more. So a sample weight of 2 is the same as a row that
     stands there twice, and the order of the rows makes no difference, bit for bit.
+
+    *Columns that share a unit.* With ``scaling="auto"``, at least three columns and at
+    least two thirds of those that vary must have the same range within a tenth, in
+    `fit` or the first `partial_fit`. They, and the columns that stay within this range,
+    are divided by one number, the root of their mean variance, so that pixels at the
+    margin, which hardly vary, count little, as they do in the image. Where most of them
+    hold whole numbers, the others are no part of it. Every other column is
+    standardised.
 
     *Robust scaling* turns z, the distance from the median in units of the interquartile
     range over 1.349, into ``z / sqrt(1 + (z / 3) ** 2)`` [2]_. Where most cells of a
@@ -313,7 +329,10 @@ class AutoencoderTransformer(
         "latent": [Contractive, Sparse, Variational, None],
         "noise": [GaussianNoise, HidingNoise, MaskingNoise, SwapNoise, None],
         "loss": [StrOptions({"auto", *LOSSES}), callable],
-        "scaling": [StrOptions({"standard", "minmax", "quantile", "robust"}), None],
+        "scaling": [
+            StrOptions({"auto", "standard", "minmax", "quantile", "robust"}),
+            None,
+        ],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "max_categories": [Interval(Integral, 2, None, closed="left"), None],
         "device": [str, torch.device],
@@ -345,7 +364,7 @@ class AutoencoderTransformer(
         latent: Variational | Sparse | Contractive | None = None,
         noise: GaussianNoise | HidingNoise | MaskingNoise | SwapNoise | None = None,
         loss: str | Callable[[Tensor, Tensor], Tensor] = "auto",
-        scaling: str | None = "standard",
+        scaling: str | None = "auto",
         categorical_features: str | ArrayLike | None = "from_dtype",
         max_categories: int | None = 100,
         optimizer: str | type[Optimizer] = "adamw",
@@ -455,11 +474,11 @@ class AutoencoderTransformer(
         return self
 
     def _encoder_of_last_fit(self, rows):
-        if self.table_encoder_.scaling_ != self.scaling:
+        scaling = self.table_encoder_.scaling
+        if scaling != resolve_scaling(self):
             raise ValueError(
-                "warm_start=True goes on with the scaling of the last fit, "
-                f"{self.table_encoder_.scaling_!r}. Got scaling={self.scaling!r}; set "
-                "warm_start=False to start anew."
+                f"warm_start=True goes on with the scaling of the last fit, {scaling!r}"
+                f". Got scaling={self.scaling!r}; set warm_start=False to start anew."
             )
         return self.table_encoder_.extended(rows)
 

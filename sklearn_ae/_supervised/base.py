@@ -1,6 +1,5 @@
 """Base class of the classifier and the regressor: pre-training, then fine-tuning."""
 
-import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -24,13 +23,12 @@ from sklearn_ae._autoencoder.meta import (
     AutoencoderMetaEstimator,
 )
 from sklearn_ae._autoencoder.parameters import TRAINING_CONSTRAINTS, check_sizes
-from sklearn_ae._autoencoder.training import fit_members
+from sklearn_ae._autoencoder.training import fit_default_encoder, fit_members
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval
 from sklearn_ae._defaults import (
-    default_noise_and_scaling,
+    default_noise,
     default_pretraining,
-    default_scaling,
 )
 from sklearn_ae._isolation import isolated
 from sklearn_ae._modules.convolutional import ConvolutionalNetwork
@@ -45,7 +43,6 @@ from sklearn_ae._supervised.targets import make_labelled_rows
 from sklearn_ae._tables.encoder import SHOWN_CELLS, check_frame
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.sampling import count_copies
-from sklearn_ae._tables.scaling import sample_rows
 from sklearn_ae._tables.table import TableLike, naming
 
 # Hidden layers of the default autoencoder are as wide as the table, but not narrower.
@@ -236,7 +233,7 @@ class PretrainedPredictor(
         """
         default = AutoencoderTransformer(
             N_COMPONENTS,
-            **default_noise_and_scaling(),
+            noise=default_noise(),
             device=self.device or "cpu",
             verbose=self.verbose,
         )
@@ -244,32 +241,22 @@ class PretrainedPredictor(
         encoder, rows = self._read_table(autoencoder, X)
         if hasattr(autoencoder, "net_"):
             return autoencoder, encoder, rows, None
+        if self.random_state is not None and autoencoder.random_state is None:
+            autoencoder.set_params(random_state=seed)
         if self.autoencoder is None:
             copies = count_copies(sample_weight)
             n_copies = np.ones(len(is_labelled), int) if copies is None else copies
             n_labelled = int(n_copies[is_labelled].sum())
-            epochs = default_pretraining(int(n_copies.sum()), n_labelled)
-            autoencoder.set_params(max_epochs=epochs)
-            self._adapt_default(autoencoder, encoder, rows)
-        if self.random_state is not None and autoencoder.random_state is None:
-            autoencoder.set_params(random_state=seed)
-        encoder.fit(rows, sample_weight)
+            width = max(LEAST_WIDTH, min(LARGEST_WIDTH, rows.shape[1]))
+            autoencoder.set_params(
+                max_epochs=default_pretraining(int(n_copies.sum()), n_labelled),
+                hidden_layer_sizes=(width, width),
+            )
+            fit_default_encoder(autoencoder, encoder, rows, sample_weight)
+        else:
+            encoder.fit(rows, sample_weight)
         _, interrupt = fit_members([autoencoder], rows, encoder, sample_weight)
         return autoencoder, encoder, rows, interrupt
-
-    def _adapt_default(self, autoencoder, encoder, rows):
-        """Let the default autoencoder, and its encoder, go by the columns of X."""
-        width = max(LEAST_WIDTH, min(LARGEST_WIDTH, rows.shape[1]))
-        autoencoder.set_params(hidden_layer_sizes=(width, width))
-        if encoder.is_categorical_.any():
-            return
-        sample = sample_rows(rows, None)
-        with warnings.catch_warnings():
-            # A column without any value has no range.
-            warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
-            ranges = np.nanmin(sample, axis=0), np.nanmax(sample, axis=0)
-        encoder.scaling = default_scaling(*ranges)
-        autoencoder.set_params(scaling=encoder.scaling)
 
     def _split(self, labelled):
         """Return rows to train on and, for early stopping, rows to validate on."""

@@ -11,8 +11,7 @@ autoencoder : AutoencoderTransformer or FrozenEstimator, default=None
     :class:`~sklearn.frozen.FrozenEstimator` is used as it is: one pre-trained encoder
     serves many models. `None` takes ``AutoencoderTransformer(128,
     noise=SwapNoise(0.3))`` with two hidden layers as wide as the table, but of 256 to
-    600 units, and with ``scaling="robust"``, or "minmax" if most columns have the same
-    range, as pixels do.
+    600 units, and, unless columns share a unit, with ``scaling="robust"``.
 freeze_encoder : bool or int, default=False
     Whether the encoder stays as it is, bit for bit, or the number of epochs for which
     it does.

@@ -46,7 +46,7 @@ class TableEncoder:
 
     Parameters
     ----------
-    scaling : {"standard", "minmax", "quantile", "robust", None}, default="standard"
+    scaling : {"auto", "standard", "minmax", "quantile", "robust", None}, default="auto"
         How numeric columns are scaled, see :class:`~sklearn_ae.AutoencoderTransformer`.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Which columns are categorical.
@@ -71,14 +71,14 @@ class TableEncoder:
         Channels, height and width of the images, if rows are images.
     form_ : ArrayForm, PandasForm or PolarsForm
         Makes tables of the user's kind.
-    scaling_ : str or None
-        How numeric columns are scaled.
+    scaling_ : {"common", "standard", "minmax", "quantile", "robust", None}
+        How numeric columns are scaled; "auto" becomes one of the first two.
     """
 
     def __init__(
         self,
         *,
-        scaling="standard",
+        scaling="auto",
         categorical_features="from_dtype",
         max_categories=100,
         find_image_shape=None,
@@ -257,8 +257,7 @@ class TableEncoder:
             If values of categories hardly repeat, a cell is infinite, or all are
             missing.
         """
-        self.scaling_ = self.scaling
-        self._scaler = Scaler(self.scaling_, self.is_categorical_)
+        self._scaler = Scaler(self.scaling, self.is_categorical_)
         with naming(self.owner):
             if self._categories is not None:
                 self._categories.fit(rows.table, sample_weight)
@@ -331,6 +330,11 @@ class TableEncoder:
     def layout_(self):
         """Where columns stand in a network, `None` if all are numeric."""
         return None if self._categories is None else self._categories.layout_
+
+    @property
+    def scaling_(self):
+        """How numeric columns are scaled."""
+        return self._scaler.scaling_
 
     @property
     def has_missing_(self):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
+from sklearn_ae._defaults import find_shared_unit
 from sklearn_ae._tables.quantiles import to_normal_scores
 from sklearn_ae._tables.reading import (
     blocks_of_rows,
@@ -87,14 +88,18 @@ class Scaler:
 
     Parameters
     ----------
-    scaling : {"standard", "minmax", "quantile", "robust", None}
-        Zero mean and unit variance; the range [0, 1]; a normal distribution by rank;
-        median and interquartile range, with outliers clipped softly; or as it is.
+    scaling : {"auto", "standard", "minmax", "quantile", "robust", None}
+        Zero mean, and unit variance or one unit for the columns that share it; zero
+        mean and unit variance; the range [0, 1]; a normal distribution by rank; median
+        and interquartile range, with outliers clipped softly; or as it is.
     is_categorical : bool ndarray of shape (n_columns,), default=None
         Columns of codes, which stay as they are. `None`: there are none.
 
     Attributes
     ----------
+    scaling_ : {"common", "standard", "minmax", "quantile", "robust", None}
+        What was done: "auto" becomes "common" where columns share a unit, and else
+        "standard".
     has_missing_ : bool ndarray of shape (n_columns,)
         Columns with missing cells.
     has_observed_ : bool ndarray of shape (n_columns,)
@@ -122,6 +127,8 @@ class Scaler:
             Names of the columns for messages.
         """
         self.names = names
+        self.scaling_ = self.scaling
+        self._shares_unit = np.zeros(X.shape[1], dtype=bool)
         self.has_missing_ = np.zeros(X.shape[1], dtype=bool)
         self.has_observed_ = np.zeros(X.shape[1], dtype=bool)
         self.dtype_ = np.dtype(np.float32)
@@ -129,13 +136,34 @@ class Scaler:
         self._center_and_scale = None
         self._least = np.full(X.shape[1], np.inf)
         self._largest = np.full(X.shape[1], -np.inf)
-        self.partial_fit(X, sample_weight)
+        self._learn(X, sample_weight)
         self.has_indicator_ = self.has_missing_.copy()
+        if self.scaling == "auto":
+            self._find_shared_unit(X, sample_weight)
+        self._set_center_and_scale()
         if self.scaling == "quantile":
             self._fit_quantiles(sample_rows(X, sample_weight))
         elif self.scaling == "robust":
             self._fit_quartiles(sample_rows(X, sample_weight))
         return self
+
+    def _find_shared_unit(self, X, sample_weight):
+        """Find the columns that share a unit: most of them, or none."""
+        is_number = self.has_observed_.copy()
+        if self.is_categorical is not None:
+            is_number &= ~self.is_categorical
+        shares = np.zeros(len(is_number), dtype=bool)
+        shares[is_number] = find_shared_unit(
+            self._least[is_number], self._largest[is_number]
+        )
+        if shares.any():
+            # Shares are no counts, though they may lie in the same range.
+            rows = sample_rows(X, sample_weight)[:, shares]
+            is_whole = (np.isnan(rows) | (rows == np.round(rows))).all(axis=0)
+            if 2 * is_whole.sum() >= len(is_whole):
+                shares[shares] = is_whole
+        self._shares_unit = shares
+        self.scaling_ = "common" if shares.any() else "standard"
 
     def _fit_quartiles(self, rows):
         center, scale = self._mean_and_deviation()
@@ -206,6 +234,12 @@ class Scaler:
 
     def partial_fit(self, X, sample_weight=None):
         """Update the scale of each column with further rows; quantiles stay."""
+        self._learn(X, sample_weight)
+        self._set_center_and_scale()
+        return self
+
+    def _learn(self, X, sample_weight):
+        """Update what is known about each column with rows."""
         if X.dtype != np.float32:
             self.dtype_ = np.dtype(np.float64)
         for rows, block in blocks_of_rows(X):
@@ -215,8 +249,6 @@ class Scaler:
                 block, weight = block[weight > 0], weight[weight > 0]
             if len(block):
                 self._update(block, weight)
-        self._set_center_and_scale()
-        return self
 
     def note_missing(self, X):
         """Note the columns of further rows with missing cells; the scale stays."""
@@ -237,7 +269,7 @@ class Scaler:
             observed = np.ones(block.shape[1], dtype=bool)
         self.has_observed_ |= observed
         with np.errstate(over="ignore", invalid="ignore"):
-            if self.scaling in ("standard", "robust"):
+            if self.scaling in ("auto", "standard", "robust"):
                 self._update_moments(block, weight, observed)
             if self.scaling is not None:
                 np.fmin(self._least, np.fmin.reduce(block), out=self._least)
@@ -291,8 +323,10 @@ class Scaler:
                 self._is_constant = self.has_observed_ & (
                     self._largest - self._least <= CONSTANT_RANGE * size
                 )
-            if self.scaling == "standard":
+            if self.scaling in ("auto", "standard"):
                 center, scale = self._mean_and_deviation()
+                shares = self._shares_unit & ~self._is_constant
+                scale[shares] = root_mean_square(scale[shares])
             elif self.scaling == "minmax":
                 center, scale = self._least, self._largest - self._least
             elif self.scaling == "robust":
@@ -417,6 +451,14 @@ class Scaler:
         if self.is_categorical is None:
             return values
         return np.where(self.is_categorical, codes, values)
+
+
+def root_mean_square(values):
+    """Return the root of the mean square, also of numbers whose squares are none."""
+    largest = values.max(initial=0.0)
+    if not 0 < largest < np.inf:
+        return largest
+    return largest * np.sqrt(np.square(values / largest).mean())
 
 
 def robust_center_and_scale(rows, fallback, least=0.0):
