@@ -44,6 +44,14 @@ def default_batch_size(n_rows):
     return min(256, n_rows)
 
 
+def default_convolutional(n_rows):
+    """Return the batch size, and the least and the largest number of steps.
+
+    A step of few images takes hardly longer for each, and few steps learn nothing.
+    """
+    return min(n_rows, max(32, min(256, n_rows // 300))), (1000, 8000)
+
+
 def default_max_epochs(n_rows, batch_size, steps=DEFAULT_STEPS):
     """Return 20, more if these are fewer than the least steps, fewer if too many."""
     least, most = (ceil(n / ceil(n_rows / batch_size)) for n in steps)

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from sklearn_ae._defaults import (
     DEFAULT_STEPS,
     default_batch_size,
+    default_convolutional,
     default_hidden_layer_sizes,
     default_max_epochs,
     default_n_components,
     default_pull,
 )
 from sklearn_ae._modules.autoencoder import Autoencoder, OneHot
+from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae._modules.dense import Activation, Dense, make_activation
 from sklearn_ae._modules.latent_penalties import GaussianLatent, Latent
 from sklearn_ae._modules.linear_fill import FILL_ROWS, LinearFill
@@ -40,6 +42,8 @@ from sklearn_ae._tables.rows import Rows
 from sklearn_ae.architectures import TorchModule, build_network
 from sklearn_ae.noise import HidingNoise, Noise
 
+# Rows that tell the mean of the pixels of a channel.
+MEAN_ROWS = 1_000
 # Rows that tell whether all numbers are in [0, 1].
 UNIT_ROWS = 100_000
 
@@ -174,7 +178,10 @@ def build_net(
         fill,
         latent,
     )
-    batch_size = training.batch_size or default_batch_size(len(rows))
+    default = default_batch_size(len(rows))
+    if isinstance(network, ConvolutionalNetwork):
+        default, steps = default_convolutional(len(rows))
+    batch_size = training.batch_size or default
     max_epochs = default_max_epochs(len(rows), batch_size, steps)
     decays_to_start = start is not None and training.weight_decay is None
     pull = default_pull(len(rows), width) if decays_to_start else 0.0
@@ -266,6 +273,8 @@ def _start(
         Fills missing cells, if any cell may be hidden.
     """
     start, fill = None, None
+    if isinstance(network, ConvolutionalNetwork):
+        _start_at_mean(params, rows, network)
     starts_as_pca = params.can_start_as_pca(layout)
     if not (params.hides or starts_as_pca):
         return start, fill
@@ -279,6 +288,18 @@ def _start(
         start = PCAStart(n_components, layout).fit(sample, encoded, weight)
         start.set_weights(network, str(params.activation), latent)
     return start, fill
+
+
+def _start_at_mean(
+    params: NetworkParams, rows: Rows, network: ConvolutionalNetwork
+) -> None:
+    """Let the reconstruction of a channel start around the mean of its pixels."""
+    n_channels = network.map_shapes[0][0]
+    X, _ = rows.sample(MEAN_ROWS)
+    mean = X.cpu().reshape(len(X), n_channels, -1).nanmean(dim=(0, 2)).nan_to_num()
+    if params.resolved_output_activation in ("sigmoid", nn.Sigmoid):
+        mean = torch.logit(mean, eps=1e-3)
+    network.set_output(mean)
 
 
 def _callbacks(pull: float, latent: Latent | None) -> list[NamedCallback]:

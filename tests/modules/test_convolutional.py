@@ -422,3 +422,68 @@ class TestEstimators:
 
 def roundtrip(ae):
     return pickle.loads(pickle.dumps(ae))
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "silu", "tanh"])
+@pytest.mark.parametrize("upsampling", [False, True])
+def test__convolutional__deep_and_untrained__images_neither_fade_nor_grow(
+    activation, upsampling
+):
+    """With torch's own weights they fade tenfold, and training starts late."""
+    torch.manual_seed(0)
+    ones, twos = (1,) * 3, (2,) * 3
+    network = ConvolutionalNetwork(
+        (3, 32, 32),
+        (16, 16, 8),
+        (3,) * 3,
+        ones,
+        twos,
+        twos,
+        upsampling,
+        10,
+        (),
+        activation,
+    )
+    images = torch.randn(100, 3 * 32 * 32)
+    spreads = [images.std()]
+    for part in (network.encoder, network.decoder):
+        for layer in part:
+            images = layer(images)
+            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+                spreads.append(images.std())
+    ratios = torch.stack(spreads)[1:-1] / torch.stack(spreads)[:-2]
+    assert ratios.max() < 3
+    assert ratios.min() > 1 / 3
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"loss": "bce"}, {"loss": "mse", "scaling": None}, {"loss": "mse"}],
+    ids=str,
+)
+def test__fit__few_steps__is_far_better_than_the_mean_image(params):
+    """It used to be no better after as many."""
+    X = load_digits().data / 16
+    ae = AutoencoderTransformer(
+        16, architecture=Convolutional(), max_epochs=5, random_state=0, **params
+    ).fit(X)
+    assert np.square(ae.reconstruct(X) - X).mean() < X.var(axis=0).mean() / 2
+
+
+@pytest.mark.parametrize("params", [{"loss": "bce"}, {"loss": "mse", "scaling": None}])
+def test__fit__before_the_first_step__starts_near_the_mean_of_a_channel(params):
+    rng = np.random.default_rng(0)
+    X = np.concatenate(
+        [rng.beta(1, 9, size=(200, 1, 12, 12)), rng.beta(9, 1, size=(200, 1, 12, 12))],
+        axis=1,
+    ).astype(np.float32)
+    ae = AutoencoderTransformer(
+        4,
+        architecture=Convolutional(),
+        max_epochs=1,
+        lr=1e-12,
+        random_state=0,
+        **params,
+    )
+    restored = ae.fit(X).reconstruct(X).reshape(X.shape)
+    assert_allclose(restored.mean(axis=(0, 2, 3)), X.mean(axis=(0, 2, 3)), atol=0.1)
