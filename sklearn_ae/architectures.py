@@ -115,9 +115,12 @@ class Convolutional(BaseEstimator):
     `latent_shape_`. Where maps are the latent, the latter is theirs, (channels, height,
     width), and ``ae.transform(X).reshape(-1, *ae.latent_shape_)`` are pictures.
 
-    *Scaling.* Dividing pixels by their largest possible value and ``scaling=None``
-    treats all of them alike; "standard" makes much of a pixel that is nearly always
-    white.
+    *Scaling.* All pixels have one unit: ``scaling="auto"`` keeps it, and so does
+    dividing them by their largest possible value, with ``scaling=None``; "standard"
+    makes much of a pixel that is nearly always white.
+
+    *Training.* A batch has a 300th of the images, but 32 to 256 of them, unless
+    `batch_size` says otherwise, and `max_epochs` takes at most 8,000 steps.
 
     References
     ----------

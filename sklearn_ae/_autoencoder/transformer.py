@@ -153,7 +153,8 @@ class AutoencoderTransformer(
         Passes over the rows. `None` takes 20, more if that is under 1,000 steps, fewer
         if it is over 4,000 steps, at least 1.
     batch_size : int, default=None
-        Largest number of rows in a step; rows are shared out evenly. `None` takes 256.
+        Largest number of rows in a step; rows are shared out evenly. `None` takes 256,
+        fewer with a `Convolutional` architecture.
     early_stopping : bool, default=False
         Whether to hold out rows, stop when the loss on them does not improve, and
         restore the weights that had the lowest one.

@@ -48,6 +48,8 @@ def names():
     """Return the names of all tables at hand: of classes first, then of targets."""
     files = [name for name in FRAMES if _path(name).exists()]
     arrays = [path.stem for path in sorted(DATA.glob("adbench/*.npz"))]
+    # scikit-learn's wine has more rows, and three classes.
+    arrays = [name for name in arrays if name not in BUILT_IN]
     found = [*BUILT_IN, *files, *arrays, *(["MNIST"] if _mnist().exists() else [])]
     return [n for n in found if n not in TARGETS] + [n for n in found if n in TARGETS]
 
