@@ -1,4 +1,6 @@
-"""The default command: compare an autoencoder with PCA of the same size."""
+"""The default command: all columns, PCA and the autoencoder, each at what it is for."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -7,13 +9,21 @@ from sklearn.model_selection import train_test_split
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._cli.arguments import UserError
 from sklearn_ae._cli.measures import (
-    Line,
-    StandardizedPCA,
-    compare_latents,
+    AUTOENCODER,
+    COLUMNS,
+    METHODS,
+    PCA_NAME,
+    AllColumns,
+    EncodedPCA,
+    cluster,
+    compare_predictions,
     guessed_share,
-    scales_of,
+    join_lines,
+    line_of_clusters,
+    line_of_predictions,
+    line_of_rows,
     squared_errors,
-    wrong_shares,
+    wrong_cells,
 )
 from sklearn_ae._cli.pictures import draw_column_errors, draw_images, draw_latent_space
 from sklearn_ae._cli.steps import fit, make_folder, pluralize, print_lines
@@ -25,38 +35,67 @@ from sklearn_ae._cli.tables import (
     strata_of,
 )
 from sklearn_ae._compat import import_optional
+from sklearn_ae._supervised.classifier import AutoencoderPretrainedClassifier
+from sklearn_ae._supervised.regressor import AutoencoderPretrainedRegressor
+from sklearn_ae.latents import Clustered, NeighborEmbedding
 
+# Most rows to compare on: more would take minutes, and change little.
+MAX_ROWS = 20_000
 # Dots of a picture: more add ink but no information.
 MAX_DOTS = 4_000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared: a table, rows to learn from, rows held out, and a seed."""
+
+    table: object
+    train: np.ndarray
+    held_out: np.ndarray
+    seed: int
+
+    def known(self, rows):
+        """Return those of some rows that have a target."""
+        return rows[~self.table.target.missing[rows]]
 
 
 def run(arguments):
     """Run the comparison that the arguments ask for."""
     _check_matplotlib()
-    table, train, held_out = _split_table(arguments)
+    comparison = _split_table(arguments)
+    table, train, held_out = comparison.table, comparison.train, comparison.held_out
     folder = make_folder(arguments.output)
-    seed = arguments.seed
-    print_lines(_headline(table, train, held_out), *table.notes, "")
+    print_lines(_headline(comparison), *table.notes, "")
 
     n_components = arguments.n_components or table.n_components
-    autoencoder = _fit_autoencoder(n_components, table.X.iloc[train], seed)
-    pca = StandardizedPCA(autoencoder.n_components_, seed).fit(table.X.iloc[train])
-    methods = autoencoder, pca
-    latents = [method.transform(table.X) for method in methods]
-    restored = [method.reconstruct(table.X.iloc[held_out]) for method in methods]
-    errors = _column_errors(table, held_out, restored)
-    lines = _compare_errors(errors)
-    if table.target is not None:
-        lines += compare_latents(latents, table.target, train, held_out, seed)
+    autoencoder = _fit(comparison, AutoencoderTransformer(n_components))
+    columns = AllColumns(autoencoder.table_encoder_)
+    pca = EncodedPCA(columns, autoencoder.n_components_, arguments.seed)
+    methods = {PCA_NAME: pca.fit(table.X.iloc[train]), AUTOENCODER: autoencoder}
+    restored = {
+        name: method.reconstruct(table.X.iloc[held_out])
+        for name, method in methods.items()
+    }
+    errors = _cell_errors(comparison, columns, restored)
+    restoring = _compare_errors(errors)
+    features = {COLUMNS: columns.transform(table.X)}
+    features |= {name: method.transform(table.X) for name, method in methods.items()}
+    clustering = _compare_clusters(comparison, features)
+    predicting = _compare_predictions(comparison, features)
 
     files = {}
-    files |= _draw_reconstructions(folder, table, held_out, restored, errors)
-    files |= _draw_plane(folder, table, train, held_out, autoencoder, seed)
+    files |= _draw_reconstructions(folder, comparison, restored, errors)
+    files |= _draw_plane(folder, comparison, columns)
     if arguments.path is not None:
-        files |= _write_latents(folder, autoencoder, latents[0])
-    report = _report(table, autoencoder.n_components_, lines, held_out)
-    print_lines("", *report, "", f"Written to {folder}:")
+        files |= _write_latents(folder, autoencoder, features[AUTOENCODER])
+    lines = [*restoring, *clustering, *predicting]
+    n_components = autoencoder.n_components_
+    print_lines("", *_report(comparison, n_components, lines), "")
+    print_lines(f"Written to {folder}:")
     print_lines(*(f"  {name:<22}{content}" for name, content in files.items()))
+    print_lines(
+        "", _advice(comparison, n_components, restoring, clustering, predicting)
+    )
 
 
 def _check_matplotlib():
@@ -67,15 +106,23 @@ def _check_matplotlib():
 
 
 def _split_table(arguments):
-    """Return the table that the arguments name, rows to train on and rows held out."""
+    """Return the table that the arguments name, divided."""
+    seed = arguments.seed
     if arguments.path is None:
         table = digits()
     else:
         table = read_table(arguments.path, arguments.target)
     rows = np.arange(len(table.X))
     strata = None if table.target is None else strata_of(table.target)
+    if len(rows) > MAX_ROWS:
+        rows, _ = train_test_split(
+            rows, train_size=MAX_ROWS, stratify=strata, random_state=seed
+        )
     train, held_out = train_test_split(
-        rows, test_size=0.25, stratify=strata, random_state=arguments.seed
+        rows,
+        test_size=0.25,
+        stratify=None if strata is None else strata[rows],
+        random_state=seed,
     )
     if arguments.path is not None:
         table = leave_out_unusable(table, train)
@@ -85,12 +132,17 @@ def _split_table(arguments):
             f"--n-components {arguments.n_components} is more than the {n_columns} "
             "columns that can be learnt from."
         )
-    return table, train, held_out
+    return Comparison(table, train, held_out, seed)
 
 
-def _headline(table, train, held_out):
+def _headline(comparison):
+    table, train, held_out = comparison.table, comparison.train, comparison.held_out
+    n_used = len(train) + len(held_out)
+    sample = ""
+    if n_used < len(table.X):
+        sample = f"A random sample of {n_used:,} of {len(table.X):,} rows: "
     sizes = (
-        f"{describe(table)}, {len(train):,} rows to train on, "
+        f"{describe(table)}. {sample}{len(train):,} rows to train on, "
         f"{len(held_out):,} rows held out."
     )
     if table.target is None:
@@ -99,16 +151,18 @@ def _headline(table, train, held_out):
     return f"{sizes} Target: {table.target.name} ({kind})."
 
 
-def _fit_autoencoder(n_components, X, seed):
-    return fit(AutoencoderTransformer(n_components, verbose=1, random_state=seed), X)
+def _fit(comparison, estimator, y=None):
+    """Return an estimator fitted to the rows to train on."""
+    estimator.set_params(verbose=1, random_state=comparison.seed)
+    return fit(estimator, comparison.table.X.iloc[comparison.train], y)
 
 
-def _column_errors(table, held_out, restored):
-    """Return the errors of both methods in each column, numbers and categories apart.
+def _cell_errors(comparison, columns, restored):
+    """Return the errors of each method in each cell, numbers and categories apart.
 
     Returns
     -------
-    errors : dict of "numbers" or "categories" to pair of Series
+    errors : dict of "numbers" or "categories" to dict of str to DataFrame
         Without a kind of column of which no held-out cell can be measured.
 
     Raises
@@ -116,14 +170,23 @@ def _column_errors(table, held_out, restored):
     UserError
         If there is no such cell at all.
     """
-    X, numbers, categories = table.X.iloc[held_out], table.numbers, table.categories
-    # All rows give the unit: a column may be all but constant on one side of the split.
-    scales = scales_of(table.X[numbers])
+    table = comparison.table
+    X, categories = table.X.iloc[comparison.held_out], table.categories
     errors = {
-        "numbers": [squared_errors(X[numbers], R[numbers], scales) for R in restored],
-        "categories": [wrong_shares(X[categories], R[categories]) for R in restored],
+        "numbers": {
+            name: squared_errors(columns, X, rows, table.numbers)
+            for name, rows in restored.items()
+        },
+        "categories": {
+            name: wrong_cells(X[categories], rows[categories])
+            for name, rows in restored.items()
+        },
     }
-    measured = {kind: pair for kind, pair in errors.items() if pair[0].notna().any()}
+    measured = {
+        kind: of_methods
+        for kind, of_methods in errors.items()
+        if of_methods[PCA_NAME].notna().any(axis=None)
+    }
     if not measured:
         raise UserError(
             "All cells of the held-out rows are missing: there is nothing to compare "
@@ -140,34 +203,84 @@ def _compare_errors(errors):
         "categories": "wrong categories",
     }
     return [
-        Line(measures[kind], *(error.mean() for error in pair), lower_wins=True)
-        for kind, pair in errors.items()
+        line_of_rows(
+            measures[kind],
+            {name: cells.mean(axis=1).to_numpy() for name, cells in methods.items()},
+            lower_wins=True,
+        )
+        for kind, methods in errors.items()
     ]
 
 
-def _draw_reconstructions(folder, table, held_out, restored, errors):
+def _compare_clusters(comparison, features):
+    """Return a line for KMeans, if there are classes to compare its clusters with."""
+    target = comparison.table.target
+    if target is None or not target.classes:
+        return []
+    held_out = comparison.known(comparison.held_out)
+    n_clusters = len(target.classes)
+    print_lines("", f"Once more with {n_clusters} clusters:")
+    clustered = _fit(comparison, AutoencoderTransformer(latent=Clustered(n_clusters)))
+    features = features | {AUTOENCODER: clustered.transform(comparison.table.X)}
+    clusters = cluster(
+        features, n_clusters, comparison.train, held_out, comparison.seed
+    )
+    classes = target.values[held_out]
+    return [line_of_clusters("KMeans NMI", clusters, classes, comparison.seed)]
+
+
+def _compare_predictions(comparison, features):
+    """Return a line for each model that predicts the target, if there is one."""
+    table, target = comparison.table, comparison.table.target
+    if target is None:
+        return []
+    train, held_out = map(comparison.known, (comparison.train, comparison.held_out))
+    lines = compare_predictions(features, target, train, held_out)
+    predictor = (
+        AutoencoderPretrainedClassifier(unlabeled_label=-1)
+        if target.classes
+        else AutoencoderPretrainedRegressor()
+    )
+    name = type(predictor).__name__
+    print_lines("", f"{name}, which learns {target.name} itself:")
+    _fit(comparison, predictor, target.values[comparison.train])
+    predicted = {AUTOENCODER: predictor.predict(table.X.iloc[held_out])}
+    return [*lines, line_of_predictions(name, predicted, target, held_out)]
+
+
+def _draw_reconstructions(folder, comparison, restored, errors):
     """Draw a picture of what was restored; return its name and content."""
+    table, held_out = comparison.table, comparison.held_out
     path = folder / "reconstructions.png"
     if not table.image_shape:
-        draw_column_errors(path, errors)
+        means = {
+            kind: {name: cells.mean() for name, cells in methods.items()}
+            for kind, methods in errors.items()
+        }
+        draw_column_errors(path, means)
         return {path.name: "error of each column, autoencoder and PCA"}
     _, one_of_each = np.unique(table.target.values[held_out], return_index=True)
-    originals, *reconstructions = (
-        X.iloc[one_of_each].to_numpy() for X in (table.X.iloc[held_out], *restored)
-    )
-    draw_images(path, originals, reconstructions, table.image_shape)
+    images = {"original": table.X.iloc[held_out], **restored}
+    images = {name: X.iloc[one_of_each].to_numpy() for name, X in images.items()}
+    draw_images(path, images, table.image_shape)
     return {path.name: "held-out images above their reconstructions by both methods"}
 
 
-def _draw_plane(folder, table, train, held_out, autoencoder, seed):
+def _draw_plane(folder, comparison, columns):
     """Draw held-out rows in two dimensions; return the picture's name and content."""
+    table, held_out = comparison.table, comparison.held_out[:MAX_DOTS]
     path = folder / "latent_space.png"
-    held_out = held_out[:MAX_DOTS]
-    if autoencoder.n_components_ != 2:
-        print_lines("", "Once more with two numbers a row, for the picture:")
-        autoencoder = _fit_autoencoder(2, table.X.iloc[train], seed)
-    methods = autoencoder, StandardizedPCA(2, seed).fit(table.X.iloc[train])
-    planes = [method.transform(table.X.iloc[held_out]) for method in methods]
+    print_lines("", "Once more with two numbers a row, for the picture:")
+    autoencoder = _fit(
+        comparison, AutoencoderTransformer(2, latent=NeighborEmbedding())
+    )
+    pca = EncodedPCA(columns, 2, comparison.seed).fit(table.X.iloc[comparison.train])
+    planes = {
+        "autoencoder, a map of neighbours": autoencoder.transform(
+            table.X.iloc[held_out]
+        ),
+        PCA_NAME: pca.transform(table.X.iloc[held_out]),
+    }
     draw_latent_space(path, planes, table.target, held_out)
     return {path.name: "held-out rows in two dimensions, autoencoder and PCA"}
 
@@ -179,23 +292,20 @@ def _write_latents(folder, autoencoder, latents):
     return {path.name: "the autoencoder's latents of all rows, in the file's order"}
 
 
-def _report(table, n_components, lines, held_out):
+def _report(comparison, n_components, lines):
     """Return the printed table, and notes on how to read it."""
-    title = f"held-out rows as {pluralize(n_components, 'number')} each"
-    report = [f"{title:<44}{'autoencoder':>11}{'PCA':>9}   better"]
+    table = comparison.table
+    title = (
+        f"held-out rows, {pluralize(n_components, 'number')} each but in all columns"
+    )
+    head = "".join(f"{name:>13}" for name in METHODS)
+    report = [f"{title:<54}"[:54] + f"{head}   better"]
     for line in lines:
         label = f"{line.measure} ({'lower' if line.lower_wins else 'higher'} wins)"
-        autoencoder, pca = line.shown
-        report.append(f"{label:<44}{autoencoder:>11}{pca:>9}   {line.better}")
-    lost = [
-        f"{line.measure} ({line.better})"
-        for line in lines
-        if line.better != "autoencoder"
-    ]
-    report += [
-        "",
-        f"Where the autoencoder does not win: {', '.join(lost) or 'nowhere here'}.",
-    ]
+        values = "".join(f"{_shown(line.values.get(name)):>13}" for name in METHODS)
+        verdict = line.verdict() if len(line.values) > 1 else ""
+        report.append(f"{label:<54}{values}   {verdict}".rstrip())
+    report += ["", "A tie: the difference is within two standard errors."]
     if len(table.numbers):
         report.append(
             "Errors are squared, in standard deviations. "
@@ -207,10 +317,58 @@ def _report(table, n_components, lines, held_out):
             "Wrong categories are a share of the cells. "
             f"Always the most frequent one gives about {guessed:.2g}."
         )
-    if table.target is not None and table.target.classes:
-        n_known = (~table.target.missing[held_out]).sum()
+    if any(line.measure.startswith("KMeans") for line in lines):
         report.append(
-            f"An accuracy on {n_known:,} rows is uncertain by about "
-            f"{0.5 / n_known**0.5:.1g}: smaller differences may be chance."
+            "KMeans behind the autoencoder: with latent=Clustered("
+            f"{len(table.target.classes)})."
         )
     return report
+
+
+def _shown(value):
+    """Return a value as it is printed."""
+    return "-" if value is None else f"{value:#.3g}".rstrip(".")
+
+
+def _advice(comparison, n_components, restoring, clustering, predicting):
+    """Return one sentence that says what to do on this table."""
+    parts = []
+    if predicting:
+        name = comparison.table.target.name or "the target"
+        parts.append(f"predict {name} with {_best_model(predicting)}")
+    for line in clustering:
+        best = line.best()[0]
+        n_clusters = len(comparison.table.target.classes)
+        where = {
+            COLUMNS: "on all columns",
+            PCA_NAME: "behind PCA",
+            AUTOENCODER: f"behind an autoencoder with latent=Clustered({n_clusters})",
+        }[best]
+        parts.append(f"look for clusters with KMeans {where}")
+    best = {line.best()[0] for line in restoring}
+    if best == {AUTOENCODER}:
+        parts.append(
+            f"keep {pluralize(n_components, 'number')} of the autoencoder a row"
+        )
+    elif best == {PCA_NAME}:
+        parts.append(f"keep {pluralize(n_components, 'number')} of PCA a row")
+    else:
+        parts.append(
+            "keep numbers of "
+            + " or ".join(f"{line.best()[0]} ({line.measure})" for line in restoring)
+        )
+    return f"On this table: {'; '.join(parts)}."
+
+
+def _best_model(lines):
+    """Return the simplest model and input that is level with the best one."""
+    joined = join_lines(lines)
+    measure, method = best = joined.best()[0]
+    model, _ = measure.split()
+    where = {
+        COLUMNS: " on all columns",
+        PCA_NAME: " behind PCA",
+        AUTOENCODER: " behind the autoencoder",
+    }
+    place = "" if model.startswith("Autoencoder") else where[method]
+    return f"{model}{place} ({_shown(joined.values[best])})"

@@ -1,144 +1,240 @@
-"""Measures that compare an autoencoder with PCA of the same size, on held-out rows."""
+"""What the default command measures on held-out rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import normalized_mutual_info_score as mutual_information
+from sklearn.metrics import normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
-from sklearn_ae._tables.categories import Categories
-from sklearn_ae._tables.reading import as_table
+from sklearn_ae._modules.autoencoder import OneHot
+
+# The methods, from the simplest one on: of those that are level, the first is advised.
+COLUMNS, PCA_NAME, AUTOENCODER = METHODS = "all columns", "PCA", "autoencoder"
+# A difference of fewer standard errors is a tie.
+STANDARD_ERRORS = 2.0
+# Bootstrap samples for the error of a mutual information.
+N_RESAMPLED = 100
 
 
 @dataclass(frozen=True)
 class Line:
-    """One measure of both methods."""
+    """One measure of some methods, and how sure the differences between them are.
 
-    measure: str
-    autoencoder: float
-    pca: float
-    lower_wins: bool = False
-
-    @property
-    def shown(self):
-        """Both values as they are printed."""
-        values = (self.autoencoder, self.pca)
-        return tuple(f"{value:#.3g}".rstrip(".") for value in values)
-
-    @property
-    def better(self):
-        """The method that wins by the printed digits, or "tie"."""
-        autoencoder, pca = map(float, self.shown)
-        if autoencoder == pca:
-            return "tie"
-        return "autoencoder" if (autoencoder < pca) == self.lower_wins else "PCA"
-
-
-class StandardizedPCA:
-    """PCA of standardised numbers and categories, with the autoencoder's methods.
-
-    The input is the same as the autoencoder's: each category is an indicator, the
-    indicators of one column have variance 1 together, as a number has, and a missing
-    cell counts as the mean of its column. A category is restored as the one with the
-    largest indicator.
+    Parameters
+    ----------
+    measure : str
+    samples : dict of str to ndarray of shape (n_samples,)
+        Of each method, simplest first: what each held-out row adds to the measure, or
+        the measure of each bootstrap sample.
+    values : dict of str to float
+        Of each method.
+    error_scale : float
+        Standard error of a difference, in units of the standard deviation of the
+        differences between samples.
+    lower_wins : bool, default=False
     """
 
-    def __init__(self, n_components, random_state):
+    measure: str
+    samples: dict = field(repr=False)
+    values: dict
+    error_scale: float
+    lower_wins: bool = False
+
+    def best(self):
+        """Return the methods that are level with the best one, simplest first."""
+        sign = -1 if self.lower_wins else 1
+        first = max(self.values, key=lambda name: sign * self.values[name])
+        return [
+            name
+            for name, value in self.values.items()
+            if sign * (self.values[first] - value) <= self._margin(first, name)
+        ]
+
+    def _margin(self, a, b):
+        """Return the largest difference that is a tie."""
+        spread = np.std(self.samples[a] - self.samples[b])
+        return STANDARD_ERRORS * self.error_scale * spread
+
+    def verdict(self):
+        """Return what is printed behind the values."""
+        best = self.best()
+        if len(best) == 1:
+            return best[0]
+        return "tie" if len(best) == len(self.values) else f"tie: {', '.join(best)}"
+
+
+def line_of_rows(measure, rows, lower_wins=False):
+    """Return a line for a measure that is a mean over held-out rows.
+
+    Parameters
+    ----------
+    measure : str
+    rows : dict of str to ndarray of shape (n_rows,)
+        What each row adds; `NaN` where it says nothing.
+    lower_wins : bool, default=False
+    """
+    rows = {name: row[~np.isnan(row)] for name, row in rows.items()}
+    values = {name: float(row.mean()) for name, row in rows.items()}
+    n_rows = len(next(iter(rows.values())))
+    return Line(measure, rows, values, n_rows**-0.5, lower_wins)
+
+
+def line_of_clusters(measure, clusters, classes, seed):
+    """Return a line of mutual informations of clusters and classes.
+
+    Parameters
+    ----------
+    measure : str
+    clusters : dict of str to ndarray of shape (n_rows,)
+    classes : ndarray of shape (n_rows,)
+    seed : int
+        Seed of the bootstrap samples.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(classes), size=(N_RESAMPLED, len(classes)))
+    samples = {
+        name: np.array(
+            [normalized_mutual_info_score(classes[i], of_row[i]) for i in drawn]
+        )
+        for name, of_row in clusters.items()
+    }
+    values = {
+        name: float(normalized_mutual_info_score(classes, of_row))
+        for name, of_row in clusters.items()
+    }
+    return Line(measure, samples, values, 1.0)
+
+
+def join_lines(lines):
+    """Return one line of all methods of lines that measure alike.
+
+    A method is then a pair of the measure and the method that it was.
+    """
+    samples, values = (
+        {
+            (line.measure, name): value
+            for line in lines
+            for name, value in getattr(line, attribute).items()
+        }
+        for attribute in ("samples", "values")
+    )
+    return Line("", samples, values, lines[0].error_scale, lines[0].lower_wins)
+
+
+class AllColumns:
+    """All columns as the network of an autoencoder takes them.
+
+    Numbers are scaled, each category is an indicator, the indicators of one column have
+    variance 1 together, as a number has, and a missing cell counts as the mean of its
+    column.
+
+    Parameters
+    ----------
+    encoder : TableEncoder
+        Fitted.
+    """
+
+    def __init__(self, encoder):
+        self.encoder = encoder
+        layout = encoder.layout_
+        self.one_hot = None if layout is None else OneHot(layout)
+
+    def transform(self, X):
+        """Return the columns as an ndarray of shape (n_rows, n_encoded)."""
+        rows = torch.from_numpy(self.encoder.transform(self.encoder.check(X)))
+        encoded = rows if self.one_hot is None else self.one_hot(rows)
+        return torch.nan_to_num(encoded).numpy()
+
+    def inverse_transform(self, encoded, like):
+        """Return a frame: a category is the one with the largest indicator."""
+        if self.one_hot is None:
+            return self.encoder.inverse_transform(encoded, like=like)
+        layout = self.encoder.layout_
+        shares = self.one_hot.to_shares(torch.from_numpy(encoded))
+        n_numbers = len(layout.numeric)
+        values = shares.new_empty(len(encoded), like.shape[1])
+        values[:, layout.numeric] = shares[:, :n_numbers]
+        blocks = shares[:, n_numbers:].split(layout.sizes.tolist(), dim=1)
+        codes = [block.argmax(dim=1).float() for block in blocks]
+        values[:, layout.categorical] = torch.stack(codes, dim=1)
+        return self.encoder.inverse_transform(values.numpy(), like=like)
+
+
+class EncodedPCA:
+    """PCA of all columns, with the methods of an autoencoder.
+
+    Parameters
+    ----------
+    columns : AllColumns
+    n_components : int
+    random_state : int
+    """
+
+    def __init__(self, columns, n_components, random_state):
+        self.columns = columns
         self.n_components = n_components
         self.random_state = random_state
 
     def fit(self, X):
-        is_categorical = (X.dtypes != "float64").to_numpy()
-        limit = AutoencoderTransformer().max_categories
-        self.categories = Categories(is_categorical, limit).fit(as_table(X))
-        levels = self.categories.levels_
-        self.widths = [
-            len(levels[column]) if column in levels else 1
-            for column in range(X.shape[1])
-        ]
-        encoded = self._encode(X)
-        self.scaler = StandardScaler().fit(encoded)
-        blocks = np.repeat(np.arange(X.shape[1]), self.widths)
-        variances = np.bincount(blocks, self.scaler.scale_**2)
-        self.scaler.scale_ = np.sqrt(variances)[blocks]
+        """Find the components."""
+        encoded = self.columns.transform(X)
         # With fewer rows than components, the rows are restored as they are.
         n_components = min(self.n_components, *encoded.shape)
-        self.pca = PCA(n_components, random_state=self.random_state)
-        self.pca.fit(np.nan_to_num(self.scaler.transform(encoded)))
+        self.pca = PCA(n_components, random_state=self.random_state).fit(encoded)
         return self
 
-    def _encode(self, X):
-        """Return the numbers and the indicators of X, NaN where a cell is missing."""
-        blocks, coded = [], self.categories.code(as_table(X), slice(None))
-        for column, cells in enumerate(coded.T):
-            block = cells[:, None]
-            if column in self.categories.levels_:
-                indicators = block == np.arange(self.widths[column])
-                block = np.where(np.isnan(block), np.nan, indicators)
-            blocks.append(block)
-        return np.hstack(blocks)
-
     def transform(self, X):
-        return self.pca.transform(np.nan_to_num(self.scaler.transform(self._encode(X))))
+        """Return the components of rows."""
+        return self.pca.transform(self.columns.transform(X))
 
     def reconstruct(self, X):
-        encoded = self.scaler.inverse_transform(
-            self.pca.inverse_transform(self.transform(X))
-        )
-        blocks = np.split(encoded, np.cumsum(self.widths)[:-1], axis=1)
-        levels = self.categories.levels_
-        restored = [
-            levels[column][block.argmax(axis=1)] if column in levels else block[:, 0]
-            for column, block in enumerate(blocks)
-        ]
-        return pd.DataFrame(dict(zip(X, restored, strict=True)), index=X.index)
+        """Return rows in original units."""
+        restored = self.pca.inverse_transform(self.transform(X))
+        return self.columns.inverse_transform(restored.astype(np.float32), like=X)
 
 
-def scales_of(numbers):
-    """Return the standard deviation of each column, NaN where nothing varies."""
-    return numbers.std(ddof=0).where(numbers.max() > numbers.min())
-
-
-def squared_errors(numbers, restored, scales):
-    """Return the mean squared error of each column over its observed cells.
+def squared_errors(columns, X, restored, numbers):
+    """Return the squared error of each number in the units of the autoencoder.
 
     Parameters
     ----------
-    numbers, restored : DataFrame of shape (n_rows, n_columns)
+    columns : AllColumns
+    X, restored : DataFrame of shape (n_rows, n_columns)
         Held-out rows, with NaN for a missing cell, and their reconstructions.
-    scales : Series of shape (n_columns,)
-        Unit of each column; NaN leaves a column out.
+    numbers : Index of str
+        Columns of numbers.
 
     Returns
     -------
-    errors : Series of shape (n_columns,)
-        NaN for a column that was left out or has no observed cell.
+    errors : DataFrame of shape (n_rows, n_numbers)
+        NaN where a cell is missing, and in columns that do not vary.
     """
-    return (((numbers - restored) / scales) ** 2).mean()
+    encoder = columns.encoder
+    scaled = [encoder.transform(encoder.check(rows)) for rows in (X, restored)]
+    errors = pd.DataFrame((scaled[0] - scaled[1]) ** 2, X.index, X.columns)[numbers]
+    varies = X[numbers].max() > X[numbers].min()
+    return errors.where(varies, axis=1)
 
 
-def wrong_shares(categories, restored):
-    """Return the share of each column's observed cells that are restored wrongly.
+def wrong_cells(categories, restored):
+    """Return 1 for each cell that is restored wrongly, else 0, NaN where it is missing.
 
     Parameters
     ----------
     categories, restored : DataFrame of shape (n_rows, n_columns)
-        As in `squared_errors`.
-
-    Returns
-    -------
-    shares : Series of shape (n_columns,)
+        Held-out rows, with NaN for a missing cell, and their reconstructions.
     """
     wrong = categories.astype(object).ne(restored.astype(object)).astype(float)
-    return wrong.where(categories.notna()).mean()
+    return wrong.where(categories.notna())
 
 
 def guessed_share(categories):
@@ -149,46 +245,68 @@ def guessed_share(categories):
     return 1 - np.nanmean(right)
 
 
-def compare_latents(latents, target, train, held_out, seed):
-    """Return the measures of other estimators that predict the target from latents.
-
-    Rows without a target take part in nothing but the training of KMeans.
+def compare_predictions(features, target, train, held_out):
+    """Return a line for a linear model, and one for neighbours.
 
     Parameters
     ----------
-    latents : pair of ndarray of shape (n_samples, n_components)
-        Latents of all rows, of the autoencoder and of PCA.
+    features : dict of str to ndarray of shape (n_samples, n_features)
+        Of all rows, by method.
     target : Labels
         Classes or continuous values of all rows.
     train, held_out : ndarray of int
-        Rows that the estimators learn from, and rows that they are measured on.
-    seed : int
-        Seed of KMeans.
+        Rows to learn from and rows to predict, all of which have a target.
 
     Returns
     -------
     lines : list of Line
     """
-    known_train, known_held_out = (
-        rows[~target.missing[rows]] for rows in (train, held_out)
-    )
+    if target.classes:
+        models = LogisticRegression(max_iter=1000), KNeighborsClassifier()
+    else:
+        models = Ridge(), KNeighborsRegressor()
+    lines = []
+    for model in models:
+        predicted = {}
+        for name, Z in features.items():
+            pipeline = make_pipeline(StandardScaler(), model)
+            pipeline.fit(Z[train], target.values[train])
+            predicted[name] = pipeline.predict(Z[held_out])
+        lines.append(
+            line_of_predictions(type(model).__name__, predicted, target, held_out)
+        )
+    return lines
 
-    def predict(estimator, Z):
-        model = make_pipeline(StandardScaler(), estimator)
-        model.fit(Z[known_train], target.values[known_train])
-        return model.score(Z[known_held_out], target.values[known_held_out])
 
-    if not target.classes:
-        return [Line("Ridge R2", *(predict(Ridge(), Z) for Z in latents))]
-    kmeans = KMeans(len(target.classes), n_init=10, random_state=seed)
-    clusterings = [kmeans.fit(Z[train]).predict(Z[known_held_out]) for Z in latents]
-    classes = target.values[known_held_out]
-    classifier = LogisticRegression(max_iter=1000)
-    return [
-        Line("KMeans accuracy", *(matched_accuracy(classes, c) for c in clusterings)),
-        Line("KMeans NMI", *(mutual_information(classes, c) for c in clusterings)),
-        Line("LogisticRegression accuracy", *(predict(classifier, Z) for Z in latents)),
-    ]
+def line_of_predictions(name, predicted, target, held_out):
+    """Return a line for the accuracy, or R2, of predictions.
+
+    Parameters
+    ----------
+    name : str
+        Of the model.
+    predicted : dict of str to ndarray of shape (n_held_out,)
+    target : Labels
+    held_out : ndarray of int
+        Rows that are predicted.
+    """
+    y = target.values[held_out]
+    if target.classes:
+        right = {key: (values == y).astype(float) for key, values in predicted.items()}
+        return line_of_rows(f"{name} accuracy", right)
+    variance = max(y.var(), np.finfo(float).tiny)
+    explained = {
+        key: 1 - (values - y) ** 2 / variance for key, values in predicted.items()
+    }
+    return line_of_rows(f"{name} R2", explained)
+
+
+def cluster(features, n_clusters, train, held_out, seed):
+    """Return the clusters of held-out rows in each kind of features."""
+    kmeans = KMeans(n_clusters, n_init=10, random_state=seed)
+    return {
+        name: kmeans.fit(Z[train]).predict(Z[held_out]) for name, Z in features.items()
+    }
 
 
 def matched_accuracy(classes, clusters):

@@ -16,7 +16,7 @@ from sklearn_ae.displays._drawing import (
 from sklearn_ae.displays._latent_space import LatentSpaceDisplay
 from sklearn_ae.displays._text import shortened
 
-# Names of the two methods, in the order of their results.
+# Names of the two methods that restore rows.
 METHODS = ("autoencoder", "PCA")
 # Colour of each method.
 METHOD_COLOURS = ("#4477aa", "#ddaa33")
@@ -29,20 +29,19 @@ ERROR_LABELS = {
 }
 
 
-def draw_images(path, originals, reconstructions, shape):
-    """Draw images above their reconstructions by the two methods.
+def draw_images(path, images, shape):
+    """Draw images above their reconstructions.
 
     Parameters
     ----------
     path : Path
         PNG file to write.
-    originals : ndarray of shape (n_images, n_pixels)
-    reconstructions : pair of ndarray of shape (n_images, n_pixels)
+    images : dict of str to ndarray of shape (n_images, n_pixels)
+        "original", and the reconstructions of each method.
     shape : (int, int)
         Height and width of an image.
     """
-    rows = dict(zip(("original", *METHODS), (originals, *reconstructions), strict=True))
-    images = {name: table.reshape(-1, 1, *shape) for name, table in rows.items()}
+    images = {name: table.reshape(-1, 1, *shape) for name, table in images.items()}
     limits = value_range(images["original"])
     rows = [ImageRow(name, each, limits) for name, each in images.items()]
     save_image_rows(path, rows)
@@ -55,14 +54,14 @@ def draw_column_errors(path, errors):
     ----------
     path : Path
         PNG file to write.
-    errors : dict of "numbers" or "categories" to pair of Series
+    errors : dict of "numbers" or "categories" to dict of str to Series
         Errors of the autoencoder and of PCA by column. Columns with NaN are left out.
     """
     panels = {
-        kind: pd.DataFrame(dict(zip(METHODS, pair, strict=True)))
+        kind: pd.DataFrame(of_methods)[list(METHODS)]
         .dropna()
         .sort_values("PCA", ascending=False, kind="stable")
-        for kind, pair in errors.items()
+        for kind, of_methods in errors.items()
     }
     n_bars = min(MAX_BARS, max(map(len, panels.values())))
     figure = new_figure(5.6 * len(panels), 1.5 + 0.28 * n_bars)
@@ -102,8 +101,8 @@ def draw_latent_space(path, planes, target, rows):
     ----------
     path : Path
         PNG file to write.
-    planes : pair of ndarray of shape (n_rows, 2)
-        Two latent columns of each method.
+    planes : dict of str to ndarray of shape (n_rows, 2)
+        Two columns of each method, by its title.
     target : Labels or None
         Classes or continuous values that colour the rows.
     rows : ndarray of int of shape (n_rows,)
@@ -111,9 +110,10 @@ def draw_latent_space(path, planes, target, rows):
     """
     y = None if target is None else target.take(rows)
     figure = new_figure(11, 4.2)
-    for axis, method, plane in zip(figure.subplots(1, 2), METHODS, planes, strict=True):
+    axes = figure.subplots(1, len(planes))
+    for axis, (title, plane) in zip(axes, planes.items(), strict=True):
         LatentSpaceDisplay(plane, y).plot(ax=axis)
-        axis.set_title(f"{method}, two latent columns", fontsize=11)
+        axis.set_title(title, fontsize=11)
         axis.set(xticks=[], yticks=[])
     if target is not None and target.classes:
         # Both pictures have the same legend.

@@ -23,15 +23,15 @@ def make_folder(path):
     return path
 
 
-def fit(estimator, X):
-    """Return an estimator fitted to the rows of a table.
+def fit(estimator, X, y=None):
+    """Return an estimator fitted to the rows of a table, and its target if it has one.
 
     Raises
     ------
     UserError
-        If X cannot be used.
+        If X or y cannot be used.
     """
     try:
-        return estimator.fit(X)
+        return estimator.fit(X, y)
     except ValueError as error:
         raise UserError(" ".join(str(error).split())) from error
