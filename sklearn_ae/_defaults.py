@@ -40,14 +40,14 @@ def default_hidden_layer_sizes(n_components):
 
 
 def default_embedding_hidden_layer_sizes(n_components):
-    """Return three layers: the map from rows to a neighbour embedding is no simple one."""
+    """Return three layers: where neighbours are put is no simple function of rows."""
     return (max(128, 2 * n_components),) * 3
 
 
 def default_embedding_steps(steps):
     """Return the least and the largest number of steps to learn coordinates in."""
     least, most = steps
-    return 3 * least, 2 * most
+    return 5 * least, 2 * most
 
 
 def default_batch_size(n_rows):

@@ -274,21 +274,20 @@ class NeighborEmbedding(BaseEstimator):
 
     *The map.* Rows start at their principal components, and move by stochastic
     gradients as in UMAP: a row is pulled along the edges of the graph of neighbours, in
-    as many of 500 epochs as the edge is strong (200 from 10,000 rows on), and each time
-    pushed away from five random rows. It is then centred and scaled to variance 1.
-    Above 100,000 rows, those of a random sample get a place, and the encoder puts the
-    others.
+    as many of 500 epochs as the edge is strong (above 10,000 rows of 400, or of 200 if
+    there are more than ten components), and each time pushed away from five random
+    rows. The map is then centred and scaled to variance 1. Above 100,000 rows, those of
+    a random sample get a place, and the encoder puts the others.
 
     *Training.* Ten times the mean squared distance between latents and places is added
     to the reconstruction loss. Meanwhile rows are perturbed by normal noise that is on
     average as long as the way to the nearest neighbour: their places stay, so that the
     encoder learns where new rows are. Parametric UMAP [2]_ trains the encoder on the
     edges themselves, with the same result in five times the time. Hidden layers and
-    epochs have defaults of their own: three layers, and 3,000 to 8,000 steps.
+    epochs have defaults of their own: three layers, and 5,000 to 8,000 steps.
 
     *Reconstruction* is coarser than that of an autoencoder without penalty, the more so
-    in two dimensions. With ``warm_start=True`` rows start where they were, and the new
-    map resembles the old one.
+    the fewer components there are. With ``warm_start=True`` rows start where they were.
 
     References
     ----------

@@ -162,7 +162,8 @@ class AutoencoderTransformer(
         :class:`skorch.callbacks.LRScheduler` among `callbacks`.
     max_epochs : int, default=None
         Passes over the rows. `None` takes 20, more if that is under 1,000 steps, fewer
-        if it is over 4,000 steps, at least 1.
+        if it is over 4,000 steps, at least 1; with ``latent=NeighborEmbedding()`` the
+        steps are 5,000 and 8,000.
     batch_size : int, default=None
         Largest number of rows in a step; rows are shared out evenly. `None` takes 256,
         fewer with a `Convolutional` architecture.

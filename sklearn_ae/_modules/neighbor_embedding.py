@@ -41,9 +41,13 @@ N_REPULSIONS = 5
 LONGEST_STEP = 4.0
 # Squared distance that is added between rows that push one another away.
 REPULSION_SHIFT = 1e-3
-# Epochs for up to 10,000 rows, and for more.
-N_EPOCHS = 500, 200
+# Epochs of up to 10,000 rows, and of more: in two dimensions, clusters of these take
+# long to get past one another, in many they hardly meet.
+N_EPOCHS = 500
 FEW_ROWS = 10_000
+N_EPOCHS_OF_MANY = 400
+FEW_COMPONENTS = 10
+N_EPOCHS_OF_MANY_IN_MANY_COMPONENTS = 200
 # Edges whose steps are computed at once: what they take stays in cache.
 EDGES_AT_ONCE = 2**16
 # Halvings of the interval that the width of a neighbourhood is in.
@@ -155,9 +159,8 @@ class NeighborCoordinates:
         Y[:, : start.shape[1]] = torch.from_numpy(start)[:, : self.n_components]
         Y *= START_EXTENT / Y.abs().max().clamp(min=1e-30)
         Y += START_NOISE * torch.randn_like(Y)
-        n_epochs = N_EPOCHS[len(X) > FEW_ROWS]
         graph = fuzzy_graph(neighbors, distances)
-        move_coordinates(Y, graph, *fit_curve(self.min_dist), n_epochs)
+        move_coordinates(Y, graph, *fit_curve(self.min_dist), _n_epochs(*Y.shape))
         Y -= Y.mean(0)
         Y /= Y.square().mean().sqrt()
         return self
@@ -180,6 +183,14 @@ class NeighborCoordinates:
         strengths /= strengths.sum(1, keepdims=True)
         coordinates = self.coordinates_[neighbors] * strengths[:, :, None]
         return coordinates.sum(1).astype(np.float32)
+
+
+def _n_epochs(n_rows: int, n_components: int) -> int:
+    if n_rows <= FEW_ROWS:
+        return N_EPOCHS
+    if n_components <= FEW_COMPONENTS:
+        return N_EPOCHS_OF_MANY
+    return N_EPOCHS_OF_MANY_IN_MANY_COMPONENTS
 
 
 def membership_strengths(distances: NDArray[np.float64]) -> NDArray[np.float64]:

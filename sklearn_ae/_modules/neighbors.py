@@ -99,9 +99,7 @@ class NeighborGraph:
         return torch.linalg.vector_norm(X - X[farthest.long()], dim=1)
 
 
-def nearest_neighbors(
-    Z: np.ndarray, n_neighbors: int
-) -> tuple[np.ndarray, np.ndarray]:
+def nearest_neighbors(Z: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the nearest other rows of each row, and their distances, nearest first.
 
     Parameters

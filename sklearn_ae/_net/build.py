@@ -203,7 +203,9 @@ def build_net(
         criterion,
         training.with_defaults(batch_size=batch_size, max_epochs=max_epochs),
         callbacks=_callbacks(pull, latent),
-        net_class=NeighborEmbeddingNet if network_params.is_neighbor_embedding else None,
+        net_class=NeighborEmbeddingNet
+        if network_params.is_neighbor_embedding
+        else None,
         table_encoder=table_encoder,
     )
     net.allow_missing(may_have_missing or hides)

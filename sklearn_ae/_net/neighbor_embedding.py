@@ -105,7 +105,7 @@ class NeighborEmbeddingNet(AutoencoderNet):
         return self.module_.encode(X.to(self.device), may_have_missing=True)
 
     def _encoded(self, X: Tensor) -> Tensor:
-        """Return the inputs of the network, but for those that tell of missing cells."""
+        """Return the inputs of the network without indicators of missing cells."""
         module = self.module_
         inputs = module.inputs(X.to(self.device), may_have_missing=True).cpu()
         n_indicators = 0 if module.indicators is None else len(module.indicators)
