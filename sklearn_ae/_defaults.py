@@ -47,7 +47,7 @@ def default_embedding_hidden_layer_sizes(n_components):
 def default_embedding_steps(steps):
     """Return the least and the largest number of steps to learn coordinates in."""
     least, most = steps
-    return 5 * least, 2 * most
+    return 4 * least, 2 * most
 
 
 def default_batch_size(n_rows):

@@ -151,7 +151,8 @@ class NeighborCoordinates:
         self._X = X
         self.nearest_distance_ = 0.0
         self.coordinates_ = np.zeros((len(X), self.n_components), dtype=np.float32)
-        if len(X) < 2:
+        # Rows may differ by less than shows in any component.
+        if len(X) < 2 or not X.any():
             return self
         neighbors, distances = nearest_neighbors(X, self.n_neighbors)
         self.nearest_distance_ = float(distances[:, 0].mean())
@@ -176,6 +177,8 @@ class NeighborCoordinates:
         -------
         coordinates : ndarray of shape (n_rows, n_components), dtype=float32
         """
+        if not self.nearest_distance_:
+            return np.zeros((len(X), self.n_components), dtype=np.float32)
         n_neighbors = min(self.n_neighbors, len(self._X))
         nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(self._X)
         distances, neighbors = nearest.kneighbors(X)
@@ -279,9 +282,10 @@ def move_coordinates(
         From `fit_curve`.
     n_epochs : int
     """
-    heads = torch.from_numpy(graph.nonzero()[0].astype(np.int64))
-    tails = torch.from_numpy(graph.indices.astype(np.int64))
-    shares = torch.from_numpy((graph.data / graph.data.max()).astype(np.float32))
+    edges = graph.tocoo()
+    heads = torch.from_numpy(edges.row.astype(np.int64))
+    tails = torch.from_numpy(edges.col.astype(np.int64))
+    shares = torch.from_numpy((edges.data / edges.data.max()).astype(np.float32))
     due = torch.rand(len(shares))
     columns = [column.clone() for column in Y.unbind(1)]
     for epoch in range(n_epochs):

@@ -62,8 +62,8 @@ class NeighborEmbeddingNet(AutoencoderNet):
         """Return the principal components of the inputs."""
         n_components = max(GRAPH_COMPONENTS, self.module_.latent.n_components)
         width = self._encoded(rows[:1][0]).shape[1]
-        X, weight = rows.sample(max(1, SAMPLE_CELLS // width))
-        return PCAStart(n_components).fit(X, self._encoded(X), weight)
+        drawn = rows.draw(max(1, SAMPLE_CELLS // width))
+        return PCAStart(n_components).fit(drawn.X, self._encoded(drawn.X), drawn.weight)
 
     def _project(
         self, rows: Rows, pca: PCAStart
@@ -91,12 +91,13 @@ class NeighborEmbeddingNet(AutoencoderNet):
                     first.append(len(inverse))
                     new.append(i)
                 inverse.append(found[key])
-            centred = values[new] - pca.mean_
-            parts.append((centred @ pca.components_.T).astype(np.float32))
+            projected = (values[new] - pca.mean_) @ pca.components_.T
+            parts.append(projected.astype(np.float32))
         return np.concatenate(parts), np.array(first), np.array(inverse)
 
     def _encode(self, rows: Rows) -> np.ndarray:
         """Return the latents of rows."""
+        self.module_.eval()  # the first step of the training sets it back
         with torch.inference_mode():
             parts = [self._latents(X).cpu() for X in _parts(rows)]
         return torch.cat(parts).numpy()
@@ -123,4 +124,4 @@ class NeighborEmbeddingNet(AutoencoderNet):
 
 def _parts(rows: Rows) -> Iterator[Tensor]:
     for indices in torch.arange(len(rows)).split(PART_ROWS):
-        yield rows[indices][0]
+        yield rows.subset(indices.int()).draw(PART_ROWS).X
