@@ -39,6 +39,17 @@ def default_hidden_layer_sizes(n_components):
     return max(128, 2 * n_components), max(64, 2 * n_components)
 
 
+def default_embedding_hidden_layer_sizes(n_components):
+    """Return three layers: where neighbours are put is no simple function of rows."""
+    return (max(128, 2 * n_components),) * 3
+
+
+def default_embedding_steps(steps):
+    """Return the least and the largest number of steps to learn coordinates in."""
+    least, most = steps
+    return 4 * least, 2 * most
+
+
 def default_batch_size(n_rows):
     """Return 256, or all rows if there are fewer."""
     return min(256, n_rows)

@@ -7,6 +7,7 @@ import torch
 
 SECTIONS = {
     "bench_gpu": ["batch", "busy", "transfer", "estimator"],
+    "bench_neighbor_embedding": ["embedding"],
     "bench_speed": ["training", "convolutions", "one row", "default fit"],
 }
 

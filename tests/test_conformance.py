@@ -12,7 +12,7 @@ from sklearn_ae import (
     AutoencoderTransformer,
 )
 from sklearn_ae.architectures import Convolutional, TorchModule
-from sklearn_ae.latents import Contractive, Sparse, Variational
+from sklearn_ae.latents import Contractive, NeighborEmbedding, Sparse, Variational
 from sklearn_ae.noise import GaussianNoise, MaskingNoise, SwapNoise
 
 
@@ -66,6 +66,8 @@ SETTINGS = [
     small(latent=Sparse("kl"), latent_activation="sigmoid"),
     small(latent=Contractive()),
     small(latent=Contractive(), tied_weights=True),
+    small(latent=NeighborEmbedding()),
+    small(latent=NeighborEmbedding(5), noise=SwapNoise(), early_stopping=True),
     small(tied_weights=True, activation="sigmoid"),
     AutoencoderAnomalyDetector(small()),
     AutoencoderAnomalyDetector(small(), n_estimators=2, calibration_fraction=0.3),

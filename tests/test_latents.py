@@ -24,7 +24,7 @@ from sklearn_ae import (
     AutoencoderTransformer,
 )
 from sklearn_ae.architectures import Convolutional, TorchModule
-from sklearn_ae.latents import Contractive, Sparse, Variational
+from sklearn_ae.latents import Contractive, NeighborEmbedding, Sparse, Variational
 from sklearn_ae.noise import SwapNoise
 from tests.helpers import mixed_cells
 
@@ -42,6 +42,7 @@ LATENTS = {
     "sparse l1": {"latent": Sparse()},
     "sparse kl": {"latent": Sparse("kl"), "latent_activation": "sigmoid"},
     "contractive": {"latent": Contractive()},
+    "neighbor embedding": {"latent": NeighborEmbedding()},
 }
 
 
@@ -84,6 +85,9 @@ class TestAllLatents:
         assert_array_equal(one, same)
         assert not np.allclose(one, other)
 
+    @pytest.mark.parametrize(
+        "asked", sorted(set(LATENTS) - {"neighbor embedding"}), indirect=True
+    )
     def test__loss__strong_penalty__is_higher(self, asked):
         """The training and the validation loss have the penalty in them."""
         name = "beta" if "Variational" in repr(asked["latent"]) else "alpha"
@@ -114,6 +118,10 @@ class TestAllLatents:
 
     def test__partial_fit__stream__goes_on(self, asked):
         ae = make(**asked)
+        if isinstance(ae.latent, NeighborEmbedding):
+            with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
+                ae.partial_fit(X_WINE)
+            return
         for part in np.array_split(X_WINE, 3):
             ae.partial_fit(part)
         assert np.isfinite(ae.transform(X_WINE)).all()
@@ -189,8 +197,9 @@ def test__grid_search__latents_and_their_parameters__are_tried():
         {"ae__latent": [None, Contractive(), Sparse(alpha=0.1)]},
         {"ae__latent": [Variational()], "ae__latent__beta": [0.1, 1.0]},
         {"ae__latent": [None], "ae__latent__beta": [1.0]},
+        {"ae__latent": [NeighborEmbedding()], "ae__latent__n_neighbors": [5, 20]},
     ]
     search = GridSearchCV(pipeline, grid, cv=2, error_score="raise")
     search.fit(X_WINE, WINE.target)
-    assert len(search.cv_results_["params"]) == 6
+    assert len(search.cv_results_["params"]) == 8
     assert search.best_score_ > 0.8

@@ -12,7 +12,7 @@ from sklearn_ae._isolation import generators
 from sklearn_ae._modules.dense import make_activation
 from sklearn_ae._net.params import OPTIMIZERS, check_class, check_training
 from sklearn_ae.architectures import TorchModule
-from sklearn_ae.latents import Contractive, Sparse
+from sklearn_ae.latents import Contractive, NeighborEmbedding, Sparse
 
 # Constraints of the parameters that each phase of training has for itself.
 TRAINING_CONSTRAINTS = {
@@ -133,6 +133,11 @@ def _check_latent(params):
         raise ValueError(
             "torch.compile cannot compile the derivatives that latent=Contractive() "
             "needs. Got compile=True; set it to False."
+        )
+    if isinstance(latent, NeighborEmbedding) and activation != "identity":
+        raise ValueError(
+            "latent=NeighborEmbedding() puts rows anywhere around 0. Got "
+            f"latent_activation={activation!r}; leave it at 'identity'."
         )
     own_layers = not isinstance(params["architecture"], TorchModule)
     if not (isinstance(latent, Sparse) and latent.penalty == "kl" and own_layers):

@@ -133,7 +133,7 @@ def fit_autoencoder(
         net.allow_missing(hidden is not None)
         if warm:
             continue_from(net, autoencoder.net_)
-        train(net, data, valid)
+        train(net, *net.prepare(data, valid))
         # The optimizer's running means belong to the weights before this.
         net.optimizer_.state.clear()
         if start is not None:

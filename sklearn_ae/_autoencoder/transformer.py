@@ -46,8 +46,18 @@ from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded
 from sklearn_ae._tables.encoder import TableEncoder, check_weight
 from sklearn_ae._tables.reading import as_array
 from sklearn_ae._tables.table import TableLike
-from sklearn_ae.latents import Contractive, Sparse, Variational
+from sklearn_ae.latents import Contractive, NeighborEmbedding, Sparse, Variational
 from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
+
+
+def _learns_from_streams(autoencoder):
+    """Whether an autoencoder can be trained on a part of the rows after another."""
+    if not isinstance(autoencoder.latent, NeighborEmbedding):
+        return True
+    raise AttributeError(
+        "latent=NeighborEmbedding() needs the neighbours of each row among all rows, "
+        "which partial_fit does not see. Use fit."
+    )
 
 
 def _draws_rows(autoencoder):
@@ -87,7 +97,8 @@ class AutoencoderTransformer(
     hidden_layer_sizes : array-like of int, default=None
         Widths of the dense layers of the encoder, outermost first; the decoder mirrors
         them. ``()`` has no hidden layer. `None` takes two layers, of
-        ``max(128, 2 * n_components)`` and ``max(64, 2 * n_components)`` units.
+        ``max(128, 2 * n_components)`` and ``max(64, 2 * n_components)`` units; with
+        ``latent=NeighborEmbedding()`` three of ``max(128, 2 * n_components)``.
     activation : {"relu", "gelu", "silu", "tanh", "sigmoid", "identity"} or type, \
             default="relu"
         Activation of the hidden layers; a type is a class derived from
@@ -106,7 +117,7 @@ class AutoencoderTransformer(
         :class:`~sklearn_ae.architectures.TorchModule`; or an architecture of your own,
         see :mod:`sklearn_ae.architectures`. `None` is the dense network
         that the parameters above describe.
-    latent : Variational, Sparse or Contractive, default=None
+    latent : Variational, Sparse, Contractive or NeighborEmbedding, default=None
         Penalty on the latents, added to the reconstruction loss, see
         :mod:`sklearn_ae.latents`.
     noise : GaussianNoise, HidingNoise, MaskingNoise or SwapNoise, default=None
@@ -151,7 +162,8 @@ class AutoencoderTransformer(
         :class:`skorch.callbacks.LRScheduler` among `callbacks`.
     max_epochs : int, default=None
         Passes over the rows. `None` takes 20, more if that is under 1,000 steps, fewer
-        if it is over 4,000 steps, at least 1.
+        if it is over 4,000 steps, at least 1; with ``latent=NeighborEmbedding()`` the
+        steps are 4,000 and 8,000.
     batch_size : int, default=None
         Largest number of rows in a step; rows are shared out evenly. `None` takes 256,
         fewer with a `Convolutional` architecture.
@@ -327,7 +339,7 @@ class AutoencoderTransformer(
         "output_activation": [StrOptions({"auto", *ACTIVATIONS}), type],
         "tied_weights": ["boolean"],
         "architecture": [HasMethods("build"), None],
-        "latent": [Contractive, Sparse, Variational, None],
+        "latent": [Contractive, NeighborEmbedding, Sparse, Variational, None],
         "noise": [GaussianNoise, HidingNoise, MaskingNoise, SwapNoise, None],
         "loss": [StrOptions({"auto", *LOSSES}), callable],
         "scaling": [
@@ -362,7 +374,7 @@ class AutoencoderTransformer(
         output_activation: Activation = "auto",
         tied_weights: bool = False,
         architecture: Any = None,
-        latent: Variational | Sparse | Contractive | None = None,
+        latent: Variational | Sparse | Contractive | NeighborEmbedding | None = None,
         noise: GaussianNoise | HidingNoise | MaskingNoise | SwapNoise | None = None,
         loss: str | Callable[[Tensor, Tensor], Tensor] = "auto",
         scaling: str | None = "auto",
@@ -483,6 +495,7 @@ class AutoencoderTransformer(
             )
         return self.table_encoder_.extended(rows)
 
+    @available_if(_learns_from_streams)
     @_fit_context(prefer_skip_nested_validation=True)
     @isolated
     def partial_fit(
@@ -499,6 +512,7 @@ class AutoencoderTransformer(
         throughout, and there is no early stopping: schedule and stopping belong to
         `fit`.
         Parameters that are set after the first call take effect in the next `fit`.
+        A `NeighborEmbedding` needs all rows at once, and has no `partial_fit`.
 
         Parameters
         ----------

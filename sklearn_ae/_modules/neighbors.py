@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from scipy.sparse import diags_array
+from scipy.sparse import csr_array, diags_array
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
@@ -26,7 +26,7 @@ class NeighborGraph:
         Indices of the other rows, nearest first.
     farthest_ : int ndarray of shape (n_rows,)
         The last of the neighbours, the row itself where copies of it are enough.
-    weights_ : CSR matrix of shape (n_rows, n_rows)
+    weights_ : CSR array of shape (n_rows, n_rows)
         Symmetric; falls with the distance, in units of that of the last neighbour
         (Zelnik-Manor and Perona, 2004) [1]_. The sum over the copies of both rows.
     n_copies_ : float64 ndarray of shape (n_rows,)
@@ -59,12 +59,8 @@ class NeighborGraph:
             How many equal rows each row stands for; these are neighbours, too. `None`:
             one.
         """
-        n_neighbors = min(self.n_neighbors, len(Z) - 1)
-        nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(Z)
-        directed = nearest.kneighbors_graph(mode="distance")
-        shape = len(Z), n_neighbors
-        neighbors = directed.indices.reshape(shape)
-        distances = directed.data.reshape(shape).astype(np.float64)
+        neighbors, distances = nearest_neighbors(Z, self.n_neighbors)
+        ends = np.arange(len(Z) + 1) * neighbors.shape[1]
         if n_copies is None:
             n_copies = np.ones(len(Z))
         self.n_copies_ = n_copies = n_copies.astype(np.float64)
@@ -80,7 +76,8 @@ class NeighborGraph:
         scale = np.where(last < 0, 1.0, distances[rows, last])
         scale = np.maximum(scale, np.finfo(np.float32).tiny)
         falling = np.exp(-4 * np.minimum(distances / scale[:, None], 1.0) ** 2)
-        directed.data = (n_copies[:, None] * n_joined * falling).ravel()
+        strengths = (n_copies[:, None] * n_joined * falling).ravel()
+        directed = csr_array((strengths, neighbors.ravel(), ends), (len(Z), len(Z)))
         self.neighbors_ = neighbors
         self.weights_ = directed + directed.T + diags_array(2 * n_copies * n_own)
         self.weights_.eliminate_zeros()
@@ -100,3 +97,24 @@ class NeighborGraph:
         """
         farthest = torch.from_numpy(self.farthest_)
         return torch.linalg.vector_norm(X - X[farthest.long()], dim=1)
+
+
+def nearest_neighbors(Z: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nearest other rows of each row, and their distances, nearest first.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_rows, n_columns)
+        Two rows or more.
+    n_neighbors : int
+        Neighbours of each row, at most all other rows.
+
+    Returns
+    -------
+    neighbors, distances : ndarray of shape (n_rows, n_neighbors)
+        Indices, and float64.
+    """
+    n_neighbors = min(n_neighbors, len(Z) - 1)
+    nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(Z)
+    distances, neighbors = nearest.kneighbors()
+    return neighbors, distances.astype(np.float64)

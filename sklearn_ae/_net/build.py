@@ -14,6 +14,8 @@ from sklearn_ae._defaults import (
     DEFAULT_STEPS,
     default_batch_size,
     default_convolutional,
+    default_embedding_hidden_layer_sizes,
+    default_embedding_steps,
     default_hidden_layer_sizes,
     default_max_epochs,
     default_n_components,
@@ -34,12 +36,14 @@ from sklearn_ae._modules.losses import (
 from sklearn_ae._modules.pca_start import SAMPLE_CELLS, UNITS, PCAStart
 from sklearn_ae._net.callbacks import L2SP, Annealing
 from sklearn_ae._net.make import make_net
+from sklearn_ae._net.neighbor_embedding import NeighborEmbeddingNet
 from sklearn_ae._net.net import AutoencoderNet, NamedCallback
 from sklearn_ae._net.params import TrainingParams
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.layout import Layout
 from sklearn_ae._tables.rows import Rows
 from sklearn_ae.architectures import TorchModule, build_network
+from sklearn_ae.latents import NeighborEmbedding
 from sklearn_ae.noise import HidingNoise, Noise
 
 # Rows that tell the mean of the pixels of a channel.
@@ -59,7 +63,7 @@ class NetworkParams:
     activation, latent_activation, output_activation : str or type
     tied_weights : bool
     architecture : object with a method `build`, or None
-    latent : Contractive, Sparse, Variational or None
+    latent : Contractive, NeighborEmbedding, Sparse, Variational or None
     noise : Noise or None
     loss : str or callable
     """
@@ -92,6 +96,11 @@ class NetworkParams:
         return isinstance(self.noise, HidingNoise)
 
     @property
+    def is_neighbor_embedding(self) -> bool:
+        """Whether the latents learn coordinates that keep neighbours together."""
+        return isinstance(self.latent, NeighborEmbedding)
+
+    @property
     def resolved_output_activation(self) -> Activation:
         """Activation of numeric outputs; "auto" is resolved."""
         if self.output_activation != "auto":
@@ -103,6 +112,8 @@ class NetworkParams:
         """Whether the network can compute a linear map, and has a linear output."""
         return (
             self.architecture is None
+            # Principal components are not where neighbours are put.
+            and not self.is_neighbor_embedding
             # Logits of categories are no mirrored indicators.
             and (layout is None or not self.tied_weights)
             and self.activation in UNITS
@@ -182,6 +193,8 @@ def build_net(
     if isinstance(network, ConvolutionalNetwork):
         default, steps = default_convolutional(len(rows))
     batch_size = training.batch_size or default
+    if network_params.is_neighbor_embedding:
+        steps = default_embedding_steps(steps)
     max_epochs = default_max_epochs(len(rows), batch_size, steps)
     decays_to_start = start is not None and training.weight_decay is None
     pull = default_pull(len(rows), width) if decays_to_start else 0.0
@@ -190,6 +203,9 @@ def build_net(
         criterion,
         training.with_defaults(batch_size=batch_size, max_epochs=max_epochs),
         callbacks=_callbacks(pull, latent),
+        net_class=NeighborEmbeddingNet
+        if network_params.is_neighbor_embedding
+        else None,
         table_encoder=table_encoder,
     )
     net.allow_missing(may_have_missing or hides)
@@ -220,7 +236,9 @@ def _build_network(
     if n_components is None:
         n_components = default_n_components(n_features)
     sizes = params.hidden_layer_sizes
-    if sizes is None:
+    if sizes is None and params.is_neighbor_embedding:
+        sizes = default_embedding_hidden_layer_sizes(n_components)
+    elif sizes is None:
         sizes = default_hidden_layer_sizes(n_components)
     network = Dense(
         width + n_indicators,

@@ -212,6 +212,13 @@ class AutoencoderNet(NeuralNet):
             self.module_.allow_missing()
             self.criterion_.allow_missing()
 
+    def prepare(self, rows: Rows, valid: Rows | None) -> tuple[Rows, Rows | None]:
+        """Return the rows to train on and to validate on, with what nets learn of them.
+
+        Nets that need more than the rows override it.
+        """
+        return rows, valid
+
     @property
     def is_annealing(self) -> bool:
         """Whether training minimises another loss than the one that is watched."""

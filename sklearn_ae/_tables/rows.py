@@ -101,6 +101,22 @@ class Rows(Dataset):
         chosen.index = indices if self.index is None else self.index[indices]
         return chosen
 
+    def with_targets(self, targets):
+        """Return the rows with targets, without copying X.
+
+        Parameters
+        ----------
+        targets : Tensor of shape (n_rows, n_targets)
+        """
+        weight = torch.ones(len(self)) if self.weight is None else self.weight
+        y = torch.cat([weight[:, None], targets.to(weight)], dim=1).to(self.device)
+        chosen = copy(self)
+        chosen.y = y
+        if self.index is not None:
+            chosen.y = y.new_zeros(self.X.shape[0], y.shape[1])
+            chosen.y[self.index] = y
+        return chosen
+
     def take_shares(self, shares):
         """Return rows of which only a share of the weight is left, without copying X.
 
