@@ -11,6 +11,7 @@ from scipy.sparse.linalg import eigsh
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import normalize
 from torch import Tensor
 
 from sklearn_ae._modules.clustered import (
@@ -30,12 +31,14 @@ STABILITY_ROWS = 10_000
 KMEANS_ROWS = 10_000
 # Most columns in which neighbours are looked for, after PCA.
 GRAPH_COLUMNS = 50
-# Steps of the random walk along the graph of neighbours.
-WALK = 16
+# Steps of the random walks along the graph of neighbours, and runs of KMeans for each.
+WALKS = 8, 16
+N_RUNS = 5
 # Weight of the rows beside their places on the graph, in deviations.
 ROW_WEIGHT = 0.6
-# Share of the rows that neither half of a table has.
+# Share of the rows that neither half of a table has, and how often it is divided.
 HELD_OUT = 0.2
+N_DIVISIONS = 3
 # A graph of fewer rows is decomposed as a dense matrix.
 DENSE_ROWS = 500
 
@@ -46,6 +49,7 @@ class ClusterStart:
     The places are a diffusion map [1]_ in which each row has length 1 [2]_: rows are
     near where random walks from them meet, whatever the shape of a cluster. Where the
     graph says little, as with few rows or many indicators, the rows themselves count.
+    Of several runs, the one with the least normalised cut [3]_ is taken.
 
     Parameters
     ----------
@@ -64,6 +68,8 @@ class ClusterStart:
        Harmonic Analysis 21 (2006), 5-30.
     .. [2] Ng, A. Y., Jordan, M. I. and Weiss, Y. "On spectral clustering: analysis and
        an algorithm." NIPS 2001.
+    .. [3] Shi, J. and Malik, J. "Normalized cuts and image segmentation." IEEE TPAMI 22
+       (2000), 888-905.
 
     Examples
     --------
@@ -103,16 +109,33 @@ class ClusterStart:
         copies = None if n_copies is None else n_copies.numpy()
         graph = NeighborGraph().fit(rows, copies)
         self.radius_ = RADIUS * graph.radius(X).median()
-        places = _places(csr_array(graph.weights_), self.n_clusters)
-        parts = [_in_deviations(places, weights)]
-        parts.append(ROW_WEIGHT * _in_deviations(rows, weights))
-        points = np.hstack(parts)
-        some = torch.randperm(len(points))[:KMEANS_ROWS].numpy()
-        kmeans = KMeans(
-            self.n_clusters, n_init=20, random_state=draw_seed_from_torch()
-        ).fit(points[some], sample_weight=weights[some])
-        self.labels_ = torch.from_numpy(kmeans.predict(points)).long()
+        self.labels_ = torch.from_numpy(self._divide(rows, graph, weights))
         return self
+
+    def _divide(
+        self,
+        rows: NDArray[np.float64],
+        graph: NeighborGraph,
+        weights: NDArray[np.float64],
+    ) -> NDArray[np.int64]:
+        """Return the clusters that cut the graph least, of several runs of KMeans."""
+        edges = csr_array(graph.weights_)
+        values, vectors = _eigenvectors(edges, 2 * self.n_clusters)
+        columns = ROW_WEIGHT * _in_deviations(rows, weights)
+        some = torch.randperm(len(rows))[:KMEANS_ROWS].numpy()
+        least, labels = np.inf, np.zeros(len(rows), dtype=np.int64)
+        for steps in WALKS:
+            places = normalize(vectors * np.maximum(values, 0) ** steps)
+            points = np.hstack([_in_deviations(places, weights), columns])
+            for _ in range(N_RUNS):
+                seed = draw_seed_from_torch()
+                kmeans = KMeans(self.n_clusters, n_init=3, random_state=seed)
+                kmeans.fit(points[some], sample_weight=weights[some])
+                found = kmeans.predict(points).astype(np.int64)
+                cut = _normalized_cut(edges, found)
+                if cut < least:
+                    least, labels = cut, found
+        return labels
 
 
 def start_clusters(
@@ -127,10 +150,10 @@ def start_clusters(
         As for :meth:`ClusterStart.fit`.
     """
     weight = weight / weight.mean()
-    start = _train(latent.network.assigner, latent.network.n_clusters, X, weight)
+    network = latent.network
+    start = _train(network.assigner, network.n_clusters, X, weight, n_copies)
     latent.radius.copy_(start.radius_)
-    stability = cluster_stability(X, weight, latent.network.n_clusters)
-    latent.stability.fill_(stability)
+    latent.stability.fill_(cluster_stability(X, weight, network.n_clusters))
 
 
 def cluster_stability(X: Tensor, weight: Tensor, n_clusters: int) -> float:
@@ -145,22 +168,26 @@ def cluster_stability(X: Tensor, weight: Tensor, n_clusters: int) -> float:
     Returns
     -------
     stability : float
-        Adjusted Rand index between the assignments of held-out rows, `NaN` where halves
-        have no more rows than clusters.
+        Adjusted Rand index between the assignments of held-out rows, the median of
+        three divisions; `NaN` where halves have no more rows than clusters.
     """
-    order = torch.randperm(len(X))[:STABILITY_ROWS]
-    n_held_out = math.ceil(HELD_OUT * len(order))
-    n_half = (len(order) - n_held_out) // 2
+    n_rows = min(len(X), STABILITY_ROWS)
+    n_held_out = math.ceil(HELD_OUT * n_rows)
+    n_half = (n_rows - n_held_out) // 2
     if n_half <= n_clusters:
         return math.nan
-    held_out = X[order[:n_held_out]]
-    assigned = []
-    for half in order[n_held_out:].split(n_half)[:2]:
-        assigner = Assigner(X.shape[1], n_clusters)
-        _train(assigner, n_clusters, X[half], weight[half])
-        with torch.no_grad():
-            assigned.append(assigner(held_out).argmax(1).numpy())
-    return float(adjusted_rand_score(*assigned))
+    indices = []
+    for _ in range(N_DIVISIONS):
+        order = torch.randperm(len(X))[: n_held_out + 2 * n_half]
+        held_out, *halves = order.split([n_held_out, n_half, n_half])
+        assigned = []
+        for half in halves:
+            assigner = Assigner(X.shape[1], n_clusters)
+            _train(assigner, n_clusters, X[half], weight[half])
+            with torch.no_grad():
+                assigned.append(assigner(X[held_out]).argmax(1).numpy())
+        indices.append(adjusted_rand_score(*assigned))
+    return float(np.median(indices))
 
 
 def _train(
@@ -176,21 +203,26 @@ def _train(
     return start
 
 
-def _places(weights: csr_array, n_clusters: int) -> NDArray[np.float64]:
-    """Return the places of rows on their graph, each of length 1."""
-    n_rows = weights.shape[0]
-    degrees = np.asarray(weights.sum(axis=1)).ravel()
-    root = diags_array(1 / np.sqrt(np.maximum(degrees, np.finfo(np.float64).tiny)))
-    walk = root @ weights @ root
-    n_vectors = min(2 * n_clusters, n_rows - 1)
+def _eigenvectors(
+    edges: csr_array, n_vectors: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the leading eigenvalues and eigenvectors of a walk along a graph."""
+    n_rows = edges.shape[0]
+    root = np.sqrt(np.maximum(edges.sum(axis=1), np.finfo(np.float64).tiny))
+    walk = diags_array(1 / root) @ edges @ diags_array(1 / root)
+    n_vectors = min(n_vectors, n_rows - 1)
     if n_rows < DENSE_ROWS or 3 * n_vectors > n_rows:
-        least = n_rows - n_vectors
-        values, vectors = eigh(walk.toarray(), subset_by_index=[least, n_rows - 1])
-    else:
-        values, vectors = eigsh(walk, n_vectors, which="LA", v0=np.sqrt(degrees))
-    places = vectors * np.maximum(values, 0) ** WALK
-    lengths = np.linalg.norm(places, axis=1, keepdims=True)
-    return places / np.maximum(lengths, np.finfo(np.float64).tiny)
+        which = [n_rows - n_vectors, n_rows - 1]
+        return eigh(walk.toarray(), subset_by_index=which)
+    return eigsh(walk, n_vectors, which="LA", v0=root)
+
+
+def _normalized_cut(edges: csr_array, labels: NDArray[np.int64]) -> float:
+    """Return the share of each cluster's edges that leave it, summed."""
+    indicators = np.eye(labels.max() + 1)[labels]
+    inside = (indicators * (edges @ indicators)).sum(axis=0)
+    total = edges.sum(axis=1) @ indicators
+    return float((1 - inside[total > 0] / total[total > 0]).sum())
 
 
 def _in_deviations(

@@ -17,7 +17,7 @@ HIDDEN_UNITS = 128, 400
 # Weight of the entropy of each row's assignment, and that of the mean assignment in
 # units of it: the constants of IMSAT.
 ENTROPY_WEIGHT = 0.1
-BALANCE = 4.0
+BALANCE = 2.0
 # Length of a perturbation, in distances of a row to the last of its neighbours.
 RADIUS = 0.25
 # Distance between two clusters, in deviations of the free numbers.

@@ -44,10 +44,11 @@ def virtual_adversarial_divergence(
     Examples
     --------
     >>> import torch
-    >>> from sklearn_ae._modules.virtual_adversarial import virtual_adversarial_divergence
+    >>> from sklearn_ae._modules import virtual_adversarial
     >>> inputs, radius = torch.zeros(3, 2), torch.tensor([[0.0], [0.1], [0.2]])
     >>> log_p = torch.log_softmax(inputs, 1)
-    >>> virtual_adversarial_divergence(lambda X: X, inputs, log_p, radius).argsort()
+    >>> divergence = virtual_adversarial.virtual_adversarial_divergence
+    >>> divergence(lambda X: X, inputs, log_p, radius).argsort()
     tensor([0, 1, 2])
     """
 

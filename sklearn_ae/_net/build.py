@@ -20,7 +20,7 @@ from sklearn_ae._defaults import (
 )
 from sklearn_ae._modules.autoencoder import Autoencoder, OneHot
 from sklearn_ae._modules.cluster_start import START_ROWS, start_clusters
-from sklearn_ae._modules.clustered import ClusteredLatent, ClusteredNetwork
+from sklearn_ae._modules.clustered import ClusteredLatent
 from sklearn_ae._modules.dense import Activation, Dense, make_activation
 from sklearn_ae._modules.latent_penalties import GaussianLatent, Latent
 from sklearn_ae._modules.linear_fill import FILL_ROWS, LinearFill
@@ -45,8 +45,6 @@ from sklearn_ae.noise import HidingNoise, Noise
 
 # Rows that tell whether all numbers are in [0, 1].
 UNIT_ROWS = 100_000
-# Least and largest number of steps where clusters are found.
-CLUSTER_STEPS = (1000, 6000)
 
 
 @dataclass(frozen=True)
@@ -173,15 +171,19 @@ def build_net(
     indicators = indicators if own_layers else indicators[:0]
     latent, n_free = None, n_components
     if isinstance(network_params.latent, Clustered):
+        n_free -= network_params.latent.n_clusters
+        if n_free < 0:
+            raise ValueError(
+                f"The architecture has n_components={n_components} latents, which "
+                f"should be >= n_clusters={network_params.latent.n_clusters} of "
+                f"latent={network_params.latent!r}."
+            )
         latent = network_params.latent.build(network, width + len(indicators))
-        n_free -= latent.network.n_clusters
     elif network_params.latent is not None:
         latent = network_params.latent.build(n_components)
     criterion = _build_loss(network_params, layout)
     _check_loss(network_params.loss, rows, layout, n_features, training.device)
-    start, fill = _start(
-        network_params, rows, layout, width, network, n_free, latent
-    )
+    start, fill = _start(network_params, rows, layout, width, network, n_free, latent)
     noise = network_params.noise
     module = Autoencoder(
         latent.network if isinstance(latent, ClusteredLatent) else network,
@@ -194,7 +196,6 @@ def build_net(
     )
     if isinstance(latent, ClusteredLatent):
         _start_clusters(module, latent, rows, may_have_missing or hides)
-        steps = CLUSTER_STEPS
     batch_size = training.batch_size or default_batch_size(len(rows))
     max_epochs = default_max_epochs(len(rows), batch_size, steps)
     decays_to_start = start is not None and training.weight_decay is None
@@ -308,10 +309,10 @@ def _start_clusters(
 ) -> None:
     """Let the clusters of a latent start where some rows have some."""
     n_clusters = latent.network.n_clusters
-    n_rows = int(rows.n_copies.sum())
-    if n_rows < n_clusters:
+    if len(rows) < n_clusters:
         raise ValueError(
-            f"n_samples={n_rows} should be >= n_clusters={n_clusters} of the latent."
+            f"n_samples={len(rows)} should be >= n_clusters={n_clusters} of the "
+            "latent, with equal rows counted once."
         )
     drawn = rows.draw(START_ROWS)
     weight = torch.ones(len(drawn)) if drawn.weight is None else drawn.weight.cpu()
