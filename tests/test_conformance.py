@@ -12,7 +12,13 @@ from sklearn_ae import (
     AutoencoderTransformer,
 )
 from sklearn_ae.architectures import Convolutional, TorchModule
-from sklearn_ae.latents import Contractive, NeighborEmbedding, Sparse, Variational
+from sklearn_ae.latents import (
+    Clustered,
+    Contractive,
+    NeighborEmbedding,
+    Sparse,
+    Variational,
+)
 from sklearn_ae.noise import GaussianNoise, MaskingNoise, SwapNoise
 
 
@@ -65,6 +71,7 @@ SETTINGS = [
     small(latent=Sparse(), latent_activation="relu"),
     small(latent=Sparse("kl"), latent_activation="sigmoid"),
     small(latent=Contractive()),
+    small(latent=Clustered(2)),
     small(latent=Contractive(), tied_weights=True),
     small(latent=NeighborEmbedding()),
     small(latent=NeighborEmbedding(5), noise=SwapNoise(), early_stopping=True),

@@ -12,7 +12,7 @@ from sklearn_ae._isolation import generators
 from sklearn_ae._modules.dense import make_activation
 from sklearn_ae._net.params import OPTIMIZERS, check_class, check_training
 from sklearn_ae.architectures import TorchModule
-from sklearn_ae.latents import Contractive, NeighborEmbedding, Sparse
+from sklearn_ae.latents import Clustered, Contractive, NeighborEmbedding, Sparse
 
 # Constraints of the parameters that each phase of training has for itself.
 TRAINING_CONSTRAINTS = {
@@ -129,6 +129,13 @@ def _check_activation(name, cls):
 def _check_latent(params):
     """Refuse parameters that a penalty on the latent does not work with."""
     latent, activation = params["latent"], params["latent_activation"]
+    if isinstance(latent, Clustered):
+        n_components = params["n_components"]
+        if n_components is not None and n_components < latent.n_clusters:
+            raise ValueError(
+                f"n_components={n_components} should be >= n_clusters="
+                f"{latent.n_clusters} of latent={latent!r}."
+            )
     if params["compile"] and isinstance(latent, Contractive):
         raise ValueError(
             "torch.compile cannot compile the derivatives that latent=Contractive() "

@@ -5,6 +5,7 @@ from itertools import repeat
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_ae._autoencoder.base import set_net_attributes
@@ -12,6 +13,7 @@ from sklearn_ae._autoencoder.parameters import check_params
 from sklearn_ae._autoencoder.row_sampler import RowSampler
 from sklearn_ae._compat import warn
 from sklearn_ae._defaults import DEFAULT_STEPS
+from sklearn_ae._modules.clustered import ClusteredLatent
 from sklearn_ae._modules.latent_penalties import GaussianLatent
 from sklearn_ae._net.build import NetworkParams, build_net
 from sklearn_ae._net.net import (
@@ -23,8 +25,11 @@ from sklearn_ae._net.net import (
 from sklearn_ae._net.params import TrainingParams, resolve_device
 from sklearn_ae._seeding import seeded_for
 from sklearn_ae._tables.encoder import TableEncoder
-from sklearn_ae._tables.rows import make_rows
+from sklearn_ae._tables.rows import apply_in_parts, make_rows
 from sklearn_ae._tables.sampling import count_copies
+
+# Rows that tell how far clusters are to stand apart.
+SCALE_ROWS = 10_000
 
 
 def read_table(autoencoder, X, owner, *, unknown=np.nan):
@@ -256,6 +261,10 @@ def _build_net(autoencoder, encoder, rows, device, steps=DEFAULT_STEPS):
 def _set_attributes(autoencoder, net, encoder, rows, cells_near):
     """Set the fitted attributes of an autoencoder."""
     module = net.module_
+    vars(autoencoder).pop("cluster_stability_", None)
+    if isinstance(module.latent, ClusteredLatent):
+        _set_scale(net, rows)
+        autoencoder.cluster_stability_ = float(module.latent.stability)
     is_variational = isinstance(module.latent, GaussianLatent)
     autoencoder.row_sampler_ = None
     if is_variational:
@@ -271,6 +280,14 @@ def _set_attributes(autoencoder, net, encoder, rows, cells_near):
     autoencoder.n_components_ = n_components
     autoencoder.latent_shape_ = getattr(module.network, "latent_shape", (n_components,))
     set_net_attributes(autoencoder, net)
+
+
+@torch.no_grad()
+def _set_scale(net, rows):
+    """Let the clusters of a latent stand apart as far as its free numbers ask."""
+    X, weight = rows.sample(SCALE_ROWS)
+    Z = apply_in_parts(net.module_.eval().encode, X, torch.device(net.device))
+    net.module_.network.set_scale(Z, None if weight is None else weight.cpu())
 
 
 def _warn_if_collapsed(autoencoder):

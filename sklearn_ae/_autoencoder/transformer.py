@@ -46,7 +46,13 @@ from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded
 from sklearn_ae._tables.encoder import TableEncoder, check_weight
 from sklearn_ae._tables.reading import as_array
 from sklearn_ae._tables.table import TableLike
-from sklearn_ae.latents import Contractive, NeighborEmbedding, Sparse, Variational
+from sklearn_ae.latents import (
+    Clustered,
+    Contractive,
+    NeighborEmbedding,
+    Sparse,
+    Variational,
+)
 from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
 
 
@@ -117,8 +123,9 @@ class AutoencoderTransformer(
         :class:`~sklearn_ae.architectures.TorchModule`; or an architecture of your own,
         see :mod:`sklearn_ae.architectures`. `None` is the dense network
         that the parameters above describe.
-    latent : Variational, Sparse, Contractive or NeighborEmbedding, default=None
-        Penalty on the latents, added to the reconstruction loss, see
+    latent : Clustered, Contractive, NeighborEmbedding, Sparse or Variational, \
+            default=None
+        What the latents are to be beside a short description of the row, see
         :mod:`sklearn_ae.latents`.
     noise : GaussianNoise, HidingNoise, MaskingNoise or SwapNoise, default=None
         Corrupts the input while training, see :mod:`sklearn_ae.noise`; the target, the
@@ -236,6 +243,9 @@ class AutoencoderTransformer(
         share a unit, else "standard", or "minmax".
     table_encoder_ : TableEncoder
         What is known of the table: it scales rows for the network, and back.
+    cluster_stability_ : float
+        How far halves of the rows lead to the same clusters, if `latent` is
+        `Clustered`.
     row_sampler_ : RowSampler or None
         What `sample` draws with, if `latent` is `Variational`.
 
@@ -339,7 +349,14 @@ class AutoencoderTransformer(
         "output_activation": [StrOptions({"auto", *ACTIVATIONS}), type],
         "tied_weights": ["boolean"],
         "architecture": [HasMethods("build"), None],
-        "latent": [Contractive, NeighborEmbedding, Sparse, Variational, None],
+        "latent": [
+            Clustered,
+            Contractive,
+            NeighborEmbedding,
+            Sparse,
+            Variational,
+            None,
+        ],
         "noise": [GaussianNoise, HidingNoise, MaskingNoise, SwapNoise, None],
         "loss": [StrOptions({"auto", *LOSSES}), callable],
         "scaling": [
@@ -374,7 +391,12 @@ class AutoencoderTransformer(
         output_activation: Activation = "auto",
         tied_weights: bool = False,
         architecture: Any = None,
-        latent: Variational | Sparse | Contractive | NeighborEmbedding | None = None,
+        latent: Clustered
+        | Contractive
+        | NeighborEmbedding
+        | Sparse
+        | Variational
+        | None = None,
         noise: GaussianNoise | HidingNoise | MaskingNoise | SwapNoise | None = None,
         loss: str | Callable[[Tensor, Tensor], Tensor] = "auto",
         scaling: str | None = "auto",

@@ -22,6 +22,8 @@ from sklearn_ae._defaults import (
     default_pull,
 )
 from sklearn_ae._modules.autoencoder import Autoencoder, OneHot
+from sklearn_ae._modules.cluster_start import START_ROWS, start_clusters
+from sklearn_ae._modules.clustered import ClusteredLatent
 from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae._modules.dense import Activation, Dense, make_activation
 from sklearn_ae._modules.latent_penalties import GaussianLatent, Latent
@@ -43,7 +45,7 @@ from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.layout import Layout
 from sklearn_ae._tables.rows import Rows
 from sklearn_ae.architectures import TorchModule, build_network
-from sklearn_ae.latents import NeighborEmbedding
+from sklearn_ae.latents import Clustered, NeighborEmbedding
 from sklearn_ae.noise import HidingNoise, Noise
 
 # Rows that tell the mean of the pixels of a channel.
@@ -63,7 +65,7 @@ class NetworkParams:
     activation, latent_activation, output_activation : str or type
     tied_weights : bool
     architecture : object with a method `build`, or None
-    latent : Contractive, NeighborEmbedding, Sparse, Variational or None
+    latent : Clustered, Contractive, NeighborEmbedding, Sparse, Variational or None
     noise : Noise or None
     loss : str or callable
     """
@@ -107,6 +109,15 @@ class NetworkParams:
             return self.output_activation
         own_output = isinstance(self.architecture, TorchModule)
         return "sigmoid" if self.loss == "bce" and not own_output else "identity"
+
+    def default_n_components(self, n_features: int) -> int | None:
+        """Return the number of latents by rule, `None` if an architecture decides."""
+        n_clusters = self.latent.n_clusters if isinstance(self.latent, Clustered) else 0
+        # Maps have no place for assignments; another latent has the size it says.
+        is_flat = getattr(self.architecture, "latent_shape", ()) is None
+        if self.architecture is None or (n_clusters and is_flat):
+            return n_clusters + default_n_components(n_features)
+        return None
 
     def can_start_as_pca(self, layout: Layout | None) -> bool:
         """Whether the network can compute a linear map, and has a linear output."""
@@ -170,25 +181,35 @@ def build_net(
     network, n_components = _build_network(
         network_params, n_features, width, len(indicators), image_shape
     )
-    latent = None
-    if network_params.latent is not None:
+    own_layers = network_params.architecture is None
+    indicators = indicators if own_layers else indicators[:0]
+    latent, n_free = None, n_components
+    if isinstance(network_params.latent, Clustered):
+        n_free -= network_params.latent.n_clusters
+        if n_free < 0:
+            raise ValueError(
+                f"The architecture has n_components={n_components} latents, which "
+                f"should be >= n_clusters={network_params.latent.n_clusters} of "
+                f"latent={network_params.latent!r}."
+            )
+        latent = network_params.latent.build(network, width + len(indicators))
+    elif network_params.latent is not None:
         latent = network_params.latent.build(n_components)
     criterion = _build_loss(network_params, layout)
     _check_loss(network_params.loss, rows, layout, n_features, training.device)
-    start, fill = _start(
-        network_params, rows, layout, width, network, n_components, latent
-    )
-    own_layers = network_params.architecture is None
+    start, fill = _start(network_params, rows, layout, width, network, n_free, latent)
     noise = network_params.noise
     module = Autoencoder(
-        network,
+        latent.network if isinstance(latent, ClusteredLatent) else network,
         n_components,
         None if noise is None else clone(noise),
-        indicators if own_layers and len(indicators) else None,
+        indicators if len(indicators) else None,
         layout,
         fill,
         latent,
     )
+    if isinstance(latent, ClusteredLatent):
+        _start_clusters(module, latent, rows, may_have_missing or hides)
     default = default_batch_size(len(rows))
     if isinstance(network, ConvolutionalNetwork):
         default, steps = default_convolutional(len(rows))
@@ -222,19 +243,20 @@ def _build_network(
     image_shape: tuple[int, int, int] | None,
 ) -> tuple[nn.Module, int]:
     """Return the encoder and decoder in one module, and the size of the latent."""
+    n_components = params.n_components
+    if n_components is None:
+        n_components = params.default_n_components(n_features)
     if params.architecture is not None:
         return build_network(
             params.architecture,
             width,
-            n_components=params.n_components,
+            n_components=n_components,
             hidden_layer_sizes=params.hidden_layer_sizes,
             activation=params.activation,
             latent_activation=params.latent_activation,
             image_shape=image_shape,
         )
-    n_components = params.n_components
-    if n_components is None:
-        n_components = default_n_components(n_features)
+    assert n_components is not None
     sizes = params.hidden_layer_sizes
     if sizes is None and params.is_neighbor_embedding:
         sizes = default_embedding_hidden_layer_sizes(n_components)
@@ -302,7 +324,7 @@ def _start(
         some, some_weight = Rows(encoded, weight).sample(FILL_ROWS)
         fill = LinearFill().fit(some, some_weight, blocks)
         encoded = fill(encoded)
-    if isinstance(network, Dense) and starts_as_pca:
+    if isinstance(network, Dense) and starts_as_pca and n_components:
         start = PCAStart(n_components, layout).fit(sample, encoded, weight)
         start.set_weights(network, str(params.activation), latent)
     return start, fill
@@ -318,6 +340,22 @@ def _start_at_mean(
     if params.resolved_output_activation in ("sigmoid", nn.Sigmoid):
         mean = torch.logit(mean, eps=1e-3)
     network.set_output(mean)
+
+
+def _start_clusters(
+    module: Autoencoder, latent: ClusteredLatent, rows: Rows, may_have_missing: bool
+) -> None:
+    """Let the clusters of a latent start where some rows have some."""
+    n_clusters = latent.network.n_clusters
+    if len(rows) < n_clusters:
+        raise ValueError(
+            f"n_samples={len(rows)} should be >= n_clusters={n_clusters} of the "
+            "latent, with equal rows counted once."
+        )
+    drawn = rows.draw(START_ROWS)
+    weight = torch.ones(len(drawn)) if drawn.weight is None else drawn.weight.cpu()
+    inputs = module.inputs(drawn.X.cpu(), may_have_missing)
+    start_clusters(latent, inputs, weight, drawn.n_copies)
 
 
 def _callbacks(pull: float, latent: Latent | None) -> list[NamedCallback]:

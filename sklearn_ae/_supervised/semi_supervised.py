@@ -33,13 +33,9 @@ from torch.nn.functional import log_softmax
 
 from sklearn_ae._modules.dense import Dense
 from sklearn_ae._modules.neighbors import NeighborGraph
+from sklearn_ae._modules.virtual_adversarial import virtual_adversarial_divergence
 from sklearn_ae._net.net import AutoencoderNet
-from sklearn_ae._net.virtual_adversarial import (
-    PairedIterator,
-    PairedRows,
-    PairedTargets,
-    virtual_adversarial_divergence,
-)
+from sklearn_ae._net.paired_rows import PairedIterator, PairedRows, PairedTargets
 from sklearn_ae._supervised.label_spreading import spread_labels
 from sklearn_ae._tables.rows import Rows, apply_in_parts
 
