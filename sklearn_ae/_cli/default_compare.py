@@ -308,7 +308,7 @@ def _report(comparison, n_components, lines):
     report += ["", "A tie: the difference is within two standard errors."]
     if len(table.numbers):
         report.append(
-            "Errors are squared, in standard deviations. "
+            "Errors are squared, in units of the columns' spread. "
             "Column means alone give about 1."
         )
     if len(table.categories):
@@ -345,17 +345,16 @@ def _advice(comparison, n_components, restoring, clustering, predicting):
             AUTOENCODER: f"behind an autoencoder with latent=Clustered({n_clusters})",
         }[best]
         parts.append(f"look for clusters with KMeans {where}")
-    best = {line.best()[0] for line in restoring}
-    if best == {AUTOENCODER}:
-        parts.append(
-            f"keep {pluralize(n_components, 'number')} of the autoencoder a row"
-        )
-    elif best == {PCA_NAME}:
-        parts.append(f"keep {pluralize(n_components, 'number')} of PCA a row")
+    kept = pluralize(n_components, "number")
+    best = [line.best()[0] for line in restoring]
+    of_method = {PCA_NAME: "PCA", AUTOENCODER: "the autoencoder"}
+    if len({*best}) == 1:
+        parts.append(f"to keep {kept} a row, take those of {of_method[best[0]]}")
     else:
+        numbers, categories = (of_method[name] for name in best)
         parts.append(
-            "keep numbers of "
-            + " or ".join(f"{line.best()[0]} ({line.measure})" for line in restoring)
+            f"of {kept} a row, those of {numbers} restore numbers better, those of "
+            f"{categories} categories"
         )
     return f"On this table: {'; '.join(parts)}."
 
