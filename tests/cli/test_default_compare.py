@@ -7,6 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+ACCURACIES = [
+    "LogisticRegression accuracy",
+    "KNeighborsClassifier accuracy",
+    "AutoencoderPretrainedClassifier accuracy",
+]
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -21,9 +26,9 @@ def test__digits__no_arguments__prints_table_and_draws(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "handwritten digits" in done.stdout
-    for measure in ("reconstruction error", "KMeans accuracy", "KMeans NMI"):
+    for measure in ("reconstruction error", "KMeans NMI", *ACCURACIES):
         assert measure in done.stdout
-    assert "LogisticRegression accuracy" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("On this table: predict digit with")
     assert "epoch" in done.stderr  # of the progress bar
     pictures = sorted((tmp_path / "sklearn_ae_output").iterdir())
     assert [p.name for p in pictures] == ["latent_space.png", "reconstructions.png"]
@@ -31,10 +36,38 @@ def test__digits__no_arguments__prints_table_and_draws(tmp_path):
 
 
 @pytest.mark.slow
-def test__digits__reconstruction__beats_pca(run):
+def test__digits__autoencoder__wins_at_what_it_is_for(run):
     _, out, _ = run()
-    line = next(line for line in out.splitlines() if line.startswith("reconstruction"))
-    assert line.endswith("   autoencoder")
+    for start in ("reconstruction", "KMeans NMI"):
+        line = next(line for line in out.splitlines() if line.startswith(start))
+        assert line.endswith("   autoencoder")
+    advice = out.splitlines()[-1]
+    assert "AutoencoderPretrainedClassifier" in advice
+    assert "latent=Clustered(10)" in advice
+    assert "of the autoencoder" in advice
+
+
+@pytest.mark.slow
+def test__classes_in_lines__all_columns__are_advised(run, tmp_path):
+    """Nothing is ahead of a linear model on the columns."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(800, 4)), columns=list("abcd"))
+    kind = np.where(X @ [3, -2, 1, 1] + 0.1 * rng.normal(size=800) > 0, "up", "down")
+    X.assign(kind=kind).to_csv(tmp_path / "lines.csv", index=False)
+    _, out, _ = run(tmp_path / "lines.csv", "--target", "kind")
+    assert "predict kind with LogisticRegression on all columns" in out.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test__many_rows__a_sample_is_compared__and_all_have_latents(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("sklearn_ae._cli.default_compare.MAX_ROWS", 200)
+    X = np.random.default_rng(0).normal(size=(1_000, 3))
+    pd.DataFrame(X).to_csv(tmp_path / "many.csv", index=False)
+    _, out, _ = run(tmp_path / "many.csv")
+    assert "A random sample of 200 of 1,000 rows: 150 rows to train on" in out
+    assert len(pd.read_csv(tmp_path / "output" / "latents.csv")) == 1_000
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
@@ -101,7 +134,8 @@ def test__own_table__number_as_target__is_predicted_by_ridge(run, wine, tmp_path
     wine.to_csv(tmp_path / "wine.csv", index=False)
     code, out, _ = run(tmp_path / "wine.csv", "--target", "alcohol")
     assert code == 0
-    assert "Ridge R2" in out
+    for model in ("Ridge", "KNeighborsRegressor", "AutoencoderPretrainedRegressor"):
+        assert f"{model} R2" in out
     assert "KMeans" not in out
 
 
