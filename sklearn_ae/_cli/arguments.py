@@ -9,12 +9,13 @@ from pathlib import Path
 
 # First part of the help text of the default command.
 COMPARE_DESCRIPTION = """\
-Train an autoencoder on a table and compare it with PCA of the same size.
+Say whether an autoencoder, PCA or the columns as they are serve a table best.
 
-Both methods squeeze each row into a few numbers, its latents, and restore the row
-from them. A quarter of the rows is held out from training; one table says which
-method does better on these rows, line by line. Pictures show what was restored and
-how the rows lie in two dimensions.
+PCA and an autoencoder squeeze each row into a few numbers, its latents, and restore the
+row from them. A quarter of the rows is held out from training; one table says line by
+line what does best on these rows, and the last sentence what to do. Pictures show
+what was restored and a map of the rows in two dimensions. Of more than 20,000 rows, a
+random sample is compared.
 """
 
 # Last part of the help text of the default command.
@@ -27,8 +28,8 @@ examples:
       your own table of numbers and categories; cells may be missing
 
   python -m sklearn_ae wine.csv --target quality
-      also predict the column "quality" from the latents: classes with KMeans and
-      LogisticRegression, continuous numbers with Ridge
+      also predict the column "quality", with linear models, neighbours and the
+      autoencoder's own predictor; look for clusters, if it holds classes
 
   python -m sklearn_ae wine.parquet --n-components 3 --output pictures
       three numbers a row; pictures and latents go to the folder "pictures"
