@@ -23,7 +23,6 @@ from real_data import DATA
 from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae import AutoencoderTransformer, noise
 from sklearn_ae._net import build
@@ -47,24 +46,24 @@ def tables():
 
 
 def compare(X, seed, share=None, max_rows=None, **params):
-    """Return the held-out errors of PCA and the autoencoder in standardised units."""
+    """Return the held-out errors of PCA and the autoencoder, in its scaled units."""
     rng = np.random.default_rng(seed)
     if max_rows is not None and len(X) > max_rows:
         X = X[rng.choice(len(X), max_rows, replace=False)]
     train, test = train_test_split(X, test_size=0.2, random_state=seed)
-    scaler = StandardScaler().fit(train)
     k = params.pop("n_components", None)
     k = max(1, round(share * X.shape[1])) if share else k
     torch.manual_seed(seed)
     start = time.perf_counter()
     ae = AutoencoderTransformer(k, random_state=seed, **params).fit(train)
     seconds = time.perf_counter() - start
+    scale = ae.table_encoder_.transform
     pca = PCA(min(ae.n_components_, *train.shape), random_state=seed)
-    pca.fit(scaler.transform(train))
-    Z = scaler.transform(test)
+    pca.fit(scale(train))
+    Z = scale(test)
     errors = [
         np.mean((pca.inverse_transform(pca.transform(Z)) - Z) ** 2),
-        np.mean((scaler.transform(ae.reconstruct(test)) - Z) ** 2),
+        np.mean((scale(ae.reconstruct(test)) - Z) ** 2),
     ]
     return {
         "n": len(train),
