@@ -345,18 +345,23 @@ def _advice(comparison, n_components, restoring, clustering, predicting):
             AUTOENCODER: f"behind an autoencoder with latent=Clustered({n_clusters})",
         }[best]
         parts.append(f"look for clusters with KMeans {where}")
-    kept = pluralize(n_components, "number")
-    best = [line.best()[0] for line in restoring]
-    of_method = {PCA_NAME: "PCA", AUTOENCODER: "the autoencoder"}
-    if len({*best}) == 1:
-        parts.append(f"to keep {kept} a row, take those of {of_method[best[0]]}")
-    else:
-        numbers, categories = (of_method[name] for name in best)
-        parts.append(
-            f"of {kept} a row, those of {numbers} restore numbers better, those of "
-            f"{categories} categories"
-        )
+    parts.append(_which_numbers(n_components, restoring))
     return f"On this table: {'; '.join(parts)}."
+
+
+def _which_numbers(n_components, lines):
+    """Return what to do for few numbers a row: PCA, if it is level everywhere."""
+    kept = pluralize(n_components, "number")
+    names = {PCA_NAME: "PCA", AUTOENCODER: "the autoencoder"}
+    best = [line.best() for line in lines]
+    for method, name in names.items():
+        if all(method in of_line for of_line in best):
+            return f"to keep {kept} a row, take those of {name}"
+    numbers, categories = (names[of_line[0]] for of_line in best)
+    return (
+        f"of {kept} a row, those of {numbers} restore numbers better, those of "
+        f"{categories} categories"
+    )
 
 
 def _best_model(lines):
