@@ -103,7 +103,8 @@ def find_shared_unit(least, largest):
     """Return the columns that share a unit, as pixels, spectra and ratings do.
 
     Two thirds of the columns that vary, at least 3 of them, have the same range within
-    a tenth. They share their unit with all columns that stay within this range.
+    a tenth. They share their unit with all columns that stay within this range,
+    constant ones included.
 
     Parameters
     ----------
@@ -116,19 +117,17 @@ def find_shared_unit(least, largest):
     """
     with np.errstate(over="ignore"):
         ranges = largest - least
-    shares = ranges > 0
-    ascending = np.sort(ranges[shares])
+    ascending = np.sort(ranges[ranges > 0])
     n_alike = np.arange(1, len(ascending) + 1) - np.searchsorted(
         ascending, 0.9 * ascending
     )
     if len(ascending) < 3 or 3 * n_alike.max() < 2 * len(ascending):
         return np.zeros(len(ranges), dtype=bool)
     widest = ascending[len(ascending) - 1 - n_alike[::-1].argmax()]
-    is_alike = shares & (ranges >= 0.9 * widest) & (ranges <= widest)
+    is_alike = (ranges >= 0.9 * widest) & (ranges <= widest)
     margin = widest / 10
     return (
-        shares
-        & (ranges <= widest + margin)
+        (ranges <= widest + margin)
         & (least >= least[is_alike].min() - margin)
         & (largest <= largest[is_alike].max() + margin)
     )

@@ -84,7 +84,8 @@ class Scaler:
     """Scale columns to a range that a network learns well, and undo it.
 
     Missing cells stay `NaN`, and so does a column that holds nothing else. A constant
-    column is 0, in units of an eighth of its number, and comes back as this number.
+    column is 0, in the unit that columns share or an eighth of its number, and comes
+    back as this number.
 
     Parameters
     ----------
@@ -325,8 +326,9 @@ class Scaler:
                 )
             if self.scaling in ("auto", "standard"):
                 center, scale = self._mean_and_deviation()
-                shares = self._shares_unit & ~self._is_constant
-                scale[shares] = root_mean_square(scale[shares])
+                shares = self._shares_unit
+                common = root_mean_square(scale[shares & ~self._is_constant])
+                scale[shares] = common
             elif self.scaling == "minmax":
                 center, scale = self._least, self._largest - self._least
             elif self.scaling == "robust":
@@ -337,7 +339,8 @@ class Scaler:
                 scale = np.where(self.is_categorical, 1.0, scale)
             center = np.where(self._is_constant, self._least, center)
             unit = CONSTANT_UNIT * np.abs(self._least)
-            scale = np.where(self._is_constant, unit, scale)
+            has_own_unit = self._is_constant & ~self._shares_unit
+            scale = np.where(has_own_unit, unit, scale)
             self._set_rounded(center, scale)
 
     def _refuse_too_far_apart(self, unusable):

@@ -61,6 +61,15 @@ def test__scaling_auto__pixels__keep_the_ratios_of_their_variances():
     assert_allclose(ratio, ratio[0], rtol=1e-3)
 
 
+def test__scaling_auto__pixel_that_was_always_white__counts_as_others_do():
+    """In units of its own number it would outweigh all else, once it is black."""
+    X = X_DIGITS + 1e-3
+    scaler = Scaler("auto").fit(X)
+    black = np.full((1, 64), X.max())
+    assert scaler.transform(black).max() < 10
+    assert_array_equal(scaler.inverse_transform(scaler.transform(black))[:, 0], 1e-3)
+
+
 def test__score__reconstruction_by_the_mean__is_minus_1():
     """So a score of -1 means the same as where each column has its own unit."""
     ae = make(weight_decay=0.0).fit(X_DIGITS[:, X_DIGITS.var(axis=0) > 0])
