@@ -193,7 +193,7 @@ def build_net(
     if isinstance(network, ConvolutionalNetwork):
         default, steps = default_convolutional(len(rows))
     elif network_params.is_neighbor_embedding:
-        steps = default_embedding_steps(steps)
+        steps = default_embedding_steps(steps, len(rows))
     batch_size = training.batch_size or default
     max_epochs = default_max_epochs(len(rows), batch_size, steps)
     decays_to_start = start is not None and training.weight_decay is None
