@@ -44,10 +44,11 @@ def default_embedding_hidden_layer_sizes(n_components):
     return (max(128, 2 * n_components),) * 3
 
 
-def default_embedding_steps(steps):
+def default_embedding_steps(steps, n_rows):
     """Return the least and the largest number of steps to learn coordinates in."""
     least, most = steps
-    return 4 * least, 2 * most
+    # Fewer rows are learnt sooner.
+    return (2 if n_rows < 1000 else 4) * least, 2 * most
 
 
 def default_batch_size(n_rows):

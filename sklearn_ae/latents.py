@@ -378,8 +378,9 @@ class NeighborEmbedding(BaseEstimator):
     to the reconstruction loss. Meanwhile rows are perturbed by normal noise that is on
     average as long as the way to the nearest neighbour: their places stay, so that the
     encoder learns where new rows are. Parametric UMAP [2]_ trains the encoder on the
-    edges themselves, with the same result in five times the time. Hidden layers and
-    epochs have defaults of their own: three layers, and 4,000 to 8,000 steps.
+    edges themselves, with the same result in several times the time. Hidden layers and
+    epochs have defaults of their own: three layers, and 4,000 to 8,000 steps, or 2,000
+    for less than 1,000 rows.
 
     *Reconstruction* is coarser than that of an autoencoder without penalty, the more so
     the fewer components there are. With ``warm_start=True`` rows start where they were.

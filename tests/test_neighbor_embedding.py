@@ -31,7 +31,7 @@ def make(n_components=2, **params):
 
 @pytest.fixture(scope="module")
 def digits():
-    return make(scaling="minmax").fit(X)
+    return make().fit(X)
 
 
 @pytest.fixture
@@ -122,14 +122,14 @@ class TestRows:
         self, coordinates, monkeypatch
     ):
         monkeypatch.setattr(neighbor_embedding, "GRAPH_ROWS", 700)
-        ae = make(scaling="minmax", max_epochs=150).fit(X)
+        ae = make(max_epochs=150).fit(X)
         has_place = ~torch.isnan(coordinates[0][0].targets[:, 0])
         assert has_place.sum() == 700
         # Small tables are sorted, so these are all rows but not in their order.
         assert trustworthiness(X, ae.transform(X)) > 0.93
 
     def test__held_out_rows__are_where_their_neighbors_are(self, coordinates):
-        ae = make(scaling="minmax", max_epochs=40, early_stopping=True).fit(X)
+        ae = make(max_epochs=40, early_stopping=True).fit(X)
         train, valid = coordinates[0]
         assert len(train) + len(valid) == len(X)
         assert torch.isfinite(valid.targets).all()
@@ -168,7 +168,7 @@ class TestRows:
 
 
 def test__warm_start__the_map_stays_where_it_was():
-    ae = make(scaling="minmax", max_epochs=100, warm_start=True).fit(X)
+    ae = make(max_epochs=100, warm_start=True).fit(X)
     before = ae.transform(X)
     after = ae.fit(X).transform(X)
     assert ae.n_iter_ == 200

@@ -170,7 +170,7 @@ class AutoencoderTransformer(
     max_epochs : int, default=None
         Passes over the rows. `None` takes 20, more if that is under 1,000 steps, fewer
         if it is over 4,000 steps, at least 1; with ``latent=NeighborEmbedding()`` the
-        steps are 4,000 and 8,000.
+        steps are 4,000, or 2,000 for less than 1,000 rows, and 8,000.
     batch_size : int, default=None
         Largest number of rows in a step; rows are shared out evenly. `None` takes 256,
         fewer with a `Convolutional` architecture.

@@ -213,9 +213,9 @@ def build_net(
     default = default_batch_size(len(rows))
     if isinstance(network, ConvolutionalNetwork):
         default, steps = default_convolutional(len(rows))
+    elif network_params.is_neighbor_embedding:
+        steps = default_embedding_steps(steps, len(rows))
     batch_size = training.batch_size or default
-    if network_params.is_neighbor_embedding:
-        steps = default_embedding_steps(steps)
     max_epochs = default_max_epochs(len(rows), batch_size, steps)
     decays_to_start = start is not None and training.weight_decay is None
     pull = default_pull(len(rows), width) if decays_to_start else 0.0

@@ -11,6 +11,7 @@ scikit-learn remain.
 import argparse
 import time
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,10 @@ METHODS = {
 }
 if umap is not None:
     METHODS["UMAP"] = lambda k, seed: umap.UMAP(
+        n_components=k, random_state=seed, n_jobs=1
+    )
+if umap is not None and find_spec("tensorflow") is not None:
+    METHODS["ParametricUMAP"] = lambda k, seed: umap.ParametricUMAP(
         n_components=k, random_state=seed, n_jobs=1
     )
 
