@@ -22,7 +22,7 @@ from sklearn_ae._autoencoder import row_sampler
 from sklearn_ae._imputation import hidden_cells
 from sklearn_ae._net import build
 from sklearn_ae._supervised import fine_tuning
-from sklearn_ae._tables import rows, scaling
+from sklearn_ae._tables import rows, sampling
 from sklearn_ae.latents import Variational
 
 N_ROWS, N_COLUMNS = 2000, 4
@@ -40,7 +40,7 @@ SIZES = {
         "BLOCK_BYTES": 80 * 8 * N_COLUMNS,
         "BLOCKS_IN_MEMORY": 10,
     },
-    scaling: {"QUANTILE_ROWS": N_SAMPLED},
+    sampling: {"QUANTILE_ROWS": N_SAMPLED},
 }
 ORDERS = [*(f"period of {period}" for period in range(2, 13)), "grouped", "sorted"]
 MAPPED_ORDERS = ["period of 2", "period of 5", "grouped", "sorted"]

@@ -29,7 +29,8 @@ from sklearn_ae._tables.reading import (
     check_cells,
     is_mapped,
 )
-from sklearn_ae._tables.scaling import Scaler, sample_rows
+from sklearn_ae._tables.sampling import sample_rows
+from sklearn_ae._tables.scaling import Scaler
 from sklearn_ae._tables.table import is_missing, naming, to_numbers
 
 # Cells of an array that a message shows.

@@ -1,9 +1,17 @@
 """How many equal rows a weight stands for, and rows that stand for all others."""
 
+from math import ceil
+
 import numpy as np
+
+from sklearn_ae._tables.reading import dense, release_pages
 
 # Most equal rows that rows stand for, before their numbers are rounded up.
 MOST_COPIES = 2**24
+# Most rows from which quantiles are estimated: scikit-learn's own default.
+QUANTILE_ROWS = 10_000
+# Most cells from which quantiles are estimated, where there are many columns.
+QUANTILE_CELLS = 2**23
 
 
 def count_copies(sample_weight):
@@ -42,3 +50,38 @@ def draw_in_steps(n_rows, shifts):
     """
     bounds = np.arange(len(shifts) + 1) * n_rows // len(shifts)
     return bounds[:-1] + (shifts * np.diff(bounds)).astype(np.int64)
+
+
+def sample_rows(X, sample_weight):
+    """Return float64 rows that stand for a table, in proportion to weight."""
+    n_rows = min(QUANTILE_ROWS, max(1000, QUANTILE_CELLS // X.shape[1]))
+    # A seed of its own: the scale of a table does not depend on `random_state`.
+    shifts = np.random.default_rng(0).random(n_rows)
+    if sample_weight is None:
+        n_all = X.shape[0]
+        few = n_all <= n_rows
+        indices = np.arange(n_all) if few else draw_in_steps(n_all, shifts)
+    else:
+        indices = _draw_by_weight(sample_weight, shifts)
+    parts = []
+    # Reading one row of a mapped file makes many of its neighbours resident.
+    for part in np.array_split(indices, ceil(len(indices) / 256)):
+        parts.append(dense(X[part]).astype(np.float64))
+        release_pages(X)
+    return np.concatenate(parts)
+
+
+def _draw_by_weight(weight, shifts):
+    """Return ascending indices, of equal rows as many as a weight stands for."""
+    # Only the ratios of weights matter.
+    copies = count_copies(weight)
+    if copies is None:
+        copies = count_copies(weight / weight[weight > 0].min())
+    if copies is not None and copies.sum() <= len(shifts):
+        return np.repeat(np.arange(len(weight)), copies)
+    if copies is not None:
+        ends, drawn = np.cumsum(copies), draw_in_steps(copies.sum(), shifts)
+    else:
+        ends = np.cumsum(weight)
+        drawn = (np.arange(len(shifts)) + shifts) / len(shifts) * ends[-1]
+    return np.searchsorted(ends, drawn, side="right").clip(max=len(weight) - 1)

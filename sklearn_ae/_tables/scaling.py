@@ -5,7 +5,7 @@ never has to.
 """
 
 import warnings
-from math import ceil, isfinite
+from math import isfinite
 
 import numpy as np
 import torch
@@ -16,18 +16,12 @@ from sklearn_ae._tables.quantiles import to_normal_scores
 from sklearn_ae._tables.reading import (
     blocks_of_rows,
     check_cells,
-    dense,
-    release_pages,
     to_tensor,
 )
-from sklearn_ae._tables.sampling import count_copies, draw_in_steps
+from sklearn_ae._tables.sampling import sample_rows
 from sklearn_ae._tables.table import name_columns
 from sklearn_ae._tables.writing import clip_to_dtype
 
-# Most rows from which quantiles are estimated: scikit-learn's own default.
-QUANTILE_ROWS = 10_000
-# Most cells from which quantiles are estimated, where there are many columns.
-QUANTILE_CELLS = 2**23
 # Largest scaled value: beyond it a float32 network overflows, when it is squared and
 # summed over 10,000 columns.
 LARGEST_SCALED = 1e15
@@ -487,38 +481,3 @@ def robust_center_and_scale(rows, fallback, least=0.0):
     quartiles = np.nanquantile(rows, [0.25, 0.5, 0.75], axis=0).reshape(3, -1)
     scale = (quartiles[2] - quartiles[0]) / QUARTILES_OF_NORMAL
     return quartiles[1], np.where(scale > least, scale, fallback)
-
-
-def sample_rows(X, sample_weight):
-    """Return float64 rows that stand for a table, in proportion to weight."""
-    n_rows = min(QUANTILE_ROWS, max(1000, QUANTILE_CELLS // X.shape[1]))
-    # A seed of its own: the scale of a table does not depend on `random_state`.
-    shifts = np.random.default_rng(0).random(n_rows)
-    if sample_weight is None:
-        n_all = X.shape[0]
-        few = n_all <= n_rows
-        indices = np.arange(n_all) if few else draw_in_steps(n_all, shifts)
-    else:
-        indices = _draw_by_weight(sample_weight, shifts)
-    parts = []
-    # Reading one row of a mapped file makes many of its neighbours resident.
-    for part in np.array_split(indices, ceil(len(indices) / 256)):
-        parts.append(dense(X[part]).astype(np.float64))
-        release_pages(X)
-    return np.concatenate(parts)
-
-
-def _draw_by_weight(weight, shifts):
-    """Return ascending indices, of equal rows as many as a weight stands for."""
-    # Only the ratios of weights matter.
-    copies = count_copies(weight)
-    if copies is None:
-        copies = count_copies(weight / weight[weight > 0].min())
-    if copies is not None and copies.sum() <= len(shifts):
-        return np.repeat(np.arange(len(weight)), copies)
-    if copies is not None:
-        ends, drawn = np.cumsum(copies), draw_in_steps(copies.sum(), shifts)
-    else:
-        ends = np.cumsum(weight)
-        drawn = (np.arange(len(shifts)) + shifts) / len(shifts) * ends[-1]
-    return np.searchsorted(ends, drawn, side="right").clip(max=len(weight) - 1)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklearn_ae._tables.sampling import count_copies, draw_in_steps
-from sklearn_ae._tables.scaling import sample_rows
+from sklearn_ae._tables.sampling import count_copies, draw_in_steps, sample_rows
 
 
 @pytest.mark.parametrize("period", range(2, 13))
