@@ -79,7 +79,7 @@ def test__kmeans__digits_of_unequal_numbers__finds_them():
     """From 178 images of the digit 0 down to 18 of 9."""
     rank = np.zeros(len(Y_DIGITS))
     for digit in range(10):
-        chosen = np.flatnonzero(Y_DIGITS == digit)
+        chosen = np.flatnonzero(digit == Y_DIGITS)
         rank[chosen] = np.arange(len(chosen))
     kept = rank < 178 * (1 - Y_DIGITS / 10)
     X, y = X_DIGITS[kept], Y_DIGITS[kept]

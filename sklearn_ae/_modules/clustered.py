@@ -22,8 +22,10 @@ BALANCE = 2.0
 RADIUS = 0.25
 # Distance between two clusters, in deviations of the free numbers.
 DISTANCE = 3.0
-# Steps from random weights to given clusters, their batch size and their rate.
-START_STEPS = 200
+# Passes over the rows from random weights to given clusters, the least and the most
+# steps that these may be, their batch size and their rate.
+START_EPOCHS = 20
+START_STEPS = 50, 200
 START_BATCH = 256
 START_LR = 2e-3
 
@@ -229,12 +231,14 @@ def train_assigner(
     """
     optimizer = torch.optim.Adam(assigner.parameters(), lr=START_LR)
     batch_size = min(START_BATCH, len(X))
+    least, most = START_STEPS
+    n_steps = min(most, max(least, START_EPOCHS * len(X) // batch_size))
     order = torch.empty(0, dtype=torch.int64)
-    for step in range(START_STEPS):
+    for step in range(n_steps):
         if len(order) < batch_size:
             order = torch.randperm(len(X))
         batch, order = order[:batch_size], order[batch_size:]
-        share = step / START_STEPS
+        share = step / n_steps
         terms = penalty_terms(assigner, X[batch], radius)
         given = cross_entropy(terms[:, 1:], labels[batch], reduction="none")
         loss = (1 - share) * (weight[batch] @ given) / batch_size
