@@ -18,6 +18,7 @@ from sklearn_ae._modules.clustered import (
     RADIUS,
     Assigner,
     ClusteredLatent,
+    shares_of,
     train_assigner,
 )
 from sklearn_ae._modules.neighbors import NeighborGraph
@@ -39,6 +40,8 @@ ROW_WEIGHT = 0.6
 # Share of the rows that neither half of a table has, and how often it is divided.
 HELD_OUT = 0.2
 N_DIVISIONS = 3
+# Steps in which a network learns the clusters of a half.
+STABILITY_STEPS = 100
 # A graph of fewer rows is decomposed as a dense matrix.
 DENSE_ROWS = 500
 
@@ -58,6 +61,8 @@ class ClusterStart:
     Attributes
     ----------
     labels_ : Tensor of shape (n_rows,), dtype=int64
+    shares_ : Tensor of shape (n_clusters,)
+        Share of each cluster.
     radius_ : Tensor
         Length of a perturbation: a quarter of the median distance to the last
         neighbour.
@@ -101,6 +106,7 @@ class ClusterStart:
             # Clusters of one row, and no others near.
             self.labels_ = torch.arange(len(rows))
             self.radius_ = torch.zeros(())
+            self.shares_ = shares_of(self.labels_, weight, self.n_clusters)
             return self
         weights = weight.double().numpy()
         if rows.shape[1] > GRAPH_COLUMNS and len(rows) > GRAPH_COLUMNS:
@@ -110,6 +116,7 @@ class ClusterStart:
         graph = NeighborGraph().fit(rows, copies)
         self.radius_ = RADIUS * graph.radius(X).median()
         self.labels_ = torch.from_numpy(self._divide(rows, graph, weights))
+        self.shares_ = shares_of(self.labels_, weight, self.n_clusters)
         return self
 
     def _divide(
@@ -151,8 +158,12 @@ def start_clusters(
     """
     weight = weight / weight.mean()
     network = latent.network
-    start = _train(network.assigner, network.n_clusters, X, weight, n_copies)
+    start = ClusterStart(network.n_clusters).fit(X, weight, n_copies)
+    train_assigner(
+        network.assigner, X, weight, start.labels_, start.shares_, start.radius_
+    )
     latent.radius.copy_(start.radius_)
+    latent.shares.copy_(start.shares_)
     latent.stability.fill_(cluster_stability(X, weight, network.n_clusters))
 
 
@@ -183,24 +194,20 @@ def cluster_stability(X: Tensor, weight: Tensor, n_clusters: int) -> float:
         assigned = []
         for half in halves:
             assigner = Assigner(X.shape[1], n_clusters)
-            _train(assigner, n_clusters, X[half], weight[half])
+            start = ClusterStart(n_clusters).fit(X[half], weight[half])
+            train_assigner(
+                assigner,
+                X[half],
+                weight[half],
+                start.labels_,
+                start.shares_,
+                start.radius_,
+                STABILITY_STEPS,
+            )
             with torch.no_grad():
                 assigned.append(assigner(X[held_out]).argmax(1).numpy())
         indices.append(adjusted_rand_score(*assigned))
     return float(np.median(indices))
-
-
-def _train(
-    assigner: Assigner,
-    n_clusters: int,
-    X: Tensor,
-    weight: Tensor,
-    n_copies: Tensor | None = None,
-) -> ClusterStart:
-    """Train a network to assign rows to the clusters where they start."""
-    start = ClusterStart(n_clusters).fit(X, weight, n_copies)
-    train_assigner(assigner, X, weight, start.labels_, start.radius_)
-    return start
 
 
 def _eigenvectors(
