@@ -46,13 +46,13 @@ def tables():
 def methods(X, n_clusters, seed):
     """Return what comes before KMeans, by name."""
     n_components = min(default_n_components(X.shape[1]), len(X))
-    common = X.max() - X.min() <= 1.1 * np.median(np.ptp(X, axis=0))
-    params = {"scaling": "minmax" if common else "standard", "random_state": seed}
     return {
         "rows": make_pipeline(StandardScaler()),
         "PCA": make_pipeline(StandardScaler(), PCA(n_components, random_state=seed)),
-        "latents": AutoencoderTransformer(**params),
-        "Clustered": AutoencoderTransformer(latent=Clustered(n_clusters), **params),
+        "latents": AutoencoderTransformer(random_state=seed),
+        "Clustered": AutoencoderTransformer(
+            latent=Clustered(n_clusters), random_state=seed
+        ),
     }
 
 
@@ -87,9 +87,7 @@ def mnist(seeds):
     )
     for seed in range(seeds):
         start = time.process_time()
-        ae = AutoencoderTransformer(
-            latent=Clustered(10), scaling="minmax", random_state=seed
-        )
+        ae = AutoencoderTransformer(latent=Clustered(10), random_state=seed)
         kmeans = KMeans(10, n_init=1, random_state=seed).fit(ae.fit_transform(X))
         seconds = time.process_time() - start
         new = kmeans.predict(ae.transform(X_new))
@@ -107,7 +105,10 @@ def main(arguments=None):
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tables", nargs="*")
     parser.add_argument("--mnist", action="store_true")
+    parser.add_argument("--small", action="store_true", help="iris, one seed")
     options = parser.parse_args(arguments)
+    if options.small:
+        options.tables, options.seeds = ["iris"], 1
     warnings.simplefilter("ignore")
     if options.mnist:
         mnist(options.seeds)
