@@ -32,9 +32,12 @@ STABILITY_ROWS = 10_000
 KMEANS_ROWS = 10_000
 # Most columns in which neighbours are looked for, after PCA.
 GRAPH_COLUMNS = 50
-# Steps of the random walks along the graph of neighbours, and runs of KMeans for each.
-WALKS = 8, 16
-N_RUNS = 5
+# Steps of the random walk along the graph of neighbours.
+WALK = 8
+# Runs of KMeans, each the best of ten by its inertia.
+N_RUNS = 4
+# A normalised cut this much larger than the least one is as good.
+AS_GOOD = 1.05
 # Weight of the rows beside their places on the graph, in deviations.
 ROW_WEIGHT = 0.6
 # Share of the rows that neither half of a table has, and how often it is divided.
@@ -52,7 +55,8 @@ class ClusterStart:
     The places are a diffusion map [1]_ in which each row has length 1 [2]_: rows are
     near where random walks from them meet, whatever the shape of a cluster. Where the
     graph says little, as with few rows or many indicators, the rows themselves count.
-    Of several runs, the one with the least normalised cut [3]_ is taken.
+    Of several runs, those whose normalised cut [3]_ is about the least are good, and
+    of these the one with the least inertia is taken.
 
     Parameters
     ----------
@@ -125,24 +129,23 @@ class ClusterStart:
         graph: NeighborGraph,
         weights: NDArray[np.float64],
     ) -> NDArray[np.int64]:
-        """Return the clusters that cut the graph least, of several runs of KMeans."""
+        """Return the clusters that KMeans likes best of those that cut few edges."""
         edges = csr_array(graph.weights_)
         values, vectors = _eigenvectors(edges, 2 * self.n_clusters)
         columns = ROW_WEIGHT * _in_deviations(rows, weights)
         some = torch.randperm(len(rows))[:KMEANS_ROWS].numpy()
-        least, labels = np.inf, np.zeros(len(rows), dtype=np.int64)
-        for steps in WALKS:
-            places = normalize(vectors * np.maximum(values, 0) ** steps)
-            points = np.hstack([_in_deviations(places, weights), columns])
-            for _ in range(N_RUNS):
-                seed = draw_seed_from_torch()
-                kmeans = KMeans(self.n_clusters, n_init=3, random_state=seed)
-                kmeans.fit(points[some], sample_weight=weights[some])
-                found = kmeans.predict(points).astype(np.int64)
-                cut = _normalized_cut(edges, found)
-                if cut < least:
-                    least, labels = cut, found
-        return labels
+        runs = []
+        places = normalize(vectors * np.maximum(values, 0) ** WALK)
+        points = np.hstack([_in_deviations(places, weights), columns])
+        for _ in range(N_RUNS):
+            seed = draw_seed_from_torch()
+            kmeans = KMeans(self.n_clusters, n_init=10, random_state=seed)
+            kmeans.fit(points[some], sample_weight=weights[some])
+            found = kmeans.predict(points).astype(np.int64)
+            runs.append((_normalized_cut(edges, found), kmeans.inertia_, found))
+        least = min(cut for cut, _, _ in runs)
+        good = [run for run in runs if run[0] <= AS_GOOD * least]
+        return min(good, key=lambda run: run[1])[2]
 
 
 def start_clusters(
