@@ -36,8 +36,8 @@ GRAPH_COLUMNS = 50
 WALK = 8
 # Runs of KMeans, each the best of ten by its inertia.
 N_RUNS = 4
-# A normalised cut this much larger than the least one is as good.
-AS_GOOD = 1.05
+# An inertia this much larger than the least one is as good.
+AS_GOOD = 1.01
 # Weight of the rows beside their places on the graph, in deviations.
 ROW_WEIGHT = 0.6
 # Share of the rows that neither half of a table has, and how often it is divided.
@@ -55,8 +55,8 @@ class ClusterStart:
     The places are a diffusion map [1]_ in which each row has length 1 [2]_: rows are
     near where random walks from them meet, whatever the shape of a cluster. Where the
     graph says little, as with few rows or many indicators, the rows themselves count.
-    Of several runs, those whose normalised cut [3]_ is about the least are good, and
-    of these the one with the least inertia is taken.
+    Of several runs with about the least inertia, the one with the least normalised cut
+    [3]_ is taken.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class ClusterStart:
         graph: NeighborGraph,
         weights: NDArray[np.float64],
     ) -> NDArray[np.int64]:
-        """Return the clusters that KMeans likes best of those that cut few edges."""
+        """Return the clusters that cut the graph least, of good runs of KMeans."""
         edges = csr_array(graph.weights_)
         values, vectors = _eigenvectors(edges, 2 * self.n_clusters)
         columns = ROW_WEIGHT * _in_deviations(rows, weights)
@@ -143,9 +143,9 @@ class ClusterStart:
             kmeans.fit(points[some], sample_weight=weights[some])
             found = kmeans.predict(points).astype(np.int64)
             runs.append((_normalized_cut(edges, found), kmeans.inertia_, found))
-        least = min(cut for cut, _, _ in runs)
-        good = [run for run in runs if run[0] <= AS_GOOD * least]
-        return min(good, key=lambda run: run[1])[2]
+        least = min(inertia for _, inertia, _ in runs)
+        good = [run for run in runs if run[1] <= AS_GOOD * least]
+        return min(good, key=lambda run: run[0])[2]
 
 
 def start_clusters(
