@@ -269,11 +269,12 @@ class Clustered(BaseEstimator):
     each row, is sure, and has clusters of some size [1]_. Its loss is added to that of
     the reconstruction::
 
-        KL(p(x) || p(x + r)) - 0.1 * (4 * H(mean of p) - mean of H(p))
+        KL(p(x) || p(x + r)) + 0.1 * H(p(x)) + 0.4 * KL(mean of p || q)
 
-    where p are the probabilities, H is the entropy, and r the perturbation of length a
-    quarter of the distance to the tenth neighbour (the median over the rows) that
-    changes p most [2]_. The entropy of the mean is computed in each batch.
+    where p are the probabilities, H is the entropy, q the shares of the clusters at the
+    start, and r the perturbation of length a quarter of the distance to the tenth
+    neighbour (the median over the rows) that changes p most [2]_. With equal shares,
+    that is a weighted mutual information. The mean of p is that of each batch.
 
     *Start.* From random weights, that loss leads to another partition with each seed,
     and on small tables to none that is better than that of KMeans. Training starts

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 SECTIONS = {
+    "bench_clusters": ["Clustered"],
     "bench_downstream": ["LogisticRegression", "KMeans", "Ridge, R2"],
     "bench_gpu": ["batch", "busy", "transfer", "estimator"],
     "bench_neighbor_embedding": ["embedding"],

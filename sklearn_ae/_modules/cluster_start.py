@@ -18,6 +18,7 @@ from sklearn_ae._modules.clustered import (
     RADIUS,
     Assigner,
     ClusteredLatent,
+    shares_of,
     train_assigner,
 )
 from sklearn_ae._modules.neighbors import NeighborGraph
@@ -31,14 +32,19 @@ STABILITY_ROWS = 10_000
 KMEANS_ROWS = 10_000
 # Most columns in which neighbours are looked for, after PCA.
 GRAPH_COLUMNS = 50
-# Steps of the random walks along the graph of neighbours, and runs of KMeans for each.
-WALKS = 8, 16
-N_RUNS = 5
+# Steps of the random walk along the graph of neighbours.
+WALK = 8
+# Runs of KMeans, each the best of ten by its inertia.
+N_RUNS = 4
+# An inertia this much larger than the least one is as good.
+AS_GOOD = 1.01
 # Weight of the rows beside their places on the graph, in deviations.
 ROW_WEIGHT = 0.6
 # Share of the rows that neither half of a table has, and how often it is divided.
 HELD_OUT = 0.2
 N_DIVISIONS = 3
+# Steps in which a network learns the clusters of a half.
+STABILITY_STEPS = 100
 # A graph of fewer rows is decomposed as a dense matrix.
 DENSE_ROWS = 500
 
@@ -49,7 +55,8 @@ class ClusterStart:
     The places are a diffusion map [1]_ in which each row has length 1 [2]_: rows are
     near where random walks from them meet, whatever the shape of a cluster. Where the
     graph says little, as with few rows or many indicators, the rows themselves count.
-    Of several runs, the one with the least normalised cut [3]_ is taken.
+    Of several runs with about the least inertia, the one with the least normalised cut
+    [3]_ is taken.
 
     Parameters
     ----------
@@ -58,6 +65,8 @@ class ClusterStart:
     Attributes
     ----------
     labels_ : Tensor of shape (n_rows,), dtype=int64
+    shares_ : Tensor of shape (n_clusters,)
+        Share of each cluster.
     radius_ : Tensor
         Length of a perturbation: a quarter of the median distance to the last
         neighbour.
@@ -101,6 +110,7 @@ class ClusterStart:
             # Clusters of one row, and no others near.
             self.labels_ = torch.arange(len(rows))
             self.radius_ = torch.zeros(())
+            self.shares_ = shares_of(self.labels_, weight, self.n_clusters)
             return self
         weights = weight.double().numpy()
         if rows.shape[1] > GRAPH_COLUMNS and len(rows) > GRAPH_COLUMNS:
@@ -110,6 +120,7 @@ class ClusterStart:
         graph = NeighborGraph().fit(rows, copies)
         self.radius_ = RADIUS * graph.radius(X).median()
         self.labels_ = torch.from_numpy(self._divide(rows, graph, weights))
+        self.shares_ = shares_of(self.labels_, weight, self.n_clusters)
         return self
 
     def _divide(
@@ -118,24 +129,23 @@ class ClusterStart:
         graph: NeighborGraph,
         weights: NDArray[np.float64],
     ) -> NDArray[np.int64]:
-        """Return the clusters that cut the graph least, of several runs of KMeans."""
+        """Return the clusters that cut the graph least, of good runs of KMeans."""
         edges = csr_array(graph.weights_)
         values, vectors = _eigenvectors(edges, 2 * self.n_clusters)
         columns = ROW_WEIGHT * _in_deviations(rows, weights)
         some = torch.randperm(len(rows))[:KMEANS_ROWS].numpy()
-        least, labels = np.inf, np.zeros(len(rows), dtype=np.int64)
-        for steps in WALKS:
-            places = normalize(vectors * np.maximum(values, 0) ** steps)
-            points = np.hstack([_in_deviations(places, weights), columns])
-            for _ in range(N_RUNS):
-                seed = draw_seed_from_torch()
-                kmeans = KMeans(self.n_clusters, n_init=3, random_state=seed)
-                kmeans.fit(points[some], sample_weight=weights[some])
-                found = kmeans.predict(points).astype(np.int64)
-                cut = _normalized_cut(edges, found)
-                if cut < least:
-                    least, labels = cut, found
-        return labels
+        runs = []
+        places = normalize(vectors * np.maximum(values, 0) ** WALK)
+        points = np.hstack([_in_deviations(places, weights), columns])
+        for _ in range(N_RUNS):
+            seed = draw_seed_from_torch()
+            kmeans = KMeans(self.n_clusters, n_init=10, random_state=seed)
+            kmeans.fit(points[some], sample_weight=weights[some])
+            found = kmeans.predict(points).astype(np.int64)
+            runs.append((_normalized_cut(edges, found), kmeans.inertia_, found))
+        least = min(inertia for _, inertia, _ in runs)
+        good = [run for run in runs if run[1] <= AS_GOOD * least]
+        return min(good, key=lambda run: run[0])[2]
 
 
 def start_clusters(
@@ -151,8 +161,12 @@ def start_clusters(
     """
     weight = weight / weight.mean()
     network = latent.network
-    start = _train(network.assigner, network.n_clusters, X, weight, n_copies)
+    start = ClusterStart(network.n_clusters).fit(X, weight, n_copies)
+    train_assigner(
+        network.assigner, X, weight, start.labels_, start.shares_, start.radius_
+    )
     latent.radius.copy_(start.radius_)
+    latent.shares.copy_(start.shares_)
     latent.stability.fill_(cluster_stability(X, weight, network.n_clusters))
 
 
@@ -183,24 +197,20 @@ def cluster_stability(X: Tensor, weight: Tensor, n_clusters: int) -> float:
         assigned = []
         for half in halves:
             assigner = Assigner(X.shape[1], n_clusters)
-            _train(assigner, n_clusters, X[half], weight[half])
+            start = ClusterStart(n_clusters).fit(X[half], weight[half])
+            train_assigner(
+                assigner,
+                X[half],
+                weight[half],
+                start.labels_,
+                start.shares_,
+                start.radius_,
+                STABILITY_STEPS,
+            )
             with torch.no_grad():
                 assigned.append(assigner(X[held_out]).argmax(1).numpy())
         indices.append(adjusted_rand_score(*assigned))
     return float(np.median(indices))
-
-
-def _train(
-    assigner: Assigner,
-    n_clusters: int,
-    X: Tensor,
-    weight: Tensor,
-    n_copies: Tensor | None = None,
-) -> ClusterStart:
-    """Train a network to assign rows to the clusters where they start."""
-    start = ClusterStart(n_clusters).fit(X, weight, n_copies)
-    train_assigner(assigner, X, weight, start.labels_, start.radius_)
-    return start
 
 
 def _eigenvectors(

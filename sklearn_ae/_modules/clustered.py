@@ -14,10 +14,12 @@ from sklearn_ae._modules.virtual_adversarial import virtual_adversarial_divergen
 
 # Units of each hidden layer of the network that assigns clusters: least, and most.
 HIDDEN_UNITS = 128, 400
-# Weight of the entropy of each row's assignment, and that of the mean assignment in
-# units of it: the constants of IMSAT.
+# Weight of the entropy of each row's assignment, and of how far the mean assignment is
+# from the shares at the start: the constants of IMSAT, whose shares are equal.
 ENTROPY_WEIGHT = 0.1
-BALANCE = 2.0
+SHARES_WEIGHT = 0.4
+# Expected shares of the clusters move this far towards equal ones: none may be 0.
+SMOOTHED = 0.01
 # Length of a perturbation, in distances of a row to the last of its neighbours.
 RADIUS = 0.25
 # Distance between two clusters, in deviations of the free numbers.
@@ -144,12 +146,15 @@ class ClusteredLatent(Latent):
     """
 
     radius: Tensor
+    shares: Tensor
     stability: Tensor
 
     def __init__(self, network: ClusteredNetwork) -> None:
         super().__init__()
         self._network = (network,)  # in a tuple, torch does not register it
         self.register_buffer("radius", torch.zeros(()))
+        equal = torch.full((network.n_clusters,), 1 / network.n_clusters)
+        self.register_buffer("shares", equal)
         self.register_buffer("stability", torch.tensor(math.nan))
 
     @property
@@ -168,8 +173,8 @@ class ClusteredLatent(Latent):
     def penalty(
         self, penalty_terms: Tensor, weight: Tensor | None, nat_weight: Tensor | None
     ) -> Tensor:
-        """Return the divergence less the weighted mutual information."""
-        return partition_loss(penalty_terms, weight)
+        """Return the loss of the partition."""
+        return partition_loss(penalty_terms, self.shares, weight)
 
 
 @torch.compiler.disable
@@ -189,15 +194,20 @@ def penalty_terms(assigner: nn.Module, X: Tensor, radius: Tensor) -> Tensor:
     return torch.cat([divergence[:, None], log_p], dim=1)
 
 
-def partition_loss(terms: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return the loss of a partition: divergence less weighted mutual information.
+def partition_loss(
+    terms: Tensor, shares: Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """Return the loss of a partition, 0 if it is sure, robust and of given shares.
 
-    At least about 0, which it is for sure, balanced and robust assignments.
+    With equal shares it is, but for a constant, the divergence less a mutual
+    information in which the entropy of the mean counts four times.
 
     Parameters
     ----------
     terms : Tensor of shape (n_rows, 1 + n_clusters)
         From `penalty_terms`.
+    shares : Tensor of shape (n_clusters,)
+        Expected share of each cluster, none of them 0.
     weight : Tensor of shape (n_rows,), default=None
     """
     divergence, log_p = terms[:, 0], terms[:, 1:]
@@ -207,13 +217,29 @@ def partition_loss(terms: Tensor, weight: Tensor | None = None) -> Tensor:
     eps = torch.finfo(p.dtype).eps
     # All rows of a batch may weigh nothing.
     mean = weight @ p / weight.sum().clamp(min=eps)
-    imbalance = math.log(p.shape[1]) + mean @ mean.clamp(min=eps).log()
+    imbalance = mean @ (mean.clamp(min=eps) / shares).log()
     loss = weight @ (divergence + ENTROPY_WEIGHT * entropy) / len(weight)
-    return loss + ENTROPY_WEIGHT * BALANCE * imbalance * weight.mean()
+    return loss + SHARES_WEIGHT * imbalance * weight.mean()
+
+
+def shares_of(labels: Tensor, weight: Tensor, n_clusters: int) -> Tensor:
+    """Return the share of each cluster, smoothed.
+
+    **Shape** labels and weight (n_rows,); output (n_clusters,).
+    """
+    total = torch.bincount(labels, weight.double(), minlength=n_clusters)
+    equal = torch.tensor(1 / n_clusters, dtype=torch.float64)
+    return torch.lerp(total / total.sum(), equal, SMOOTHED).float()
 
 
 def train_assigner(
-    assigner: nn.Module, X: Tensor, weight: Tensor, labels: Tensor, radius: Tensor
+    assigner: nn.Module,
+    X: Tensor,
+    weight: Tensor,
+    labels: Tensor,
+    shares: Tensor,
+    radius: Tensor,
+    n_steps: int = START_STEPS,
 ) -> None:
     """Train a network to assign rows to given clusters, which fade on the way.
 
@@ -224,21 +250,23 @@ def train_assigner(
     weight : Tensor of shape (n_rows,)
         With a mean of 1.
     labels : Tensor of shape (n_rows,), dtype=int64
+    shares : Tensor of shape (n_clusters,)
     radius : Tensor
         Length of a perturbation.
+    n_steps : int, default=200
     """
     optimizer = torch.optim.Adam(assigner.parameters(), lr=START_LR)
     batch_size = min(START_BATCH, len(X))
     order = torch.empty(0, dtype=torch.int64)
-    for step in range(START_STEPS):
+    for step in range(n_steps):
         if len(order) < batch_size:
             order = torch.randperm(len(X))
         batch, order = order[:batch_size], order[batch_size:]
-        share = step / START_STEPS
+        share = step / n_steps
         terms = penalty_terms(assigner, X[batch], radius)
         given = cross_entropy(terms[:, 1:], labels[batch], reduction="none")
         loss = (1 - share) * (weight[batch] @ given) / batch_size
-        loss = loss + share * partition_loss(terms, weight[batch])
+        loss = loss + share * partition_loss(terms, shares, weight[batch])
         optimizer.param_groups[0]["lr"] = START_LR * (1 + math.cos(math.pi * share)) / 2
         optimizer.zero_grad()
         loss.backward()
