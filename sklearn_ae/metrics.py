@@ -51,9 +51,9 @@ MOST_CELLS = 2**24
 N_PARTS = 8
 # Neighbours that predict hidden cells.
 N_NEIGHBORS = 5
-# Latents that vary less, as a share of the one that varies most, are rounding errors
-# once they are standardised.
-LEAST_DEVIATION = 1e-3
+# Penalty of the ridge regression that hidden cells are replaced by, for each row, in
+# units of the mean variance of the columns.
+RIDGE_PENALTY = 0.1
 
 
 def hidden_cells_r2(estimator: Any, X: TableLike, y: object = None) -> float:
@@ -141,15 +141,15 @@ def hidden_cells_r2(estimator: Any, X: TableLike, y: object = None) -> float:
             "from those in other columns."
         )
     order = np.random.default_rng(0).permutation(n_columns)
-    errors, baseline = np.zeros(2), 0.0
+    error = baseline = 0.0
     for columns in np.array_split(order, min(N_PARTS, n_columns)):
         hidden = ground.cells_of(columns)
         Z = _as_latents(transform(ground.hide(columns)))
-        errors += [_neighbor_error(Z, hidden), _neighbor_error(_standardise(Z), hidden)]
+        error += np.square(hidden - _mean_of_neighbors(Z, hidden)).sum()
         # A row is not predicted from itself, and neither is it by the mean.
         baseline += np.square(hidden - hidden.mean(axis=0)).sum()
     baseline *= (n_rows / (n_rows - 1)) ** 2
-    return float(1 - errors.mean() / baseline) if baseline > 0 else 0.0
+    return float(1 - error / baseline) if baseline > 0 else 0.0
 
 
 def neighbor_rank_silhouette(estimator: Any, X: TableLike, y: object = None) -> float:
@@ -223,10 +223,15 @@ def neighbor_rank_silhouette(estimator: Any, X: TableLike, y: object = None) -> 
     ground = _Ground(estimator, X, "neighbor_rank_silhouette")
     labels = np.asarray(predict(ground.rows()))
     check_classification_targets(labels)
-    labels = np.unique(labels, return_inverse=True)[1].ravel()
-    if not 1 < labels.max() + 1 < len(labels):
+    is_noise = np.zeros(len(labels), dtype=bool)
+    if is_clusterer(_last_step(estimator)):
+        is_noise = labels == -1
+    n_clusters, n_rows = len(np.unique(labels[~is_noise])), np.sum(~is_noise)
+    if not 1 < n_clusters < n_rows:
         return -1.0
-    return _silhouette(ground.cells, labels)
+    distances = _rank_distances(ground.cells)[np.ix_(~is_noise, ~is_noise)]
+    score = silhouette_score(distances, labels[~is_noise], metric="precomputed")
+    return float(score * n_rows / len(labels))
 
 
 class _Ground:
@@ -275,8 +280,10 @@ class _Ground:
         scaled, layout = np.concatenate(parts), self._encoder.layout_
         # The column of the table that each scaled column comes from.
         self._origin = np.arange(self.shape[1])
+        self._one_hot, self._coded = None, set()
         if layout is not None:
-            scaled = OneHot(layout)(torch.from_numpy(scaled)).numpy()
+            self._one_hot, self._coded = OneHot(layout), {*layout.categorical.tolist()}
+            scaled = self._one_hot(torch.from_numpy(scaled)).numpy()
             indicators = layout.categorical[layout.column_of_category]
             self._origin = torch.cat([layout.numeric, indicators]).numpy()
         return np.nan_to_num(scaled).astype(np.float64)
@@ -290,20 +297,24 @@ class _Ground:
         return self._as_given(self._table.X)
 
     def hide(self, columns):
-        """Return the rows with the mean or the mode in place of the cells of columns.
+        """Return the rows with predictions in place of the cells of some columns.
 
-        The cells come back as the user's kind of table.
+        They are those of a ridge regression on the other columns. The rows come back as
+        the user's kind of table.
         """
+        is_visible = ~np.isin(self._origin, columns)
+        expected = _ridge_predictions(self.cells[:, is_visible], self.cells)
+        if self._one_hot is not None:
+            expected = self._one_hot.to_shares(torch.from_numpy(expected)).numpy()
+        values = np.zeros(self.shape, dtype=np.float32)
+        for column in columns:
+            cells = expected[:, self._origin == column]
+            is_code = column in self._coded
+            values[:, column] = cells.argmax(axis=1) if is_code else cells[:, 0]
         hidden = np.zeros(self.shape, dtype=bool)
         hidden[:, columns] = True
-        # The mean of scaled numbers is 0.
-        typical = np.zeros(self.shape, dtype=np.float32)
-        layout = self._encoder.layout_
-        for column, share in enumerate(() if layout is None else layout.shares):
-            if share is not None:
-                typical[:, column] = share.argmax()
         kept = np.ones(self.shape[1], dtype=bool)
-        return self._as_given(self._encoder.fill(self._table, hidden, typical, kept))
+        return self._as_given(self._encoder.fill(self._table, hidden, values, kept))
 
     def _as_given(self, X):
         if len(self._image_shape) > 1:
@@ -335,53 +346,43 @@ def _first_step(estimator):
     return estimator
 
 
-def _before_last_step(estimator):
-    """Return a pipeline without its last step, `None` if there is nothing before it."""
-    if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
-        return estimator[:-1]
-    return None
-
-
-def _ends_in(estimator, what):
-    """Whether the last step of a pipeline, or an estimator, is what a function says."""
+def _last_step(estimator):
+    """Return the estimator, or the last step of a pipeline."""
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[-1][1]
-    return hasattr(estimator, "get_params") and what(estimator)
+    return estimator
+
+
+def _before_last_step(estimator):
+    """Return a pipeline without its last step, `None` if there is nothing before it."""
+    if not isinstance(estimator, Pipeline):
+        return None
+    *steps, (name, last) = estimator.steps
+    before = _before_last_step(last)
+    if before is not None:
+        return Pipeline([*steps, (name, before)])
+    return estimator[:-1] if steps else None
 
 
 def _transform_of(estimator):
     """Return the method that gives the latents of an estimator."""
     check_is_fitted(estimator)
-    before = _before_last_step(estimator)
-    if before is not None and (
-        _ends_in(estimator, is_clusterer) or not hasattr(estimator, "transform")
-    ):
-        estimator = before
-    return _method(estimator, "transform")
+    before, last = _before_last_step(estimator), _last_step(estimator)
+    is_model = hasattr(last, "fit") and (
+        is_clusterer(last) or not hasattr(last, "transform")
+    )
+    return _method(
+        before if is_model and before is not None else estimator, "transform"
+    )
 
 
 def _predict_of(estimator):
-    """Return the method that gives the cluster of each row, the way sklearn scores."""
+    """Return the method that gives the cluster of each row."""
     check_is_fitted(estimator)
-    clusters = _ends_in(estimator, is_clusterer)
-    before = _before_last_step(estimator)
-    if hasattr(estimator, "predict") or not clusters or before is None:
-        predict = _method(estimator, "predict")
-    else:
-        clusterer = clone(estimator.steps[-1][1])
-
-        def predict(X):
-            return clusterer.fit_predict(before.transform(X))
-
-    return (lambda X: _without_noise(predict(X))) if clusters else predict
-
-
-def _without_noise(labels):
-    """Return labels in which each row that is noise, -1, has a cluster of its own."""
-    labels = np.asarray(labels).copy()
-    noise = np.flatnonzero(labels == -1)
-    labels[noise] = labels.max(initial=0) + 1 + np.arange(len(noise))
-    return labels
+    before, last = _before_last_step(estimator), _last_step(estimator)
+    if hasattr(estimator, "predict") or before is None or not is_clusterer(last):
+        return _method(estimator, "predict")
+    return lambda X: clone(last).fit_predict(before.transform(X))
 
 
 def _method(estimator, name):
@@ -400,36 +401,48 @@ def _as_latents(Z):
 
 
 @isolated
-def _standardise(Z):
-    """Return latents of unit variance, without those that are constant."""
-    deviation = Z.std(axis=0)
-    varies = deviation > LEAST_DEVIATION * deviation.max()
-    return Z[:, varies] / deviation[varies]
+def _ridge_predictions(
+    visible: NDArray[np.float64], cells: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what a ridge regression on the other rows predicts for each row."""
+    n_rows, n_visible = visible.shape
+    penalty = RIDGE_PENALTY * n_rows * np.eye(min(n_rows, n_visible))
+    if n_visible < n_rows:
+        gram = visible.T @ visible
+        hat = visible @ np.linalg.solve(gram + penalty, visible.T)
+    else:
+        gram = visible @ visible.T
+        hat = np.linalg.solve(gram + penalty, gram)
+    own = hat.diagonal()[:, None]
+    return (hat @ cells - own * cells) / (1 - own)
 
 
 @isolated
-def _neighbor_error(Z: NDArray[np.float64], cells: NDArray[np.float64]) -> float:
-    """Return the squared error of cells that the nearest rows predict."""
+def _mean_of_neighbors(
+    Z: NDArray[np.float64], cells: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the mean of the cells of the nearest other rows by their latents.
+
+    Rows that are equally far share a weight, so that no order of rows matters.
+    """
     n_neighbors = min(N_NEIGHBORS, len(Z) - 1)
-    distances = _distances(Z) if Z.shape[1] else np.zeros((len(Z), len(Z)), np.float32)
+    distances = _distances(Z)
     np.fill_diagonal(distances, np.inf)
     radius = np.partition(distances, n_neighbors - 1, axis=1)[:, [n_neighbors - 1]]
     weights = (distances < radius).astype(np.float64)
-    # Rows that are equally far share what is left, so that no order of rows matters.
     ties = distances == radius
     left = n_neighbors - weights.sum(axis=1, keepdims=True)
     weights += ties * (left / ties.sum(axis=1, keepdims=True))
-    return float(np.square(cells - weights @ cells / n_neighbors).sum())
+    return weights @ cells / n_neighbors
 
 
 @isolated
-def _silhouette(cells: NDArray[np.float64], labels: NDArray[np.int_]) -> float:
-    """Return the silhouette of clusters by the logarithm of neighbour ranks."""
+def _rank_distances(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return logarithms of the ranks that rows have among neighbours of one another."""
     distances = _distances(cells)
     np.fill_diagonal(distances, -1)  # a row comes first, before its copies
     ranks = rankdata(distances, axis=1) - 1
-    logarithms = np.log1p((ranks + ranks.T) / 2)
-    return float(silhouette_score(logarithms, labels, metric="precomputed"))
+    return np.log1p((ranks + ranks.T) / 2)
 
 
 def _distances(Z):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 SECTIONS = {
+    "bench_search_scores": ["latents", "clusters"],
     "bench_gpu": ["batch", "busy", "transfer", "estimator"],
     "bench_speed": ["training", "convolutions", "one row", "default fit"],
 }
