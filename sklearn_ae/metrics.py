@@ -59,15 +59,16 @@ RIDGE_PENALTY = 0.1
 def hidden_cells_r2(estimator: Any, X: TableLike, y: object = None) -> float:
     """Score latents by how well they predict cells that were hidden from them.
 
-    An eighth of the columns is hidden: each of their cells becomes the mean of its
-    column, or its most frequent category. The latents of such rows are computed, and
-    what was hidden is predicted as the mean of the 5 rows whose latents are nearest.
-    After each column has been hidden once, the score is the share of the variance of
-    all cells that is predicted, R2. Too few latents cannot tell what the hidden cells
-    are; latents that store single cells, or noise, do not help to predict others, and
-    draw the neighbours apart. So the best number of components is neither the smallest
-    nor the largest, other than for the reconstruction error, and rows are compared with
-    those in the same fold only.
+    An eighth of the columns is hidden: each of their cells becomes what a ridge
+    regression on the other columns, fitted to the other rows, predicts there. The
+    latents of such rows are computed, and the hidden cells are predicted as the mean of
+    those of the 5 rows whose latents are nearest. After each column has been hidden
+    once, the score is the share of the variance of all cells that is predicted, R2.
+
+    Too few latents do not tell what the hidden cells are; latents that store single
+    cells, or noise, do not help to predict others, and draw neighbours apart. So the
+    best number of components is neither the smallest nor the largest, as it is for the
+    reconstruction error.
 
     Read more in :doc:`/getting_started`.
 
@@ -103,10 +104,10 @@ def hidden_cells_r2(estimator: Any, X: TableLike, y: object = None) -> float:
     Notes
     -----
     Cells are hidden as in bi-cross-validation of the number of factors [1]_, but
-    neighbours predict instead of a decoder, so that PCA, an autoencoder and any other
-    transformer are compared. The score is the mean of two: neighbours are those by the
-    latents as they are, as `KMeans` sees them, and by standardised ones, as a linear
-    model should.
+    neighbours predict them instead of a decoder, so that PCA, an autoencoder and any
+    other transformer are compared. The distance between latents divides each of them by
+    the square root of its standard deviation, halfway between latents as they are and
+    standardised ones: what comes next may use either.
 
     References
     ----------
@@ -423,10 +424,13 @@ def _mean_of_neighbors(
 ) -> NDArray[np.float64]:
     """Return the mean of the cells of the nearest other rows by their latents.
 
-    Rows that are equally far share a weight, so that no order of rows matters.
+    Each latent is divided by the root of its deviation: halfway between latents as they
+    are, of which a distance hardly sees the small ones, and standardised ones. Rows
+    that are equally far share a weight, so that no order of rows matters.
     """
     n_neighbors = min(N_NEIGHBORS, len(Z) - 1)
-    distances = _distances(Z)
+    deviation = Z.std(axis=0)
+    distances = _distances(Z / np.sqrt(np.where(deviation > 0, deviation, 1.0)))
     np.fill_diagonal(distances, np.inf)
     radius = np.partition(distances, n_neighbors - 1, axis=1)[:, [n_neighbors - 1]]
     weights = (distances < radius).astype(np.float64)

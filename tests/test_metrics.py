@@ -259,7 +259,11 @@ def test__neighbor_rank_silhouette__clusterer_without_predict__divides_the_rows(
     X = blobs()
     scores = [
         neighbor_rank_silhouette(make_pipeline(PCA(2), clusterer).fit(X), X)
-        for clusterer in (HDBSCAN(), AgglomerativeClustering(4), KMeans(4, n_init=5))
+        for clusterer in (
+            HDBSCAN(copy=True),
+            AgglomerativeClustering(4),
+            KMeans(4, n_init=5),
+        )
     ]
     assert min(scores) > 0.2
 
