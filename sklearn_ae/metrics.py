@@ -67,8 +67,8 @@ def hidden_cells_r2(estimator: Any, X: TableLike, y: object = None) -> float:
 
     Too few latents do not tell what the hidden cells are; latents that store single
     cells, or noise, do not help to predict others, and draw neighbours apart. So the
-    best number of components is neither the smallest nor the largest, as it is for the
-    reconstruction error.
+    best number of components is neither the smallest nor, as by the reconstruction
+    error, the largest.
 
     Read more in :doc:`/getting_started`.
 
@@ -225,7 +225,7 @@ def neighbor_rank_silhouette(estimator: Any, X: TableLike, y: object = None) -> 
     labels = np.asarray(predict(ground.rows()))
     check_classification_targets(labels)
     is_noise = np.zeros(len(labels), dtype=bool)
-    if is_clusterer(_last_step(estimator)):
+    if _is_clusterer(_last_step(estimator)):
         is_noise = labels == -1
     n_clusters, n_rows = len(np.unique(labels[~is_noise])), np.sum(~is_noise)
     if not 1 < n_clusters < n_rows:
@@ -354,6 +354,11 @@ def _last_step(estimator):
     return estimator
 
 
+def _is_clusterer(step):
+    """Whether a step of a pipeline clusters; "passthrough" does not."""
+    return hasattr(step, "fit") and is_clusterer(step)
+
+
 def _before_last_step(estimator):
     """Return a pipeline without its last step, `None` if there is nothing before it."""
     if not isinstance(estimator, Pipeline):
@@ -381,7 +386,7 @@ def _predict_of(estimator):
     """Return the method that gives the cluster of each row."""
     check_is_fitted(estimator)
     before, last = _before_last_step(estimator), _last_step(estimator)
-    if hasattr(estimator, "predict") or before is None or not is_clusterer(last):
+    if hasattr(estimator, "predict") or before is None or not _is_clusterer(last):
         return _method(estimator, "predict")
     return lambda X: clone(last).fit_predict(before.transform(X))
 
