@@ -47,8 +47,9 @@ RANKS = (
     (Room(("_net",), "the skorch net: built, trained, asked for values of rows"),),
     (
         Room(
-            ("_autoencoder",),
-            "AutoencoderTransformer, and what estimators with one share",
+            ("_autoencoder", "metrics"),
+            "AutoencoderTransformer, and what estimators with one share; scores for "
+            "searches without labels",
         ),
     ),
     (

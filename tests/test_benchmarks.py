@@ -8,6 +8,7 @@ import torch
 SECTIONS = {
     "bench_clusters": ["Clustered"],
     "bench_downstream": ["LogisticRegression", "KMeans", "Ridge, R2"],
+    "bench_search_scores": ["latents", "clusters"],
     "bench_gpu": ["batch", "busy", "transfer", "estimator"],
     "bench_neighbor_embedding": ["embedding"],
     "bench_speed": ["training", "convolutions", "one row", "default fit"],

@@ -23,7 +23,10 @@ from sklearn_ae.architectures import Convolutional, TorchModule
 from sklearn_ae.latents import Variational
 
 LIST = Path(__file__).with_name("public_api.txt")
-MODULES = ["", ".architectures", ".latents", ".noise", ".displays", ".datasets"]
+MODULES = [
+    *("", ".architectures", ".latents", ".noise", ".metrics", ".displays"),
+    ".datasets",
+]
 REQUIRED = {TorchModule: {"cls": nn.Identity, "width": 3}}
 
 

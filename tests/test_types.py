@@ -15,7 +15,10 @@ import matplotlib.figure
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MODULES = ["", ".architectures", ".latents", ".noise", ".displays", ".datasets"]
+MODULES = [
+    *("", ".architectures", ".latents", ".noise", ".metrics", ".displays"),
+    ".datasets",
+]
 # What the displays import for type checkers only.
 FOR_CHECKERS = {"Axes": matplotlib.axes.Axes, "Figure": matplotlib.figure.Figure}
 

@@ -730,6 +730,7 @@ class AutoencoderTransformer(
         maximises this score takes the most. Choose their number by the score of what
         follows in a pipeline, such as a classifier. The score of `KMeans` is no such
         guide: minus its inertia, in units of the latents, it favours the fewest.
+        Without labels, the scorers of :mod:`sklearn_ae.metrics` compare all numbers.
         """
         return float(np.mean(self.score_samples(X), dtype=np.float64))
 
