@@ -139,13 +139,13 @@ class ConvolutionalNetwork(nn.Module):
         """Draw the weights that training starts from."""
         for layer in self.modules():
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-                fan_in = layer.weight[0].numel()
+                fan_in = float(layer.weight[0].numel())
                 if isinstance(layer, nn.ConvTranspose2d):
                     # So many products are added up in each pixel.
                     fan_in = layer.weight[:, 0].numel() / prod(layer.stride)
                 nn.init.normal_(layer.weight, std=gain / sqrt(fan_in))
                 nn.init.zeros_(layer.get_parameter("bias"))
-        self._output_layer.weight.mul_(OUTPUT_SHARE)
+        self._output_layer.get_parameter("weight").mul_(OUTPUT_SHARE)
 
     @property
     def _output_layer(self) -> nn.Module:

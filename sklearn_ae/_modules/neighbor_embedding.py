@@ -258,7 +258,7 @@ def fit_curve(min_dist: float) -> tuple[float, float]:
     distances = np.linspace(0, 3 * SPREAD, 300)
     wanted = np.exp(-np.maximum(distances - min_dist, 0) / SPREAD)
 
-    def curve(d, a, b):
+    def curve(d: NDArray[np.float64], a: float, b: float) -> NDArray[np.float64]:
         return 1 / (1 + a * d ** (2 * b))
 
     (a, b), _ = curve_fit(curve, distances, wanted)

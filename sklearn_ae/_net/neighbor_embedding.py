@@ -78,7 +78,9 @@ class NeighborEmbeddingNet(AutoencoderNet):
         inverse : int64 ndarray of shape (n_rows,)
             Position of each row among those that differ.
         """
-        parts, first, inverse = [], [], []
+        parts: list[np.ndarray] = []
+        first: list[int] = []
+        inverse: list[int] = []
         found: dict[bytes, int] = {}
         for encoded in map(self._encoded, _parts(rows)):
             # Adding 0 turns -0 into 0, which differ in their bytes.
