@@ -5,9 +5,16 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_wine
+from sklearn.model_selection import GridSearchCV
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import (
+    AutoencoderAnomalyDetector,
+    AutoencoderImputer,
+    AutoencoderPretrainedClassifier,
+    AutoencoderPretrainedRegressor,
+    AutoencoderTransformer,
+)
 from sklearn_ae._modules.autoencoder import OneHot
 from sklearn_ae._tables.layout import Layout
 from sklearn_ae.architectures import TorchModule
@@ -230,3 +237,44 @@ def test__hiding_noise__without_blocks__hides_cells():
     assert torch.isnan(noisy).double().mean().item() == pytest.approx(0.1, abs=0.02)
     assert torch.equal(HidingNoise(rate=0.0)(X), X)
     assert (X == 1).all()
+
+
+def test__noise_auto__transformer__trains_without():
+    X = load_wine().data
+    params = {"max_epochs": 2, "random_state": 0}
+    auto = AutoencoderTransformer(2, **params)
+    none = AutoencoderTransformer(2, noise=None, **params)
+    assert auto.noise == "auto"
+    assert_array_equal(auto.fit_transform(X), none.fit_transform(X))
+
+
+@pytest.mark.parametrize(
+    ("cls", "expected"),
+    [
+        (AutoencoderAnomalyDetector, SwapNoise(0.3)),
+        (AutoencoderPretrainedClassifier, SwapNoise(0.3)),
+        (AutoencoderPretrainedRegressor, SwapNoise(0.3)),
+        (AutoencoderImputer, HidingNoise()),
+    ],
+)
+@pytest.mark.parametrize("noise", ["auto", None, MaskingNoise(0.1)], ids=repr)
+def test__noise_auto__autoencoder_in_another_estimator__is_what_that_needs(
+    cls, expected, noise
+):
+    X, y = load_wine(return_X_y=True)
+    autoencoder = AutoencoderTransformer(2, noise=noise, max_epochs=1)
+    used = cls(autoencoder, random_state=0).fit(X, y).autoencoder_.noise
+    assert repr(used) == repr(expected if noise == "auto" else noise)
+    assert autoencoder.noise is noise
+
+
+def test__grid_search__noise_auto_and_a_rate__tries_each():
+    search = GridSearchCV(
+        AutoencoderTransformer(2, max_epochs=1, random_state=0),
+        {"noise": ["auto", None, SwapNoise()], "noise__rate": [0.1, 0.2]},
+        cv=2,
+    )
+    search.fit(load_wine().data)
+    scores = search.cv_results_["mean_test_score"]
+    assert len(set(scores[:4])) == 1
+    assert len(set(scores)) == 3

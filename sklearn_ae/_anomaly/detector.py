@@ -255,10 +255,8 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         """Return the autoencoder to train clones of, or the fitted one to use."""
         if self.device is not None:
             resolve_device(self.device)
-        default = AutoencoderTransformer(
-            noise=default_noise(), scaling="robust", verbose=self.verbose
-        )
-        template = self._take_autoencoder(default)
+        default = AutoencoderTransformer(scaling="robust", verbose=self.verbose)
+        template = self._take_autoencoder(default, default_noise())
         if self.device is not None and not hasattr(template, "net_"):
             template.set_params(device=self.device)
         return template

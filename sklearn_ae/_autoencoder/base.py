@@ -11,6 +11,11 @@ from sklearn_ae._compat import Self
 from sklearn_ae._net.net import TrainingInterrupted
 
 
+def _no_part(value):
+    """Whether a parameter stands for no object, or for one that is chosen later."""
+    return value is None or (isinstance(value, str) and value == "auto")
+
+
 class NestedParamsMixin:
     """Mixin for estimators with parameters that are objects or `None`."""
 
@@ -21,7 +26,8 @@ class NestedParamsMixin:
         ----------
         **params : dict
             A search may set ``noise=None`` and ``noise__rate`` at once, as the product
-            of two lists: without noise, the rate has nothing to say.
+            of two lists: without noise, the rate has nothing to say. So may it
+            "auto".
 
         Returns
         -------
@@ -32,13 +38,15 @@ class NestedParamsMixin:
         ValueError
             If a parameter of a part is set while there is no such part.
         """
-        absent = tuple(f"{name}__" for name, value in params.items() if value is None)
+        absent = tuple(f"{name}__" for name, value in params.items() if _no_part(value))
         kept = {name: params[name] for name in params if not name.startswith(absent)}
         for name in kept:
             part, _, nested = name.partition("__")
-            if nested and kept.get(part, getattr(self, part, self)) is None:
+            owner = kept.get(part, getattr(self, part, self))
+            if nested and _no_part(owner):
                 raise ValueError(
-                    f"Cannot set {name!r}, because {part} is None. Set {part} as well."
+                    f"Cannot set {name!r}, because {part} is {owner!r}. Set {part} as "
+                    "well."
                 )
         # A mixin: the method is that of scikit-learn's BaseEstimator.
         return super().set_params(**kept)  # type: ignore[misc]

@@ -24,13 +24,15 @@ class AutoencoderMetaEstimator(NestedParamsMixin):
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
 
-    def _take_autoencoder(self, default):
+    def _take_autoencoder(self, default, noise):
         """Return an autoencoder to train, or the fitted one to use as it is.
 
         Parameters
         ----------
         default : AutoencoderTransformer
             Not fitted; what ``autoencoder=None`` stands for.
+        noise : Noise
+            What ``noise="auto"`` stands for.
 
         Raises
         ------
@@ -39,11 +41,13 @@ class AutoencoderMetaEstimator(NestedParamsMixin):
         TypeError
             If a :class:`~sklearn.frozen.FrozenEstimator` holds something else.
         """
-        if self.autoencoder is None:
-            return default
         if not isinstance(self.autoencoder, FrozenEstimator):
-            template = clone(self.autoencoder)
-            validate_params(template)
+            template = default
+            if self.autoencoder is not None:
+                template = clone(self.autoencoder)
+                validate_params(template)
+            if isinstance(template.noise, str):
+                template.set_params(noise=noise)
             return template
         fitted = self.autoencoder.estimator
         if not isinstance(fitted, AutoencoderTransformer):

@@ -127,9 +127,13 @@ class AutoencoderTransformer(
             default=None
         What the latents are to be beside a short description of the row, see
         :mod:`sklearn_ae.latents`.
-    noise : GaussianNoise, HidingNoise, MaskingNoise or SwapNoise, default=None
+    noise : "auto", GaussianNoise, HidingNoise, MaskingNoise, SwapNoise or None, \
+            default="auto"
         Corrupts the input while training, see :mod:`sklearn_ae.noise`; the target, the
-        validation loss and everything after `fit` see clean rows.
+        validation loss and everything after `fit` see clean rows. "auto" is none, but
+        in an estimator that holds the autoencoder the noise that it needs:
+        ``SwapNoise(0.3)`` in the detector and the predictors, ``HidingNoise()`` in the
+        imputer. `None` is none everywhere.
     loss : {"auto", "mse", "mae", "huber", "bce"} or callable, default="auto"
         Loss between a numeric cell and its reconstruction, in scaled units: squared
         error ("auto" and "mse"), absolute error, the Huber loss with delta 1, or binary
@@ -357,7 +361,14 @@ class AutoencoderTransformer(
             Variational,
             None,
         ],
-        "noise": [GaussianNoise, HidingNoise, MaskingNoise, SwapNoise, None],
+        "noise": [
+            StrOptions({"auto"}),
+            GaussianNoise,
+            HidingNoise,
+            MaskingNoise,
+            SwapNoise,
+            None,
+        ],
         "loss": [StrOptions({"auto", *LOSSES}), callable],
         "scaling": [
             StrOptions({"auto", "standard", "minmax", "quantile", "robust"}),
@@ -397,7 +408,12 @@ class AutoencoderTransformer(
         | Sparse
         | Variational
         | None = None,
-        noise: GaussianNoise | HidingNoise | MaskingNoise | SwapNoise | None = None,
+        noise: str
+        | GaussianNoise
+        | HidingNoise
+        | MaskingNoise
+        | SwapNoise
+        | None = "auto",
         loss: str | Callable[[Tensor, Tensor], Tensor] = "auto",
         scaling: str | None = "auto",
         categorical_features: str | ArrayLike | None = "from_dtype",

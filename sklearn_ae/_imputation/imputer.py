@@ -73,9 +73,9 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
     Parameters
     ----------
     autoencoder : AutoencoderTransformer or FrozenEstimator, default=None
-        The autoencoder to train; cells are hidden from it unless it has `noise` of its
-        own. A fitted one in a :class:`~sklearn.frozen.FrozenEstimator` is used as it
-        is. `None` takes ``AutoencoderTransformer(weight_decay=0.0)``.
+        The autoencoder to train; with ``noise="auto"``, cells are hidden from it. A
+        fitted one in a :class:`~sklearn.frozen.FrozenEstimator` is used as it is.
+        `None` takes ``AutoencoderTransformer(weight_decay=0.0)``.
     n_estimators : int, default=2
         Number of autoencoders whose predictions are averaged, together with the linear
         model that they start from. Each hides other cells, and takes as long as the
@@ -254,10 +254,8 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         """Return the autoencoder to train a clone of, or the fitted one to use."""
         # By default, weight decay keeps networks of small tables near the linear model
         # that they start from. Hidden cells are the better regularisation.
-        template = self._take_autoencoder(AutoencoderTransformer(weight_decay=0.0))
-        if not hasattr(template, "net_"):
-            template.set_params(noise=template.noise or HidingNoise())
-        return template
+        default = AutoencoderTransformer(weight_decay=0.0)
+        return self._take_autoencoder(default, HidingNoise())
 
     def _note_columns(self, missing, observed):
         """Set the attributes that describe the columns."""

@@ -90,7 +90,11 @@ class NetworkParams:
         params : dict
             ``get_params(deep=False)`` of an estimator.
         """
-        return cls(**{field.name: params[field.name] for field in fields(cls)})
+        own = {field.name: params[field.name] for field in fields(cls)}
+        if isinstance(own["noise"], str):
+            # Nobody asked for more than latents.
+            own["noise"] = None
+        return cls(**own)
 
     @property
     def hides(self) -> bool:

@@ -233,11 +233,10 @@ class PretrainedPredictor(
         """
         default = AutoencoderTransformer(
             N_COMPONENTS,
-            noise=default_noise(),
             device=self.device or "cpu",
             verbose=self.verbose,
         )
-        autoencoder = self._take_autoencoder(default)
+        autoencoder = self._take_autoencoder(default, default_noise())
         encoder, rows = self._read_table(autoencoder, X)
         if hasattr(autoencoder, "net_"):
             return autoencoder, encoder, rows, None
