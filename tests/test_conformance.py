@@ -102,9 +102,24 @@ LONG_SETTINGS = [
 ]
 
 
+def known_failures(estimator):
+    """Return checks that set ``n_components=1``, fewer than there are clusters."""
+    if not isinstance(getattr(estimator, "latent", None), Clustered):
+        return {}
+    names = [
+        "check_dont_overwrite_parameters",
+        "check_fit2d_1feature",
+        "check_fit2d_1sample",
+        "check_fit2d_predict1d",
+        "check_methods_sample_order_invariance",
+        "check_methods_subset_invariance",
+    ]
+    return dict.fromkeys(names, "n_components=1 is less than n_clusters=2")
+
+
 # After three epochs, a latent may well say nothing yet.
 @pytest.mark.filterwarnings("ignore:The variational latent has collapsed")
-@parametrize_with_checks(SETTINGS)
+@parametrize_with_checks(SETTINGS, expected_failed_checks=known_failures)
 def test__scikit_learn_check__passes(estimator, check):
     check(estimator)
 

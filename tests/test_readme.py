@@ -21,7 +21,7 @@ def test__readme__python_block__runs(source):
 
 def test__readme__printed_table__has_the_measures_of_the_command_line():
     (table,) = _blocks("text")
-    for measure in ("reconstruction error", "KMeans accuracy", "LogisticRegression"):
+    for measure in ("reconstruction error", "KMeans NMI", "LogisticRegression"):
         assert measure in table
 
 

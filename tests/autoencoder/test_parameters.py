@@ -17,9 +17,10 @@ def make(**params):
     return AutoencoderTransformer(**{**defaults, **params})
 
 
-def test__set_params__of_an_absent_part__says_so():
-    with pytest.raises(ValueError, match="'noise__rate', because noise is None"):
-        make().set_params(noise__rate=0.2)
+@pytest.mark.parametrize("noise", [None, "auto"])
+def test__set_params__of_an_absent_part__says_so(noise):
+    with pytest.raises(ValueError, match=f"'noise__rate', because noise is {noise!r}"):
+        make(noise=noise).set_params(noise__rate=0.2)
 
 
 def test__callbacks__monitor_of_a_loss_that_is_not_measured__is_refused():

@@ -294,6 +294,7 @@ OWN = {
     "compute",
     "count_rows",
     "is_annealing",
+    "prepare",
     "reconstruct",
     "train_one_epoch",
     "weigh",

@@ -28,8 +28,10 @@ X, Y = X_CANCER[15:135, :10], Y_CANCER[15:135]
 TARGET, TARGETS = X_CANCER[15:135, 10], X_CANCER[15:135, 10:12]
 
 
-def small(n_components=4, max_epochs=2, **params):
-    return AutoencoderTransformer(n_components, max_epochs=max_epochs, **params)
+def small(n_components=4, max_epochs=2, noise=None, **params):
+    return AutoencoderTransformer(
+        n_components, max_epochs=max_epochs, noise=noise, **params
+    )
 
 
 def classifier(autoencoder=None, **params):
