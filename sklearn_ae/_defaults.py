@@ -61,7 +61,7 @@ def default_convolutional(n_rows):
 
     A step of few images takes hardly longer for each, and few steps learn nothing.
     """
-    return min(n_rows, max(32, min(256, n_rows // 300))), (1000, 8000)
+    return min(n_rows, max(24, min(256, n_rows // 400))), (1000, 8000)
 
 
 def default_max_epochs(n_rows, batch_size, steps=DEFAULT_STEPS):

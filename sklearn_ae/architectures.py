@@ -119,7 +119,7 @@ class Convolutional(BaseEstimator):
     dividing them by their largest possible value, with ``scaling=None``; "standard"
     makes much of a pixel that is nearly always white.
 
-    *Training.* A batch has a 300th of the images, but 32 to 256 of them, unless
+    *Training.* A batch has a 400th of the images, but 24 to 256 of them, unless
     `batch_size` says otherwise, and `max_epochs` takes at most 8,000 steps.
 
     References

@@ -1,19 +1,12 @@
 """The torch module of a convolutional autoencoder for images."""
 
 from collections.abc import Sequence
-from math import prod, sqrt
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
 from sklearn_ae._modules.dense import Activation, dense_layers, make_activation
-
-# Factor of the weights of the output layer: where they are large, training first makes
-# them vanish, and then takes its time to find images again.
-OUTPUT_SHARE = 0.2
-# Factor of the weights that makes up for what an activation takes away; that of "relu",
-# the root of 2, is about that of "gelu" and "silu", too.
-GAINS: dict[Activation, float] = {"tanh": 5 / 3, "sigmoid": 1.0, "identity": 1.0}
 
 
 class ConvolutionalNetwork(nn.Module):
@@ -21,8 +14,7 @@ class ConvolutionalNetwork(nn.Module):
 
     A stage is a convolution, an activation, and, where ``pooling > 1``, the maximum of
     each window. Both pad so that a stride of s turns a side of n pixels into
-    ``ceil(n / s)``, and the decoder comes back to exactly n. Weights start at the size
-    at which images neither fade nor grow from layer to layer (He et al., 2015) [1]_.
+    ``ceil(n / s)``, and the decoder comes back to exactly n.
 
     **Shape** input and output (n_rows, channels * height * width), the pixels of each
     channel row by row; latent (n_rows, n_components).
@@ -52,11 +44,6 @@ class ConvolutionalNetwork(nn.Module):
         Size of the latent.
     latent_shape : tuple of int
         Shape in which the latent can be looked at.
-
-    References
-    ----------
-    .. [1] He, K., Zhang, X., Ren, S. and Sun, J. "Delving deep into rectifiers:
-       surpassing human-level performance on ImageNet classification." ICCV 2015.
 
     Examples
     --------
@@ -130,28 +117,8 @@ class ConvolutionalNetwork(nn.Module):
         decoder += expand(self.map_shapes, kernel_size, strides, activation)
         self.encoder = nn.Sequential(*encoder)
         self.decoder = nn.Sequential(*decoder, nn.Flatten())
-        self._initialize(GAINS.get(activation, sqrt(2)))
         # With all channels of a pixel side by side, a step is up to half again as fast.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @torch.no_grad()
-    def _initialize(self, gain: float) -> None:
-        """Draw the weights that training starts from."""
-        for layer in self.modules():
-            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-                fan_in = float(layer.weight[0].numel())
-                if isinstance(layer, nn.ConvTranspose2d):
-                    # So many products are added up in each pixel.
-                    fan_in = layer.weight[:, 0].numel() / prod(layer.stride)
-                nn.init.normal_(layer.weight, std=gain / sqrt(fan_in))
-                nn.init.zeros_(layer.get_parameter("bias"))
-        self._output_layer.get_parameter("weight").mul_(OUTPUT_SHARE)
-
-    @property
-    def _output_layer(self) -> nn.Module:
-        """The layer that the pixels come from."""
-        kinds = (nn.Conv2d, nn.ConvTranspose2d)
-        return [layer for layer in self.decoder if isinstance(layer, kinds)][-1]
 
     @torch.no_grad()
     def set_output(self, values: Tensor) -> None:
@@ -161,7 +128,9 @@ class ConvolutionalNetwork(nn.Module):
         ----------
         values : Tensor of shape (n_channels,)
         """
-        self._output_layer.get_parameter("bias").copy_(values)
+        kinds = (nn.Conv2d, nn.ConvTranspose2d)
+        last = [layer for layer in self.decoder if isinstance(layer, kinds)][-1]
+        last.get_parameter("bias").copy_(values)
 
 
 class Crop(nn.Module):
