@@ -282,7 +282,7 @@ class Clustered(BaseEstimator):
     graph of their ten nearest neighbours: a diffusion map [3]_. Categories and missing
     cells count as the network sees them.
 
-    *Scale.* The centres of two clusters are six times as far apart as the free
+    *Scale.* The centres of two clusters are ten times as far apart as the free
     numbers deviate from their mean, all of them together. So KMeans does not divide
     rows by what is free, and one run of it is enough.
 

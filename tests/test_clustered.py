@@ -94,13 +94,13 @@ def test__transform__digits__is_assignments_behind_free_numbers(digits):
     assert (Z[:, 32:] >= 0).all()
 
 
-def test__clusters__digits__stand_six_deviations_apart(digits):
+def test__clusters__digits__stand_ten_deviations_apart(digits):
     ae, X, _, _, _ = digits
     Z = ae.transform(X)
     deviation = np.sqrt(Z[:, :32].var(0).sum())
     # Two rows of different clusters differ by the largest assignment in two latents.
     distance = np.sqrt(2) * Z[:, 32:].sum(1).mean()
-    assert_allclose(distance, 6 * deviation, rtol=0.05)
+    assert_allclose(distance, 10 * deviation, rtol=0.05)
 
 
 def test__reconstruct__digits__is_as_good_as_without_assignments(digits):

@@ -23,7 +23,7 @@ SMOOTHED = 0.01
 # Length of a perturbation, in distances of a row to the last of its neighbours.
 RADIUS = 0.25
 # Distance between two clusters, in deviations of the free numbers.
-DISTANCE = 6.0
+DISTANCE = 10.0
 # Steps from random weights to given clusters, their batch size and their rate.
 START_STEPS = 200
 START_BATCH = 256
@@ -109,7 +109,7 @@ class ClusteredNetwork(nn.Module):
         return decoder_of(self.network)(Z)
 
     def set_scale(self, Z: Tensor, weight: Tensor | None = None) -> None:
-        """Let clusters stand apart by six deviations of the free numbers.
+        """Let clusters stand apart by ten deviations of the free numbers.
 
         Parameters
         ----------
