@@ -433,7 +433,7 @@ def test__fit__few_steps__is_better_than_the_mean_image(params):
     """It used to be no better after as many."""
     X = load_digits().data / 16
     ae = AutoencoderTransformer(
-        16, architecture=Convolutional(), max_epochs=5, random_state=0, **params
+        16, architecture=Convolutional(), max_epochs=10, random_state=0, **params
     ).fit(X)
     assert np.square(ae.reconstruct(X) - X).mean() < 0.75 * X.var(axis=0).mean()
 
