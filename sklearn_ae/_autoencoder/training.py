@@ -71,9 +71,9 @@ def resolve_scaling(autoencoder):
 
 
 def fit_default_encoder(autoencoder, encoder, rows, sample_weight=None):
-    """Learn the scale of the columns for a default autoencoder that does not draw rows.
+    """Learn the scale of the columns for the default autoencoder of a predictor.
 
-    It has robust units instead of standard ones, where each column has its own.
+    Where each column has a unit of its own, it is a robust one.
 
     Parameters
     ----------

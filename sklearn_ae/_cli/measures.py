@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import torch
-from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import normalized_mutual_info_score
-from sklearn.metrics.cluster import contingency_matrix
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -307,12 +305,3 @@ def cluster(features, n_clusters, train, held_out, seed):
     return {
         name: kmeans.fit(Z[train]).predict(Z[held_out]) for name, Z in features.items()
     }
-
-
-def matched_accuracy(classes, clusters):
-    """Return the share of rows that agree when each cluster stands for one class.
-
-    Clusters and classes are matched so that this share is as large as it can be.
-    """
-    counts = contingency_matrix(classes, clusters)
-    return counts[linear_sum_assignment(counts, maximize=True)].sum() / len(classes)

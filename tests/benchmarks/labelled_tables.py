@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from bench_frames import LESIONS
+from bench_labels import FRAMES as CLASS_FRAMES
 from bench_labels import HORSE_NUMBERS
 from real_data import DATA
 from sklearn import datasets
@@ -17,12 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 BUILT_IN = ["iris", "wine", "breast_cancer", "digits", "diabetes"]
 # The column to predict, and columns that are left out, as in data/README.md.
 FRAMES = {
-    "adult": ("income", ["split"]),
-    "german_credit": ("credit_risk", []),
-    "horse_colic": (
-        "surgical_lesion",
-        ["outcome", "hospital_number", "cp_data", *LESIONS],
-    ),
+    **CLASS_FRAMES,
     "auto_imports": ("price", []),
     "more/dermatology": ("class", []),
     "more/ecoli": ("class", []),
