@@ -30,7 +30,7 @@ N_SAMPLED = 250
 SIZES = {
     build: {"FILL_ROWS": N_SAMPLED, "SAMPLE_CELLS": N_SAMPLED * N_COLUMNS},
     detector: {"N_ROWS": N_SAMPLED, "MAX_CALIBRATION_ROWS": N_SAMPLED},
-    distances: {"N_REFERENCES": N_SAMPLED // 2},
+    distances: {"MOST_REFERENCES": N_SAMPLED // 2},
     fine_tuning: {"PROBE_ROWS": N_SAMPLED, "SAMPLE_ROWS": N_SAMPLED},
     hidden_cells: {"MAX_HIDDEN_ROWS": N_SAMPLED, "MAX_CELLS": N_SAMPLED * N_COLUMNS},
     row_sampler: {"MOST_ROWS": N_SAMPLED},

@@ -36,17 +36,17 @@ class ComparedRows:
         self._columns = _columns_of_cells(distances.cells)
 
     def relative_distances(self):
-        """Return the relative distances of the rows, of shape (n_rows, 3)."""
+        """Return the relative distances of the rows, of shape (n_rows, 4)."""
         squares = self.squares.numpy().copy()
         if self.has_alike:
             squares = self.distances.apart(squares, self.n_alike > 0)
         row = np.arange(len(self.rows))
-        distances = np.empty((len(self.rows), 3))
-        distances[:, 0], distances[:, 1] = self.distances.nearest(
+        distances = np.empty((len(self.rows), 4))
+        distances[:, :3] = self.distances.nearest(
             squares, lambda indices, some: self._distance(row[some], indices)
         )
         residuals = self.distances.residuals(self.rows, self.mask, self.expected)
-        distances[:, 2] = residuals.sum(axis=1)
+        distances[:, 3] = residuals.sum(axis=1)
         return distances * np.reshape(self.weight, (-1, 1)) / self.distances.medians_
 
     def relative_distances_without(self, cells, expected):
@@ -61,7 +61,7 @@ class ComparedRows:
 
         Returns
         -------
-        distances : float64 ndarray of shape (2, n_cells, n_rows, 3)
+        distances : float64 ndarray of shape (2, n_cells, n_rows, 4)
             With the other cells standing in for the missing one, and without.
         """
         n_rows, n_cells = len(self.rows), len(cells)
@@ -73,12 +73,12 @@ class ComparedRows:
         def distance_to(indices, some):
             return self._distance(row[some], indices, left_out[some])
 
-        distances = np.empty((n_cells * n_rows, 3))
-        distances[:, 0], distances[:, 1] = self.distances.nearest(
+        distances = np.empty((n_cells * n_rows, 4))
+        distances[:, :3] = self.distances.nearest(
             squares.reshape(n_cells * n_rows, -1), distance_to
         )
-        distances[:, 2] = self._residual_without(cells, expected)
-        distances = distances.reshape(n_cells, n_rows, 3) / self.distances.medians_
+        distances[:, 3] = self._residual_without(cells, expected)
+        distances = distances.reshape(n_cells, n_rows, 4) / self.distances.medians_
         seen = self.observed[:, self._columns[cells, 0]].T
         weight = self.distances.weight(self.n_observed - seen)
         own_weight = np.broadcast_to(self.weight, weight.shape)

@@ -106,10 +106,11 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
 
     Notes
     -----
-    *Score.* Minus the sum of three squared distances, each in units of its median over
-    rows of `fit`, ``-f(s) - f(n) - f(r)``: to the surroundings (the 18th nearest of 256
-    rows of `fit` [1]_), to the nearest neighbour (among 1,024 rows), and to the
-    reconstruction. Below the median, a distance counts a tenth:
+    *Score.* Minus a sum of squared distances, each in units of its median over rows of
+    `fit`, ``-f(s) - (f(n) + f(m)) / 2 - f(r)``: to the surroundings (the 18th nearest
+    of 256 rows of `fit` [1]_), to the nearest neighbour and to the nearest three (mean;
+    among 4,096 rows, or fewer of wide tables, but 1,024), and to the reconstruction.
+    Below the median, a distance counts a tenth:
     ``f(x) = 0.1 * x + 0.9 * max(x - 1, 0)``. So ordinary rows score about -0.3 to -5.
     Numbers are compared in robust units, by their inverse hyperbolic sine, so that
     those far out count less; a column of categories counts as much as one of numbers.
@@ -117,7 +118,8 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     of one more than that counts. No row is compared with itself: rows of `fit` score as
     new ones that equal them. Nor is a row compared with others that share an extreme
     number with it, more than 12 robust deviations from the median of a column: many
-    rows with a code such as -999 are no less anomalous than one.
+    rows with a code such as -999 are no less anomalous than one, unless more than a
+    tenth of the rows have numbers so far out.
 
     *Missing cells* are left out, and the others count more; a row without any cell
     scores 0. In rows that others are compared with, they count as the median. Where

@@ -1,17 +1,19 @@
 """Distances of rows to the rows of `fit`, for outlier detection.
 
-Three squared distances are computed, because none of them finds every kind of outlier:
+Squared distances to three things are computed, because none finds every kind of
+outlier:
 
 - to the *surroundings*, the 18th nearest of 256 rows drawn at random. Outliers that lie
   together do not mask one another, unless they are one row in 14 or more, because few
   of them are drawn (Sugiyama and Borgwardt, 2013 [1]_).
-- to the *neighbour*, the nearest of 1,024 rows, which finds outliers that lie within
-  the surroundings.
+- to the *neighbours*, the nearest of 1,024 to 4,096 rows, and the mean of the nearest
+  three, which find outliers that lie within the surroundings. The nearest alone is
+  misled by few outliers that lie together, the mean by small clusters.
 - to the *reconstruction*, each cell in units of its column; for numbers by the
   logarithm, because one cell can be off by any amount.
 
-Each is divided by its median over the rows of `fit`. What the three distances add up to
-is the score in `scoring.py`.
+Each is divided by its median over the rows of `fit`. What the distances add up to is
+the score in `scoring.py`.
 
 References
 ----------
@@ -28,12 +30,16 @@ from sklearn_ae._tables.scaling import robust_center_and_scale
 
 # Rows of `fit` that the medians of the distances are taken over.
 N_ROWS = 4096
-# Rows among those that other rows are compared with.
-N_REFERENCES = 1024
+# Rows among those that other rows are compared with: as many as have so many encoded
+# cells, which takes the same time in narrow and in wide tables.
+N_REFERENCE_CELLS = 2**16
+LEAST_REFERENCES, MOST_REFERENCES = 1024, 4096
 # References, the first ones, among which the surroundings of a row are looked for.
 N_SURROUNDINGS = 256
 # Rank, among the sorted distances to those, of the one to the surroundings.
 RANK = 18
+# Neighbours that the mean is taken of.
+N_NEIGHBORS = 3
 # Numbers grow linearly up to some three robust deviations, logarithmically beyond.
 LINEAR_DEVIATIONS = 3.0
 # Robust deviations below this share of the standard deviation are not used: most cells
@@ -56,6 +62,9 @@ MIN_MEDIAN_SHARE = 0.01
 # Robust deviations from the median beyond which a number is far, as codes for missing
 # cells are.
 FAR_DEVIATIONS = 12.0
+# If more than this share of the rows have such a number, it is an ordinary one, as ink
+# is where most images are white.
+MOST_FAR_ROWS = 0.1
 # Its inverse hyperbolic sine, in robust deviations.
 FAR = LINEAR_DEVIATIONS * np.arcsinh(FAR_DEVIATIONS / LINEAR_DEVIATIONS)
 # Largest share of a rare category.
@@ -115,7 +124,7 @@ class OutlierDistances:
         if n_cells < len(self.cells):
             self.membership_ = np.eye(n_cells, dtype=np.float32)[self.cells]
         rows, observed, _ = self.prepare(encoded)
-        self.references_ = rows[:N_REFERENCES].copy()
+        self.references_ = rows[: _n_references(rows.shape[1])].copy()
         self.norms_ = (self.references_**2).sum(axis=1)
         self._fit_far()
         residuals = self._squared_residuals(rows, observed, expected).mean(axis=0)
@@ -135,8 +144,9 @@ class OutlierDistances:
 
         Returns
         -------
-        distances : float64 ndarray of shape (n_rows, 3)
-            To the surroundings, the neighbour and the reconstruction.
+        distances : float64 ndarray of shape (n_rows, 4)
+            To the surroundings, the nearest neighbour, several neighbours and the
+            reconstruction.
         """
         return self._squared_distances(encoded, expected) / self.medians_
 
@@ -173,13 +183,13 @@ class OutlierDistances:
         self.deviation_[observed] = np.where(deviation > MIN_DEVIATION, deviation, 1)
 
     def _fit_medians(self, distances):
-        """Learn the unit of each of the three distances."""
+        """Learn the unit of each of the distances."""
         least = np.maximum(
             MIN_MEDIAN_SHARE * distances.mean(axis=0), ROUNDING * len(self.cells)
         )
         self.medians_ = np.maximum(np.median(distances, axis=0), least)
-        surroundings, neighbour, _ = self.medians_
-        self.medians_[1] = max(neighbour, MIN_NEIGHBOUR_SHARE * surroundings)
+        least = MIN_NEIGHBOUR_SHARE * self.medians_[0]
+        self.medians_[1:3] = np.maximum(self.medians_[1:3], least)
 
     def _arcsinh(self, encoded):
         """Return encoded rows, the numbers by their inverse hyperbolic sine.
@@ -232,8 +242,8 @@ class OutlierDistances:
         return values if self.membership_ is None else values @ self.membership_
 
     def _squared_distances(self, encoded, expected):
-        """Return the three squared distances of rows, of shape (n_rows, 3)."""
-        distances = np.empty((len(encoded), 3))
+        """Return the squared distances of rows, of shape (n_rows, 4)."""
+        distances = np.empty((len(encoded), 4))
         for start in range(0, len(encoded), PART_ROWS):
             part = slice(start, start + PART_ROWS)
             rows, observed, weight = self.prepare(encoded[part])
@@ -247,9 +257,9 @@ class OutlierDistances:
                     differences[~observed[some]] = 0
                 return np.square(differences, out=differences).sum(axis=1)
 
-            distances[part, 0], distances[part, 1] = self.nearest(squares, distance_to)
+            distances[part, :3] = self.nearest(squares, distance_to)
             residuals = self.residuals(rows, observed, expected[part])
-            distances[part, 2] = residuals.sum(axis=1)
+            distances[part, 3] = residuals.sum(axis=1)
             distances[part] *= np.reshape(weight, (-1, 1))
         return distances
 
@@ -267,6 +277,9 @@ class OutlierDistances:
         -------
         squares : float32 ndarray of shape (n_rows, n_references)
         """
+        if self.references_.shape[1] == 1:
+            # Many rows of one column are so near that rounding would order them.
+            return np.square((rows - self.references_.T) * observed)
         references = to_tensor(self.references_).T
         norms = to_tensor(self.norms_)
         squares = np.empty((len(rows), len(self.references_)), dtype=np.float32)
@@ -281,7 +294,7 @@ class OutlierDistances:
         return squares
 
     def nearest(self, squares, distance_to):
-        """Return the squared distances to the surroundings and the neighbour.
+        """Return the squared distances to the surroundings and the neighbours.
 
         A reference that equals a row is not its neighbour: else the rows of `fit` would
         seem less anomalous than new ones.
@@ -296,18 +309,29 @@ class OutlierDistances:
 
         Returns
         -------
-        surroundings, neighbour : ndarray of shape (n_rows,)
+        distances : float64 ndarray of shape (n_rows, 3)
+            To the surroundings, the nearest neighbour, and several (mean).
         """
-        every = slice(None)
+        every, row = slice(None), np.arange(len(squares))
+        n_neighbors = max(1, min(N_NEIGHBORS, len(self.references_) - 1))
         indices = squares.argmin(axis=1)
-        neighbour = distance_to(indices, every)
-        same = neighbour <= ROUNDING**2 * len(self.cells)
+        nearest = distance_to(indices, every)
+        same = nearest <= ROUNDING**2 * len(self.cells)
         if same.any() and len(self.references_) > 1:
             squares[same, indices[same]] = np.inf
-            neighbour[same] = distance_to(squares[same].argmin(axis=1), same)
+            indices[same] = squares[same].argmin(axis=1)
+            nearest[same] = distance_to(indices[same], same)
         some = squares[:, :N_SURROUNDINGS]
         square_at_rank = np.partition(some, self.rank, axis=1)[:, self.rank, None]
-        return distance_to((some == square_at_rank).argmax(axis=1), every), neighbour
+        at_rank = (some == square_at_rank).argmax(axis=1)
+        total = nearest.astype(np.float64)
+        for _ in range(n_neighbors - 1):
+            squares[row, indices] = np.inf
+            indices = squares.argmin(axis=1)
+            total += distance_to(indices, every)
+        return np.stack(
+            [distance_to(at_rank, every), nearest, total / n_neighbors], axis=1
+        )
 
     @property
     def rank(self):
@@ -345,6 +369,8 @@ class OutlierDistances:
     def _fit_far(self):
         """Learn which categories are rare, and which cells of references are far."""
         self.far_limit_ = FAR / self.deviation_
+        if self._is_far(self.references_).any(axis=1).mean() > MOST_FAR_ROWS:
+            self.far_limit_[:] = np.inf
         self.is_rare_ = np.zeros(len(self.cells), dtype=bool)
         for cell in range(self.n_numbers, self.cells.max() + 1):
             block = self.cells == cell
@@ -393,6 +419,12 @@ class OutlierDistances:
         # Too few references may be left.
         n_left = (~alike[:, :N_SURROUNDINGS]).sum(axis=1, keepdims=True)
         return np.where(alike & (n_left > self.rank + 1), np.inf, squares)
+
+
+def _n_references(n_columns):
+    """Return how many rows others are compared with, by their encoded columns."""
+    n_references = N_REFERENCE_CELLS // n_columns
+    return min(max(n_references, LEAST_REFERENCES), MOST_REFERENCES)
 
 
 def _rarity(share, n_rows):

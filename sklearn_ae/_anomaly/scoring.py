@@ -1,8 +1,8 @@
 """The score of the anomaly detector, and the share of each column in it.
 
 The way of a row: scaled numbers and codes -> what the distances compare
-(`encode_and_reconstruct`) -> three distances in units of their medians (`distances.py`)
--> their sum, in which distances below the median hardly count (`hinge`) -> the mean of
+(`encode_and_reconstruct`) -> distances in units of their medians (`distances.py`) ->
+their sum, in which distances below the median hardly count (`weigh`) -> the mean of
 that over the autoencoders -> the score, which is minus the mean.
 """
 
@@ -22,6 +22,8 @@ from sklearn_ae._anomaly.distances import (
 from sklearn_ae._net.inference import encode, expect, infer
 from sklearn_ae._tables.reading import to_tensor
 
+# How much each of the distances counts: the two to the neighbours half.
+WEIGHTS = np.array([1.0, 0.5, 0.5, 1.0])
 # Slope of the score below the median of a distance; above, it is 1.
 SLOPE_BELOW_MEDIAN = 0.1
 # Cells of other rows that stand in for one that is to be predicted from its row.
@@ -74,7 +76,7 @@ class AnomalyScorer:
     def score_samples(self, rows):
         """Return the score of each checked row: at most 0, lowest for outliers.
 
-        Minus the sum over the three distances ``d``, in units of their medians, of
+        Minus the weighted sum over the distances ``d``, in units of their medians, of
         ``0.1 * d + 0.9 * max(d - 1, 0)``.
         """
         return -self._mean(_abnormality, rows)
@@ -116,14 +118,16 @@ class AnomalyScorer:
         return total / len(self.nets)
 
 
-def hinge(distances):
-    """Return how much distances count, in units of their medians.
+def weigh(distances):
+    """Return how much the distances of rows, in units of their medians, add up to.
 
     Below the median they hardly do: a row is an outlier if one of its distances is
     large, and small ones shall not make up for that.
     """
     above = np.maximum(distances - 1, 0)
-    return SLOPE_BELOW_MEDIAN * distances + (1 - SLOPE_BELOW_MEDIAN) * above
+    counted = SLOPE_BELOW_MEDIAN * distances + (1 - SLOPE_BELOW_MEDIAN) * above
+    # A product of matrices would be rounded in another way for a single row.
+    return (counted * WEIGHTS).sum(axis=-1)
 
 
 def _abnormality(distances, net, X):
@@ -144,7 +148,7 @@ def _abnormality(distances, net, X):
         torch.cat(parts)[: len(X)] for parts in zip(*blocks, strict=True)
     )
     relative = distances.relative_distances(*_to_numpy([encoded, expected]))
-    return torch.from_numpy(hinge(relative).sum(axis=1))
+    return torch.from_numpy(weigh(relative))
 
 
 def _contributions(distances, net, X):
@@ -186,7 +190,7 @@ def _abnormality_without_each_cell(distances, net, X):
     """
     n_rows, n_columns = X.shape
     compared = ComparedRows(distances, *_to_numpy(encode_and_reconstruct(net, X)))
-    total = hinge(compared.relative_distances()).sum(axis=1)
+    total = weigh(compared.relative_distances())
     without = np.empty((2, n_columns, n_rows))
     cells, step = _cell_of_column(net, n_columns), max(1, PART_ROWS // n_rows)
     # Copies of the rows, each without another column, go through the network at once.
@@ -197,7 +201,7 @@ def _abnormality_without_each_cell(distances, net, X):
         relative = compared.relative_distances_without(
             cells[columns], expected.cpu().numpy()
         )
-        without[:, columns] = hinge(relative).sum(axis=-1)
+        without[:, columns] = weigh(relative)
     return torch.from_numpy(total)[:, None], torch.from_numpy(without).mT
 
 

@@ -11,7 +11,7 @@ MAX_SHARE = 0.12
 # distributed, this is 2.7 standard deviations.
 FENCE = 4.0
 # Least score, without the minus, of an outlier: a row that is no farther than the
-# median in any of the three distances scores less.
+# median in any of the distances scores less.
 MIN_FENCE = 0.3
 # Share of the rows of `fit` that are not outliers, if these are not many.
 TAIL_QUANTILE = 0.88

@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from sklearn_ae import AutoencoderAnomalyDetector, AutoencoderTransformer
-from sklearn_ae._anomaly.scoring import encode_and_reconstruct, encoded_cells, hinge
+from sklearn_ae._anomaly.scoring import encode_and_reconstruct, encoded_cells, weigh
 from sklearn_ae.architectures import TorchModule
 from tests.anomaly.helpers import (
     X_CANCER,
@@ -248,10 +248,14 @@ def test__encode__missing_category__has_only_missing_indicators():
     assert torch.isnan(row).tolist() == [False, True, True, True, True]
 
 
-def test__hinge__distances_below_the_median__hardly_count():
-    below, at, above = hinge(np.array([0.5, 1.0, 3.0]))
-    assert at - below == pytest.approx(0.05)
-    assert above - at == pytest.approx(2.0)
+@pytest.mark.parametrize(("distance", "weight"), enumerate([1, 0.5, 0.5, 1]))
+def test__weigh__distances_below_the_median__hardly_count(distance, weight):
+    """A distance to the neighbours is one of two, so it counts half."""
+    distances = np.ones((3, 4))
+    distances[:, distance] = [0.5, 1.0, 3.0]
+    below, at, above = weigh(distances)
+    assert at - below == pytest.approx(weight * 0.05)
+    assert above - at == pytest.approx(weight * 2.0)
 
 
 def _with_gaps_and_categories():
