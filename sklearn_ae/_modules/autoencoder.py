@@ -12,6 +12,7 @@ from sklearn_ae._modules.columns import Columns
 from sklearn_ae._modules.dense import Dense, largest_product
 from sklearn_ae._modules.latent_penalties import Latent
 from sklearn_ae._modules.linear_fill import LinearFill
+from sklearn_ae._modules.piecewise_linear import PiecewiseLinear
 
 
 class OneHot(nn.Module):
@@ -141,6 +142,8 @@ class Autoencoder(nn.Module):
             columns = layout.first_indices[columns]
         self.register_buffer("indicators", columns)
         self.fill = fill
+        self.embedding: PiecewiseLinear | None = None
+        """What the encoder gets beside the numbers, from `embed_numbers`."""
         blocks = None if layout is None else layout.blocks
         self.register_buffer("blocks", blocks, persistent=False)
 
@@ -195,11 +198,35 @@ class Autoencoder(nn.Module):
         X = self._one_hot(X)
         if noisy and self.noise is not None:
             X = self.noise(X, self.blocks)
-        if not (may_have_missing or self.may_have_missing):
+        if may_have_missing or self.may_have_missing:
+            if expected is not None and self.one_hot is not None:
+                expected = self.one_hot.from_shares(expected)
+            X = self._fill_missing(X, expected)
+        if self.embedding is None:
             return X
-        if expected is not None and self.one_hot is not None:
-            expected = self.one_hot.from_shares(expected)
-        return self._fill_missing(X, expected)
+        return torch.cat([X, self.embedding(X)], dim=1)
+
+    def embed_numbers(self, embedding: PiecewiseLinear) -> None:
+        """Let the encoder get numbers encoded, too; it computes the same at first.
+
+        Parameters
+        ----------
+        embedding : PiecewiseLinear
+            Of the first columns of `inputs`.
+        """
+        assert isinstance(self.network, Dense)
+        first = self.network.encoder[0]
+        assert isinstance(first, nn.Linear)
+        n_inputs = first.in_features + embedding.n_outputs
+        wider = nn.utils.skip_init(
+            nn.Linear, n_inputs, first.out_features, device=first.weight.device
+        )
+        added = first.weight.new_zeros(first.out_features, embedding.n_outputs)
+        with torch.no_grad():
+            wider.weight.copy_(torch.cat([first.weight, added], dim=1))
+            wider.bias.copy_(first.bias)
+        self.network.encoder[0] = wider
+        self.embedding = embedding
 
     def encode_inputs(self, X: Tensor) -> Tensor:
         """Return the latents for what `inputs` returns."""

@@ -27,6 +27,7 @@ from sklearn_ae._autoencoder.training import fit_default_encoder, fit_members
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval
 from sklearn_ae._defaults import (
+    default_fine_tuning_noise,
     default_noise,
     default_pretraining,
 )
@@ -185,8 +186,9 @@ class PretrainedPredictor(
                 encoder, rows, weights[1], targets, device, count_copies(weights[0])
             )
             labelled, valid = self._split(labelled)
+            noise = default_fine_tuning_noise(int(labelled.n_copies.sum()))
             tuning = FineTuning(
-                encoder=take_encoder(autoencoder.module_).to(device),
+                encoder=take_encoder(autoencoder.module_, noise).to(device),
                 n_components=autoencoder.n_components_,
                 n_outputs=n_outputs,
                 probe=probe,

@@ -92,22 +92,21 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     -----
     {start}
 
-    *Noise.* The autoencoder's noise corrupts the labelled rows, too, half as strongly,
-    but not in semi-supervised training.
+    {noise} Neither is done in semi-supervised training.
 
     {length}
 
     *Probabilities.* The logits are divided by one number, the temperature with the
-    lowest cross-entropy on the rows that were held out [3]_: from 10 to 20,000 labelled
+    lowest cross-entropy on the rows that were held out [4]_: from 10 to 20,000 labelled
     rows, and with `early_stopping`.
 
     *Semi-supervised training.* Labels are spread along a graph of nearest neighbours
-    [4]_. If these predict held-out labels with fewer than three quarters of the errors
+    [5]_. If these predict held-out labels with fewer than three quarters of the errors
     of the linear model, and at most half as many as the largest class for all rows
     would make, rows of one class lie together; then fine-tuning starts from the spread
     labels, and lets no border between classes pass near a row: predictions must not
     change within a quarter of the distance to its tenth neighbour (virtual adversarial
-    training [5]_). At most 60,000 rows take part in it. The temperature of its
+    training [6]_). At most 60,000 rows take part in it. The temperature of its
     probabilities is set so that they are as sure as spread labels are right. Unless it
     is frozen or slower than the head, the encoder starts at the mean of random and
     pre-trained weights, and its hidden layers are normalised for each row.
@@ -117,9 +116,11 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     .. [1] Kumar, A. et al. "Fine-tuning can distort pretrained features and
        underperform out-of-distribution." ICLR 2022.
     .. [2] Wolpert, D. H. "Stacked generalization." Neural Networks 5 (1992), 241-259.
-    .. [3] Guo, C. et al. "On calibration of modern neural networks." ICML 2017.
-    .. [4] Zhou, D. et al. "Learning with local and global consistency." NIPS 2004.
-    .. [5] Miyato, T. et al. "Virtual adversarial training: a regularization method for
+    .. [3] Gorishniy, Y., Rubachev, I. and Babenko, A. "On embeddings for numerical
+       features in tabular deep learning." NeurIPS 2022.
+    .. [4] Guo, C. et al. "On calibration of modern neural networks." ICML 2017.
+    .. [5] Zhou, D. et al. "Learning with local and global consistency." NIPS 2004.
+    .. [6] Miyato, T. et al. "Virtual adversarial training: a regularization method for
        supervised and semi-supervised learning." IEEE TPAMI 41 (2019), 1979-1993.
 
     Examples

@@ -95,6 +95,14 @@ to the latents of the labelled rows, with a penalty chosen by cross-validation: 
 that starts at random would distort the encoder before it learns anything [1]_.
 """
 
+NOISE = """
+*Noise and numbers.* The autoencoder's noise corrupts the labelled rows, too: half as
+strongly up to 200 of them, and of more the less, with the root of their number. From
+500 on, a dense encoder that is not frozen gets the numbers of a table that has at most
+42 of them encoded, too, by how far they fill each of up to 16 bins (piecewise linear
+encoding [3]_).
+"""
+
 LENGTH = """
 *Few labels.* Trained on few rows, a network may end up worse than the linear model, and
 few rows cannot tell. So with ``max_epochs=None``, up to 500 labelled rows, the output
@@ -114,6 +122,7 @@ PARTS = {
     "stopping_and_net": STOPPING_AND_NET,
     "attributes": ATTRIBUTES,
     "start": START,
+    "noise": NOISE,
     "length": LENGTH,
 }
 

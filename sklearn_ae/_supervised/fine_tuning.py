@@ -28,10 +28,12 @@ from sklearn_ae._compat import warn
 from sklearn_ae._defaults import (
     default_fine_tuning,
     default_fine_tuning_pull,
+    default_n_bins,
     default_semi_supervised,
 )
 from sklearn_ae._isolation import fork_rng
-from sklearn_ae._modules.dense import ACTIVATIONS
+from sklearn_ae._modules.dense import ACTIVATIONS, Dense
+from sklearn_ae._modules.piecewise_linear import PiecewiseLinear
 from sklearn_ae._net.callbacks import L2SP
 from sklearn_ae._net.make import make_net
 from sklearn_ae._net.net import train
@@ -182,11 +184,27 @@ class FineTuning:
         """
         X, y = rows.sample(SAMPLE_ROWS)
         Z, weight = self._encode(X), y[:, 0].cpu().double().numpy()
+        self.embedding_ = self._make_embedding(X, y[:, 0], labelled)
         self.center_ = np.average(Z, axis=0, weights=weight)
         squares = np.mean((Z - self.center_) ** 2, axis=1)
         self.unit_ = np.sqrt(np.average(squares, weights=weight)) or 1.0
         self.probe.fit(*self._latents_and_targets(labelled), self.rng)
         return self
+
+    @torch.no_grad()
+    def _make_embedding(self, X, weight, labelled):
+        """Return an encoding of the numbers of rows for the encoder, or `None`."""
+        encoder = self.encoder.eval()
+        one_hot = encoder.one_hot
+        n_numbers = X.shape[1] if one_hot is None else len(one_hot.numeric)
+        n_bins = default_n_bins(int(labelled.n_copies.sum()), n_numbers)
+        frozen = self.params.freeze_encoder
+        learns = not (frozen and isinstance(frozen, (bool, np.bool_)))
+        if not (n_bins and learns and type(encoder.network) is Dense):
+            return None
+        numbers = encoder.inputs(X.to(self.device))[:, :n_numbers]
+        embedding = PiecewiseLinear.from_rows(numbers, weight.to(numbers), n_bins)
+        return embedding if embedding.n_outputs else None
 
     def fine_tune(self, labelled, valid):
         """Return a net that was trained on labelled rows, for as long as is good.
@@ -198,6 +216,9 @@ class FineTuning:
         labelled, valid : Rows, SparseRows, MappedRows or None
             Rows to train on, and to stop early by.
         """
+        if self.embedding_ is not None:
+            self.encoder = deepcopy(self.encoder)
+            self.encoder.embed_numbers(self.embedding_)
         plan = Plan() if valid is not None else self._choose(labelled)
         net = self._train(labelled, valid, plan.length)
         if plan.length:

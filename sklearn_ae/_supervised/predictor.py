@@ -219,12 +219,14 @@ def make_head(n_inputs, n_outputs, hidden_layer_sizes=(), activation="relu", dro
     return nn.Sequential(*layers[:-1])
 
 
-def take_encoder(module):
-    """Return a copy of a trained autoencoder, with half its noise and no decoder.
+def take_encoder(module, noise):
+    """Return a copy of a trained autoencoder, with less noise and no decoder.
 
     Parameters
     ----------
     module : Autoencoder
+    noise : float
+        Share of its noise that is left.
 
     Returns
     -------
@@ -233,7 +235,7 @@ def take_encoder(module):
     encoder = deepcopy(module)
     if encoder.noise is not None:
         strengths = encoder.noise.get_params().items()
-        encoder.noise.set_params(**{name: value / 2 for name, value in strengths})
+        encoder.noise.set_params(**{name: noise * value for name, value in strengths})
     # Rows to fine-tune on may have missing cells where those before had none.
     encoder.allow_missing()
     network = encoder.network

@@ -56,7 +56,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     -----
     {start}
 
-    *Noise.* The autoencoder's noise corrupts the labelled rows, too, half as strongly.
+    {noise}
 
     {length}
 
@@ -65,6 +65,8 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     .. [1] Kumar, A. et al. "Fine-tuning can distort pretrained features and
        underperform out-of-distribution." ICLR 2022.
     .. [2] Wolpert, D. H. "Stacked generalization." Neural Networks 5 (1992), 241-259.
+    .. [3] Gorishniy, Y., Rubachev, I. and Babenko, A. "On embeddings for numerical
+       features in tabular deep learning." NeurIPS 2022.
 
     Examples
     --------

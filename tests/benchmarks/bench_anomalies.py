@@ -1,14 +1,14 @@
 """Odd rows: AutoencoderAnomalyDetector and others.
 
 Run ``python tests/benchmarks/bench_anomalies.py tables`` for those of ADBench [1]_,
-``speed`` for the time of `fit` and of scoring beside PyOD's AutoEncoder, ``members``
-for training an ensemble at once or one after the other, ``explain`` for cells of real
-rows that were moved, and ``mixed`` for contradictions among the categories of adult.
-Tables are read from the folder in the environment variable SKLEARN_AE_DATA; without it,
-`tables` and `explain` take what comes with scikit-learn. ``--results runs.csv`` keeps
-the scores of each run: those that are in the file already are not repeated. PyOD's
-detectors are compared if it is installed (``pip install pyod``). Everything runs on one
-thread.
+``classes`` for tables of which one class after the other is made rare, ``speed`` for the
+time of `fit` and of scoring beside PyOD's AutoEncoder, ``members`` for training an
+ensemble at once or one after the other, ``explain`` for cells of real rows that were
+moved, and ``mixed`` for contradictions among the categories of adult. Tables are read
+from the folder in the environment variable SKLEARN_AE_DATA; without it, there are those
+that come with scikit-learn. ``--results runs.csv`` keeps the scores of each run: those
+that are in the file already are not repeated. PyOD's detectors are compared if it is
+installed (``pip install pyod``). Everything runs on one thread.
 
 References
 ----------
@@ -24,12 +24,14 @@ from itertools import pairwise
 from math import ceil
 from pathlib import Path
 
+import labelled_tables
 import numpy as np
 import pandas as pd
 import sklearn
 import torch
 from bench_speed import describe_machine
 from real_data import DATA
+from scipy.stats import wilcoxon
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -48,16 +50,54 @@ SETTINGS = ("contaminated", "one-class")
 SCORES = ["AUROC", "average precision", "seconds of fit", "microseconds a row"]
 KEYS = ["setting", "table", "seed", "method"]
 OURS = "sklearn_ae"
+CLASS_TABLES = [
+    *("breast_cancer", "digits", "iris", "wine", "more/dermatology", "more/ecoli"),
+    *("more/glass", "more/letter", "more/penguins", "more/segment", "more/vehicle"),
+    *("more/vowel", "MNIST"),
+]
+# Share of a rare class, in rows of the others.
+RARE = 0.05
 
 
 def load(name, seed):
     """Return at most 10,000 rows of a table, and which of them are anomalies."""
+    if ", class " in name:
+        return load_rare(name, seed)
     X, y = load_all(name)
     if len(X) > MAX_ROWS:
         X, _, y, _ = train_test_split(
             X, y, train_size=MAX_ROWS, stratify=y, random_state=seed
         )
     return X, y
+
+
+def rare_classes(tables):
+    """Return names of tables with a class that is made rare, up to four of each."""
+    names = []
+    for table in tables:
+        if table in labelled_tables.names():
+            _, y = labelled_tables.load(table)
+            counts = np.bincount(y)
+            by_size = [c for c in np.argsort(counts, kind="stable") if counts[c] >= 5]
+            places = np.unique(np.linspace(0, len(by_size) - 1, 4).astype(int))
+            names += [f"{table}, class {by_size[i]}" for i in places]
+    return names
+
+
+def load_rare(name, seed):
+    """Return a table of numbers of which one class is made rare."""
+    table, rare = name.split(", class ")
+    X, y = labelled_tables.load(table)
+    if isinstance(X, pd.DataFrame):
+        X = X.select_dtypes("number")
+        X = X.fillna(X.mean()).to_numpy(float)
+    rng = np.random.default_rng(seed)
+    others, few = (
+        rng.permutation(np.flatnonzero(c)) for c in (y != int(rare), y == int(rare))
+    )
+    others = others[:MAX_ROWS]
+    chosen = np.sort(np.r_[others, few[: max(5, int(RARE * len(others)))]])
+    return X[chosen], y[chosen] == int(rare)
 
 
 def load_all(name):
@@ -165,13 +205,13 @@ def run(method, X, X_test, y_test, seed):
     }
 
 
-def bench_tables(tables, path):
+def bench_tables(tables, path, seeds=SEEDS):
     """Compare the methods on tables, in both settings."""
     runs = []
     if path is not None and path.exists():
         runs = pd.read_csv(path).to_dict("records")
     known = {tuple(run[key] for key in KEYS) for run in runs}
-    for seed in SEEDS:
+    for seed in seeds:
         for table in tables:
             X, y = load(table, seed)
             for setting in SETTINGS:
@@ -188,25 +228,41 @@ def bench_tables(tables, path):
 
 
 def print_tables(runs):
-    """Print the means over the tables, and the AUROC on each."""
+    """Print means over the tables, ranks and paired tests, and the AUROC on each."""
+    # All classes of a table make one.
+    runs = runs.assign(table=runs["table"].str.split(",").str[0])
     n_tables, n_seeds = runs["table"].nunique(), runs["seed"].nunique()
-    print(f"\nMeans over {n_tables} tables and {n_seeds} seeds")
-    for setting, group in runs.groupby("setting"):
-        means = group.groupby("method")[SCORES].mean().reindex(list(METHODS)).dropna()
-        pairs = group.pivot(index=["table", "seed"], columns="method", values="AUROC")
-        print(f"\n{setting}\n\n| method | {' | '.join(SCORES)} | tables where worse |")
-        print(f"|---|{'--:|' * (len(SCORES) + 1)}")
-        for method, values in means.iterrows():
-            gain = (pairs[OURS] - pairs[method]).groupby("table").mean()
-            cells = [f"{values[name]:.3f}" for name in SCORES]
-            cells.append("" if method == OURS else f"{(gain > 0).sum()} of {n_tables}")
+    print(
+        f"\nMeans over {n_tables} tables and {n_seeds} seeds; ranks by AUROC, and p of"
+    )
+    print("Wilcoxon's test that its differences are due to chance")
+    each = runs.groupby(["setting", "table", "method"])[SCORES].mean()
+    for setting, group in each.groupby("setting"):
+        areas = group["AUROC"].droplevel("setting").unstack()
+        areas = areas[[method for method in METHODS if method in areas]]
+        ranks = areas.rank(axis=1, ascending=False).mean()
+        means = group.groupby("method")[SCORES].mean()
+        print(f"\n{setting}\n\n| method | {' | '.join(SCORES)} | ", end="")
+        print(
+            f"mean rank | tables where worse | p |\n|---|{'--:|' * (len(SCORES) + 3)}"
+        )
+        for method in areas:
+            gain = areas[OURS] - areas[method]
+            cells = [f"{value:.3f}" for value in means.loc[method]]
+            cells.append(f"{ranks[method]:.1f}")
+            cells += [
+                f"{(gain > 0).sum()} of {n_tables}",
+                f"{wilcoxon(gain).pvalue:.3f}",
+            ]
+            if method == OURS:
+                cells[-2:] = "", ""
             print(f"| {method} | {' | '.join(cells)} |", flush=True)
-    for setting, group in runs.groupby("setting"):
-        means = group.groupby(["table", "method"])["AUROC"].mean().unstack()
-        means = means.reindex(columns=[m for m in METHODS if m in means])
-        print(f"\nAUROC, {setting}\n\n| table | {' | '.join(means.columns)} |")
-        print(f"|---|{'--:|' * means.shape[1]}")
-        for table, values in means.iterrows():
+    for setting, group in each.groupby("setting"):
+        areas = group["AUROC"].droplevel("setting").unstack()
+        areas = areas[[method for method in METHODS if method in areas]]
+        print(f"\nAUROC, {setting}\n\n| table | {' | '.join(areas.columns)} |")
+        print(f"|---|{'--:|' * areas.shape[1]}")
+        for table, values in areas.iterrows():
             print(f"| {table} | {' | '.join(f'{x:.3f}' for x in values)} |")
 
 
@@ -409,19 +465,22 @@ def find_tables():
 def main():
     """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ["tables", "speed", "members", "explain", "mixed"]
+    parts = ["tables", "classes", "speed", "members", "explain", "mixed"]
     parser.add_argument("part", choices=parts)
     parser.add_argument("--results", type=Path, metavar="FILE")
-    parser.add_argument("--tables", nargs="+", default=find_tables(), metavar="NAME")
+    parser.add_argument("--tables", nargs="+", metavar="NAME")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     describe_machine()
     print(f"scikit-learn {sklearn.__version__}, pandas {pd.__version__}")
     if arguments.part == "tables":
-        bench_tables(arguments.tables, arguments.results)
+        bench_tables(arguments.tables or find_tables(), arguments.results)
+    elif arguments.part == "classes":
+        tables = rare_classes(arguments.tables or CLASS_TABLES)
+        bench_tables(tables, arguments.results, seeds=[0])
     elif arguments.part == "explain":
-        bench_explain(arguments.tables)
+        bench_explain(arguments.tables or find_tables())
     else:
         {"speed": bench_speed, "members": bench_members, "mixed": bench_mixed}[
             arguments.part
