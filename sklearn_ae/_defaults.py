@@ -100,14 +100,6 @@ def default_n_bins(n_rows, n_numbers):
     return n_bins if n_rows >= 500 and n_bins >= 6 else 0
 
 
-def default_fine_tuning_noise(n_rows):
-    """Return the share of its noise that an encoder learns labels with.
-
-    Noise keeps a network from learning few rows by heart; of many, it only hides cells.
-    """
-    return 0.5 * min(1.0, (200 / n_rows) ** 0.5)
-
-
 def default_semi_supervised(n_rows):
     """Return the batch size, and 15 epochs, more if that is under 500 steps."""
     batch_size = min(256, n_rows)

@@ -25,7 +25,7 @@ RADIUS = 0.25
 # Distance between two clusters, in deviations of the free numbers.
 DISTANCE = 10.0
 # Steps from random weights to given clusters, their batch size and their rate.
-START_STEPS = 200
+START_STEPS = 600
 START_BATCH = 256
 START_LR = 2e-3
 
@@ -253,7 +253,7 @@ def train_assigner(
     shares : Tensor of shape (n_clusters,)
     radius : Tensor
         Length of a perturbation.
-    n_steps : int, default=200
+    n_steps : int, default=600
     """
     optimizer = torch.optim.Adam(assigner.parameters(), lr=START_LR)
     batch_size = min(START_BATCH, len(X))

@@ -27,7 +27,6 @@ from sklearn_ae._autoencoder.training import fit_default_encoder, fit_members
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval
 from sklearn_ae._defaults import (
-    default_fine_tuning_noise,
     default_noise,
     default_pretraining,
 )
@@ -186,9 +185,8 @@ class PretrainedPredictor(
                 encoder, rows, weights[1], targets, device, count_copies(weights[0])
             )
             labelled, valid = self._split(labelled)
-            noise = default_fine_tuning_noise(int(labelled.n_copies.sum()))
             tuning = FineTuning(
-                encoder=take_encoder(autoencoder.module_, noise).to(device),
+                encoder=take_encoder(autoencoder.module_).to(device),
                 n_components=autoencoder.n_components_,
                 n_outputs=n_outputs,
                 probe=probe,

@@ -96,11 +96,11 @@ that starts at random would distort the encoder before it learns anything [1]_.
 """
 
 NOISE = """
-*Noise and numbers.* The autoencoder's noise corrupts the labelled rows, too: half as
-strongly up to 200 of them, and of more the less, with the root of their number. From
-500 on, a dense encoder that is not frozen gets the numbers of a table that has at most
-42 of them encoded, too, by how far they fill each of up to 16 bins (piecewise linear
-encoding [3]_).
+*Noise and numbers.* The autoencoder's noise corrupts the labelled rows, too, half as
+strongly; from 500 on, a fifth of that if cross-validation says so. From 500 on, a dense
+encoder that is not frozen gets the numbers of a table that has at most 42 of them
+encoded, too, by how far they fill each of up to 16 bins (piecewise linear encoding
+[3]_).
 """
 
 LENGTH = """

@@ -43,7 +43,12 @@ from sklearn_ae._supervised.linear_probe import (
     PROBE_ROWS,
     divide_into_folds,
 )
-from sklearn_ae._supervised.predictor import Predictor, UnfreezeEncoder, make_head
+from sklearn_ae._supervised.predictor import (
+    Predictor,
+    UnfreezeEncoder,
+    make_head,
+    scale_noise,
+)
 from sklearn_ae._supervised.semi_supervised import (
     SemiSupervisedNet,
     normalize_hidden,
@@ -57,6 +62,11 @@ from sklearn_ae._tables.rows import BatchIterator, apply_in_parts
 LENGTHS = (1.0, 0.3, 0.0)
 # A shorter training has to lower the loss of held-out rows by this share.
 LEAST_GAIN = 0.02
+# Factors of the noise to choose from. Noise keeps a network from learning rows
+# by heart, and hides what many rows could tell.
+NOISES = (1.0, 0.2)
+# The same for weaker noise, which may do harm by itself.
+LEAST_GAIN_OF_NOISE = 0.05
 # Fewer rows than this cannot tell whether to train at all.
 ROWS_TO_CHOOSE = 10
 # So many held-out rows are enough to choose by: of five times as many rows, a fifth is
@@ -83,6 +93,8 @@ class Plan(NamedTuple):
 
     length: float = 1.0
     """Share of the number of epochs; 0 is the linear model."""
+    noise: float = 1.0
+    """What the encoder's noise is multiplied by."""
     factor: float = 1.0
     """What the outputs of the trained network are multiplied by."""
     start_factor: float = 0.0
@@ -220,13 +232,13 @@ class FineTuning:
             self.encoder = deepcopy(self.encoder)
             self.encoder.embed_numbers(self.embedding_)
         plan = Plan() if valid is not None else self._choose(labelled)
-        net = self._train(labelled, valid, plan.length)
+        net = self._train(labelled, valid, plan)
         if plan.length:
             watched = labelled if valid is None else valid
             if self._keep_start_if_better(net, len(labelled), watched):
                 plan = Plan(length=0.0)
         if valid is not None and valid is not labelled:
-            plan, _ = self._calibrate(1.0, self._predict(net, valid))
+            plan, _ = self._calibrate(plan, self._predict(net, valid))
         scale_outputs(net.module_.head, plan.factor)
         if plan.start_factor:
             start = Predictor(deepcopy(self.encoder), self._make_head()).eval()
@@ -401,13 +413,14 @@ class FineTuning:
         layer.weight.copy_(torch.from_numpy(weight))
         layer.bias.copy_(torch.from_numpy(bias))
 
-    def _train(self, labelled, valid=None, length=1.0):
-        """Return a net that was trained for a share of its number of epochs."""
+    def _train(self, labelled, valid, plan):
+        """Return a net that was trained as a plan says."""
         self._refit_probe(labelled)
         steady = self.training.optimizer in ADAM
         net = self.make_net(len(labelled), **(STEADY if steady else {}))
-        if length:
-            net.max_epochs = max(1, round(length * net.max_epochs))
+        if plan.length:
+            scale_noise(net.module_.encoder, plan.noise)
+            net.max_epochs = max(1, round(plan.length * net.max_epochs))
             train(net, labelled, valid)
         return net
 
@@ -464,30 +477,35 @@ class FineTuning:
         n_rows = int(labelled.n_copies.sum())
         parts = self._hold_out(labelled)
 
-        def predict(length):
-            predicted = [self._predict_held_out(*part, length) for part in parts]
+        def predict(plan):
+            predicted = [self._predict_held_out(*part, plan) for part in parts]
             outputs, y = map(torch.cat, zip(*predicted, strict=True))
             # The weights count rows.
             y[:, 0] *= n_rows / len(labelled)
             return outputs, y
 
         if n_rows < ROWS_TO_HOLD_OUT:
-            outputs, y = predict(1.0)
+            outputs, y = predict(Plan())
             if lengths[-1]:
-                return self._calibrate(1.0, (outputs, y))[0]
-            factors = self.criterion.stack(outputs, predict(0.0)[0], y)
-            return Plan(1.0, factor=factors[0], start_factor=factors[1])
+                return self._calibrate(Plan(), (outputs, y))[0]
+            factors = self.criterion.stack(outputs, predict(Plan(0.0))[0], y)
+            return Plan(factor=factors[0], start_factor=factors[1])
+        noises = NOISES if self.encoder.noise is not None else (1.0,)
         best, lowest = Plan(), np.inf
         for length in lengths:
-            plan, loss = self._calibrate(length, predict(length))
-            if loss < (1 - LEAST_GAIN) * lowest:
-                best, lowest = plan, loss
+            # The noise that is best for a whole training is so for a part of it.
+            for noise in noises if length == lengths[0] else (best.noise,):
+                plan = Plan(length, noise)
+                plan, loss = self._calibrate(plan, predict(plan))
+                gain = LEAST_GAIN if length < best.length else LEAST_GAIN_OF_NOISE
+                if loss < (1 - gain) * lowest:
+                    best, lowest = plan, loss
         return best
 
-    def _calibrate(self, length, predicted):
-        """Return the plan for a length, and the loss of the held-out rows with it."""
+    def _calibrate(self, plan, predicted):
+        """Return a plan with its best temperature, and the loss of held-out rows."""
         temperature, loss = self.criterion.calibrate(*predicted)
-        return Plan(length, factor=1 / temperature), loss
+        return plan._replace(factor=1 / temperature), loss
 
     def _hold_out(self, labelled):
         """Return pairs of rows to train on and rows that are held out."""
@@ -501,9 +519,9 @@ class FineTuning:
             if 0 < out.sum() < len(out)
         ]
 
-    def _predict_held_out(self, labelled, out, length):
+    def _predict_held_out(self, labelled, out, plan):
         """Return the outputs for held-out rows, and what comes with these rows."""
-        net = self._train(labelled, length=length)
+        net = self._train(labelled, None, plan)
         if net.was_interrupted_:
             raise KeyboardInterrupt
         return self._predict(net, out)

@@ -219,23 +219,19 @@ def make_head(n_inputs, n_outputs, hidden_layer_sizes=(), activation="relu", dro
     return nn.Sequential(*layers[:-1])
 
 
-def take_encoder(module, noise):
-    """Return a copy of a trained autoencoder, with less noise and no decoder.
+def take_encoder(module):
+    """Return a copy of a trained autoencoder, with half its noise and no decoder.
 
     Parameters
     ----------
     module : Autoencoder
-    noise : float
-        Share of its noise that is left.
 
     Returns
     -------
     encoder : Autoencoder
     """
     encoder = deepcopy(module)
-    if encoder.noise is not None:
-        strengths = encoder.noise.get_params().items()
-        encoder.noise.set_params(**{name: noise * value for name, value in strengths})
+    scale_noise(encoder, 0.5)
     # Rows to fine-tune on may have missing cells where those before had none.
     encoder.allow_missing()
     network = encoder.network
@@ -243,6 +239,13 @@ def take_encoder(module, noise):
         # A method may use any part of the network, a submodule only itself.
         del network.decoder
     return encoder
+
+
+def scale_noise(encoder, factor):
+    """Make the noise of an encoder stronger or weaker, in place, if it has some."""
+    if encoder.noise is not None:
+        strengths = encoder.noise.get_params().items()
+        encoder.noise.set_params(**{name: factor * value for name, value in strengths})
 
 
 class ClassLoss(nn.Module):

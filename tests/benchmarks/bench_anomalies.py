@@ -1,8 +1,8 @@
 """Odd rows: AutoencoderAnomalyDetector and others.
 
 Run ``python tests/benchmarks/bench_anomalies.py tables`` for those of ADBench [1]_,
-``classes`` for tables of which one class after the other is made rare, ``speed`` for the
-time of `fit` and of scoring beside PyOD's AutoEncoder, ``members`` for training an
+``classes`` for tables of which one class after the other is made rare, ``speed`` for
+the time of `fit` and of scoring beside PyOD's AutoEncoder, ``members`` for training an
 ensemble at once or one after the other, ``explain`` for cells of real rows that were
 moved, and ``mixed`` for contradictions among the categories of adult. Tables are read
 from the folder in the environment variable SKLEARN_AE_DATA; without it, there are those
