@@ -77,23 +77,18 @@ class Shrinkage:
         -------
         self : Shrinkage
         """
-        self.column_of_output_ = _column_of_output(encoder)
+        self.column_of_output_ = column_of_output(encoder)
         self.n_columns_ = rows.shape[1]
-        max_rows = max(1, MAX_CELLS // len(self.column_of_output_))
-        some = _draw(np.arange(rows.shape[0]), max_rows, rng)
-        self._fit_moments(nets[0], encoder.transform(rows[some]))
+        some = draw(np.arange(rows.shape[0]), _most_rows(encoder), rng)
+        self._fit_moments(_truth(nets[0], encoder, encoder.transform(rows[some])))
         sums = np.zeros((5, self.n_columns_))
-        for net, mask in zip(nets, hidden, strict=True):
-            chosen = _draw(np.flatnonzero(mask.any(axis=1)), max_rows, rng)
-            if len(chosen):
-                scaled = encoder.transform(rows[chosen])
-                sums += self._compare(net, scaled, mask[chosen], predict)
+        for compared in hidden_rows(encoder, nets, rows, hidden, rng):
+            sums += self._compare(*compared, predict)
         self._fit_factor(*sums)
         return self
 
-    def _fit_moments(self, net, scaled):
+    def _fit_moments(self, truth):
         """Learn the mean of each output and the variance of each column."""
-        truth = self._truth(net, scaled)
         with warnings.catch_warnings():
             # Columns without any value are left out anyway.
             warnings.filterwarnings("ignore", category=RuntimeWarning)
@@ -105,7 +100,7 @@ class Shrinkage:
         self.center_[is_constant] = least[is_constant]
         self.variance_ = self._sum_of_columns(np.where(is_constant, 0.0, variance))
 
-    def _compare(self, net, scaled, hidden, predict):
+    def _compare(self, net, scaled, truth, is_hidden, predict):
         """Return what least squares needs, summed over the hidden cells of each column.
 
         Returns
@@ -116,16 +111,12 @@ class Shrinkage:
             the cells; the number of cells.
         """
         n_outputs = len(self.column_of_output_)
-        truth = self._truth(net, scaled) - self.center_
-        # The truth may be a category that a frozen autoencoder does not know.
-        chosen = hidden[:, self.column_of_output_] & ~np.isnan(truth)
-        scaled[hidden] = np.nan
         predicted = infer(net, predict, scaled, n_outputs) - self.center_
         variance = infer(net, _linear_variance, scaled, n_outputs)
-        truth = np.where(chosen, truth, 0.0)
-        predicted = np.where(chosen, predicted, 0.0)
+        truth = np.where(is_hidden, truth - self.center_, 0.0)
+        predicted = np.where(is_hidden, predicted, 0.0)
         squares = truth**2, truth * predicted, predicted**2
-        terms = *squares, chosen * variance, chosen
+        terms = *squares, is_hidden * variance, is_hidden
         return [self._sum_of_columns(term.sum(0)) for term in terms]
 
     def _fit_factor(self, truths, products, predictions, variances, counts):
@@ -140,12 +131,6 @@ class Shrinkage:
         ratio = residuals.clip(min=0) / np.maximum(variances, MIN_VARIANCE)
         spread = np.sqrt(np.where(counts, ratio, self.variance_ > 0))
         self.spread_ = spread[self.column_of_output_]
-
-    def _truth(self, net, scaled):
-        """Return scaled rows with a share of 0 or 1 for each category."""
-        truth = infer(net, _numbers_and_shares, scaled, len(self.column_of_output_))
-        truth[np.isnan(scaled)[:, self.column_of_output_]] = np.nan
-        return truth
 
     def _sum_of_columns(self, values):
         """Return the sum over the outputs of each column."""
@@ -180,14 +165,55 @@ class Shrinkage:
         return spread * _linear_variance(net, X).sqrt()
 
 
-def _draw(indices, n_drawn, rng):
+def hidden_rows(encoder, nets, rows, hidden, rng):
+    """Yield rows with hidden cells, and what these hold.
+
+    Parameters
+    ----------
+    encoder, nets, rows, hidden, rng
+        As for :meth:`Shrinkage.fit`.
+
+    Yields
+    ------
+    net : AutoencoderNet
+    scaled : float32 ndarray of shape (n_rows, n_columns)
+        Without the cells that are hidden from the net.
+    truth : float32 ndarray of shape (n_rows, n_outputs)
+        With them.
+    is_hidden : bool ndarray of shape (n_rows, n_outputs)
+    """
+    outputs = column_of_output(encoder)
+    for net, mask in zip(nets, hidden, strict=True):
+        chosen = draw(np.flatnonzero(mask.any(axis=1)), _most_rows(encoder), rng)
+        if len(chosen):
+            scaled = encoder.transform(rows[chosen])
+            truth = _truth(net, encoder, scaled)
+            # The truth may be a category that a frozen autoencoder does not know.
+            is_hidden = mask[chosen][:, outputs] & ~np.isnan(truth)
+            scaled[mask[chosen]] = np.nan
+            yield net, scaled, truth, is_hidden
+
+
+def _truth(net, encoder, scaled):
+    """Return scaled rows with a share of 0 or 1 for each category."""
+    outputs = column_of_output(encoder)
+    truth = infer(net, _numbers_and_shares, scaled, len(outputs))
+    truth[np.isnan(scaled)[:, outputs]] = np.nan
+    return truth
+
+
+def _most_rows(encoder):
+    return max(1, MAX_CELLS // len(column_of_output(encoder)))
+
+
+def draw(indices, n_drawn, rng):
     """Return at most so many of some indices, drawn at random."""
     if len(indices) <= n_drawn:
         return indices
     return indices[draw_in_steps(len(indices), rng.random(n_drawn))]
 
 
-def _column_of_output(encoder):
+def column_of_output(encoder):
     """Return the column of the table that each output of a net belongs to."""
     layout = encoder.layout_
     if layout is None:

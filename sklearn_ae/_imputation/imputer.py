@@ -31,6 +31,7 @@ from sklearn_ae._compat import (
 )
 from sklearn_ae._imputation.column_values import ColumnValues
 from sklearn_ae._imputation.hidden_cells import Shrinkage, hide
+from sklearn_ae._imputation.neighbor_cells import NeighborCells
 from sklearn_ae._isolation import isolated
 from sklearn_ae._net.inference import expect, infer
 from sklearn_ae._seeding import (
@@ -245,7 +246,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             self.autoencoder_ = self.estimators_[0]
             self.n_iter_ = self.max_iter or self._default_max_iter()
             hidden = hidden[: len(self.estimators_)]
-            self._shrinkage = self._fit_shrinkage(rows, hidden, rng)
+            self._learn_from_hidden_cells(rows, hidden, rng)
             if interrupt is not None:
                 raise interrupt
         return self
@@ -281,11 +282,14 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         starts_from_mean = self.autoencoder_.module_.fill is None
         return PASSES_FROM_MEAN if starts_from_mean else 1
 
-    def _fit_shrinkage(self, rows, hidden, rng):
-        """Return the shrinkage of predictions that the hidden cells tell."""
+    def _learn_from_hidden_cells(self, rows, hidden, rng):
+        """Learn what hidden cells tell of the predictions of missing ones."""
         nets = [member.net_ for member in self.estimators_]
-        encoder = self.table_encoder_
-        return Shrinkage().fit(encoder, nets, rows, hidden, self._predict, rng)
+        known = self.table_encoder_, nets, rows, hidden
+        self._draw_shrinkage = Shrinkage().fit(*known, self._predict, rng)
+        self._neighbors = NeighborCells().fit(*known, self._predict, rng)
+        self._shrinkage = Shrinkage().fit(*known, self._predict_near, rng)
+        self._neighbors.show_hidden_cells(nets, self._predict)
 
     @property
     def shrinkage_(self) -> ColumnValues:
@@ -303,11 +307,15 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         # The linear model errs elsewhere than the networks: it is one more member.
         return torch.lerp(predicted, linear, 1 / (len(self.estimators_) + 1))
 
+    def _predict_near(self, net, X):
+        """Return predictions for cells of scaled rows, of neighbours, too."""
+        return self._neighbors.apply(net, self._predict(net, X), X)
+
     def _fill(self, net, X):
         """Return scaled rows, with the best guess in place of missing cells."""
         parts = [self._predict(member.net_, X) for member in self.estimators_]
-        predicted = self._shrinkage.apply(sum(parts) / len(parts))
-        return net.criterion_.most_likely(predicted)
+        predicted = self._neighbors.apply(net, sum(parts) / len(parts), X)
+        return net.criterion_.most_likely(self._shrinkage.apply(predicted))
 
     def _draw(self, net, X):
         """Return scaled rows, with a draw in place of missing cells.
@@ -320,8 +328,8 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         n_turns = min(MAX_TURNS, int(missing.sum(1).max()))
         order = torch.where(missing, order % n_turns, -1)
         for turn in range(n_turns):
-            predicted = self._shrinkage.apply(self._predict(net, X))
-            deviations = self._shrinkage.deviations(net, X)
+            predicted = self._draw_shrinkage.apply(self._predict(net, X))
+            deviations = self._draw_shrinkage.deviations(net, X)
             drawn = net.criterion_.sample(predicted, deviations)
             X = torch.where(order == turn, net.criterion_.most_likely(drawn), X)
         return X

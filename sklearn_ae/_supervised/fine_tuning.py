@@ -28,12 +28,10 @@ from sklearn_ae._compat import warn
 from sklearn_ae._defaults import (
     default_fine_tuning,
     default_fine_tuning_pull,
-    default_n_bins,
     default_semi_supervised,
 )
 from sklearn_ae._isolation import fork_rng
-from sklearn_ae._modules.dense import ACTIVATIONS, Dense
-from sklearn_ae._modules.piecewise_linear import PiecewiseLinear
+from sklearn_ae._modules.dense import ACTIVATIONS
 from sklearn_ae._net.callbacks import L2SP
 from sklearn_ae._net.make import make_net
 from sklearn_ae._net.net import train
@@ -46,6 +44,7 @@ from sklearn_ae._supervised.linear_probe import (
 from sklearn_ae._supervised.predictor import (
     Predictor,
     UnfreezeEncoder,
+    make_embedding,
     make_head,
     scale_noise,
 )
@@ -62,8 +61,7 @@ from sklearn_ae._tables.rows import BatchIterator, apply_in_parts
 LENGTHS = (1.0, 0.3, 0.0)
 # A shorter training has to lower the loss of held-out rows by this share.
 LEAST_GAIN = 0.02
-# Factors of the noise to choose from. Noise keeps a network from learning rows
-# by heart, and hides what many rows could tell.
+# Factors of the noise to choose from: it hides what many rows could tell.
 NOISES = (1.0, 0.2)
 # The same for weaker noise, which may do harm by itself.
 LEAST_GAIN_OF_NOISE = 0.05
@@ -196,27 +194,15 @@ class FineTuning:
         """
         X, y = rows.sample(SAMPLE_ROWS)
         Z, weight = self._encode(X), y[:, 0].cpu().double().numpy()
-        self.embedding_ = self._make_embedding(X, y[:, 0], labelled)
+        frozen = self.params.freeze_encoder
+        learns = not (frozen and isinstance(frozen, (bool, np.bool_)))
+        n_labelled = int(labelled.n_copies.sum()) if learns else 0
+        self.embedding_ = make_embedding(self.encoder, X, y[:, 0], n_labelled)
         self.center_ = np.average(Z, axis=0, weights=weight)
         squares = np.mean((Z - self.center_) ** 2, axis=1)
         self.unit_ = np.sqrt(np.average(squares, weights=weight)) or 1.0
         self.probe.fit(*self._latents_and_targets(labelled), self.rng)
         return self
-
-    @torch.no_grad()
-    def _make_embedding(self, X, weight, labelled):
-        """Return an encoding of the numbers of rows for the encoder, or `None`."""
-        encoder = self.encoder.eval()
-        one_hot = encoder.one_hot
-        n_numbers = X.shape[1] if one_hot is None else len(one_hot.numeric)
-        n_bins = default_n_bins(int(labelled.n_copies.sum()), n_numbers)
-        frozen = self.params.freeze_encoder
-        learns = not (frozen and isinstance(frozen, (bool, np.bool_)))
-        if not (n_bins and learns and type(encoder.network) is Dense):
-            return None
-        numbers = encoder.inputs(X.to(self.device))[:, :n_numbers]
-        embedding = PiecewiseLinear.from_rows(numbers, weight.to(numbers), n_bins)
-        return embedding if embedding.n_outputs else None
 
     def fine_tune(self, labelled, valid):
         """Return a net that was trained on labelled rows, for as long as is good.
@@ -493,7 +479,6 @@ class FineTuning:
         noises = NOISES if self.encoder.noise is not None else (1.0,)
         best, lowest = Plan(), np.inf
         for length in lengths:
-            # The noise that is best for a whole training is so for a part of it.
             for noise in noises if length == lengths[0] else (best.noise,):
                 plan = Plan(length, noise)
                 plan, loss = self._calibrate(plan, predict(plan))

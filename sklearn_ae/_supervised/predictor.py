@@ -10,12 +10,14 @@ from torch import nn
 from torch.nn.functional import cross_entropy, linear
 
 from sklearn_ae._compat import calls_only_forward
+from sklearn_ae._defaults import default_n_bins
 from sklearn_ae._modules.dense import (
     ACTIVATIONS,
     Dense,
     largest_product,
     make_activation,
 )
+from sklearn_ae._modules.piecewise_linear import PiecewiseLinear
 from sklearn_ae._supervised.stacking import stack_logits, stack_targets
 from sklearn_ae._supervised.temperature import fit_temperature
 
@@ -239,6 +241,30 @@ def take_encoder(module):
         # A method may use any part of the network, a submodule only itself.
         del network.decoder
     return encoder
+
+
+@torch.no_grad()
+def make_embedding(encoder, X, weight, n_labelled):
+    """Return an encoding of numbers for an encoder that learns labels, or `None`.
+
+    Parameters
+    ----------
+    encoder : Autoencoder
+    X : Tensor of shape (n_rows, n_columns)
+        Scaled rows.
+    weight : Tensor of shape (n_rows,)
+    n_labelled : int
+        Number of labelled rows to learn from.
+    """
+    one_hot = encoder.one_hot
+    n_numbers = X.shape[1] if one_hot is None else len(one_hot.numeric)
+    n_bins = default_n_bins(n_labelled, n_numbers)
+    if not n_bins or type(encoder.network) is not Dense:
+        return None
+    inputs = encoder.eval().inputs(X.to(next(encoder.parameters()).device))
+    numbers = inputs[:, :n_numbers]
+    embedding = PiecewiseLinear.from_rows(numbers, weight.to(numbers), n_bins)
+    return embedding if embedding.n_outputs else None
 
 
 def scale_noise(encoder, factor):
