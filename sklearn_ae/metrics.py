@@ -24,7 +24,6 @@ which is the same each time.
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial.distance import cdist
@@ -35,10 +34,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklearn_ae._autoencoder.encoded_columns import EncodedColumns
 from sklearn_ae._isolation import isolated
-from sklearn_ae._modules.autoencoder import OneHot
 from sklearn_ae._tables.encoder import TableEncoder
-from sklearn_ae._tables.reading import as_table, blocks_of_rows
+from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.sampling import draw_in_steps
 from sklearn_ae._tables.table import TableLike
 
@@ -169,9 +168,9 @@ def neighbor_rank_silhouette(estimator: Any, X: TableLike, y: object = None) -> 
     Parameters
     ----------
     estimator : estimator instance
-        Fitted, with `predict`, which gives the cluster of each row. A pipeline may also
-        end in a clusterer without `predict`, such as
-        :class:`~sklearn.cluster.HDBSCAN`: a clone of it then divides the latents of X.
+        Fitted, with `predict`, which gives the cluster of each row. A clusterer without
+        `predict`, such as :class:`~sklearn.cluster.HDBSCAN`, may stand alone or at the
+        end of a pipeline: a clone of it then divides X or its latents.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
         Rows, two or more.
     y : None
@@ -271,27 +270,12 @@ class _Ground:
         twice = as_table(table.take(np.repeat(np.arange(len(table)), 2)))
         self._encoder.fit(self._encoder.check(twice, reset=True))
         self._table, self.shape = table, table.shape
-        self.cells = self._scale()
-
-    @isolated
-    def _scale(self):
-        """Return the scaled columns, indicators for categories, and no missing cell."""
-        rows = self._encoder.check(self._table)
-        parts = [self._encoder.transform(block) for _, block in blocks_of_rows(rows)]
-        scaled, layout = np.concatenate(parts), self._encoder.layout_
-        # The column of the table that each scaled column comes from.
-        self._origin = np.arange(self.shape[1])
-        self._one_hot, self._coded = None, set()
-        if layout is not None:
-            self._one_hot, self._coded = OneHot(layout), {*layout.categorical.tolist()}
-            scaled = self._one_hot(torch.from_numpy(scaled)).numpy()
-            indicators = layout.categorical[layout.column_of_category]
-            self._origin = torch.cat([layout.numeric, indicators]).numpy()
-        return np.nan_to_num(scaled).astype(np.float64)
+        self._columns = EncodedColumns(self._encoder)
+        self.cells = self._columns.transform(table).astype(np.float64)
 
     def cells_of(self, columns):
         """Return the scaled cells of some columns of the table."""
-        return self.cells[:, np.isin(self._origin, columns)]
+        return self.cells[:, np.isin(self._columns.origin, columns)]
 
     def rows(self):
         """Return the rows, as the user's kind of table."""
@@ -303,15 +287,9 @@ class _Ground:
         They are those of a ridge regression on the other columns. The rows come back as
         the user's kind of table.
         """
-        is_visible = ~np.isin(self._origin, columns)
+        is_visible = ~np.isin(self._columns.origin, columns)
         expected = _ridge_predictions(self.cells[:, is_visible], self.cells)
-        if self._one_hot is not None:
-            expected = self._one_hot.to_shares(torch.from_numpy(expected)).numpy()
-        values = np.zeros(self.shape, dtype=np.float32)
-        for column in columns:
-            cells = expected[:, self._origin == column]
-            is_code = column in self._coded
-            values[:, column] = cells.argmax(axis=1) if is_code else cells[:, 0]
+        values = self._columns.to_values(expected)
         hidden = np.zeros(self.shape, dtype=bool)
         hidden[:, columns] = True
         kept = np.ones(self.shape[1], dtype=bool)
@@ -377,25 +355,28 @@ def _transform_of(estimator):
     is_model = hasattr(last, "fit") and (
         is_clusterer(last) or not hasattr(last, "transform")
     )
-    return _method(
-        before if is_model and before is not None else estimator, "transform"
-    )
+    latents_of = before if is_model and before is not None else estimator
+    return _method(latents_of, "transform", "hidden_cells_r2 scores latents")
 
 
 def _predict_of(estimator):
     """Return the method that gives the cluster of each row."""
     check_is_fitted(estimator)
     before, last = _before_last_step(estimator), _last_step(estimator)
-    if hasattr(estimator, "predict") or before is None or not _is_clusterer(last):
-        return _method(estimator, "predict")
+    if hasattr(estimator, "predict") or not _is_clusterer(last):
+        reason = "neighbor_rank_silhouette scores what a clusterer predicts"
+        return _method(estimator, "predict", reason)
+    if before is None:
+        return clone(last).fit_predict
     return lambda X: clone(last).fit_predict(before.transform(X))
 
 
-def _method(estimator, name):
+def _method(estimator, name, reason):
     method = getattr(estimator, name, None)
     if method is None:
         raise AttributeError(
-            f"{type(estimator).__name__} has none of the following attributes: {name}."
+            f"{type(estimator).__name__} has none of the following attributes: {name}. "
+            f"{reason}."
         )
     return method
 
