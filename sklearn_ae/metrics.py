@@ -131,6 +131,7 @@ def hidden_cells_r2(estimator: Any, X: TableLike, y: object = None) -> float:
     >>> search.best_params_
     {'n_components': 4}
     """
+    estimator = _best_of(estimator)
     transform = _transform_of(estimator)
     ground = _Ground(estimator, X, "hidden_cells_r2")
     n_rows, n_columns = ground.shape
@@ -219,6 +220,7 @@ def neighbor_rank_silhouette(estimator: Any, X: TableLike, y: object = None) -> 
     >>> search.fit(X).best_params_
     {'clusters__n_clusters': 5}
     """
+    estimator = _best_of(estimator)
     predict = _predict_of(estimator)
     ground = _Ground(estimator, X, "neighbor_rank_silhouette")
     labels = np.asarray(predict(ground.rows()))
@@ -316,6 +318,11 @@ def _sample(X):
         return X
     shifts = np.random.default_rng(0).random(n_rows)
     return as_table(X).take(draw_in_steps(shape[0], shifts))
+
+
+def _best_of(estimator):
+    """Return the best estimator of a search, any other estimator as it is."""
+    return getattr(estimator, "best_estimator_", estimator)
 
 
 def _first_step(estimator):

@@ -260,6 +260,16 @@ def test__neighbor_rank_silhouette__clusterer_without_predict__divides_the_rows(
     for clusterer in (HDBSCAN(copy=True), AgglomerativeClustering(4)):
         pipeline = make_pipeline(PCA(2), clusterer).fit(X)
         assert neighbor_rank_silhouette(pipeline, X) > 0.2
+        assert neighbor_rank_silhouette(clusterer.fit(X), X) > 0.2
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
+def test__score__fitted_search__is_that_of_its_best_estimator(scorer):
+    """A search that ends in KMeans has a `transform`, to distances from centres."""
+    X = blobs()
+    pipeline = make_pipeline(PCA(2), KMeans(random_state=0))
+    search = GridSearchCV(pipeline, {"kmeans__n_clusters": [2, 4]}, scoring=scorer)
+    assert scorer(search.fit(X), X) == scorer(search.best_estimator_, X)
 
 
 def test__neighbor_rank_silhouette__rows_of_noise__count_nothing():

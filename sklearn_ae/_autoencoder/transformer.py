@@ -296,7 +296,8 @@ class AutoencoderTransformer(
     are divided by one number, the root of their mean variance, so that pixels at the
     margin, which hardly vary, count little, as they do in the image. Where most of them
     hold whole numbers, the others are no part of it. Every other column is
-    standardised.
+    standardised. A flag of 0 and 1 beside marks from 0 to 100 counts as little as a
+    pixel at the margin: let it be a category, or set ``scaling="standard"``.
 
     *Robust scaling* turns z, the distance from the median in units of the interquartile
     range over 1.349, into ``z / sqrt(1 + (z / 3) ** 2)`` [2]_. Where most cells of a

@@ -111,8 +111,8 @@ def test__failed_fit__callback_that_raises__leaves_what_was_fitted(method, monke
 @pytest.mark.parametrize("latent", [None, Clustered(3)])
 def test__failed_fit__weights_overflow_in_the_last_step__says_what_to_try(latent):
     """The loss of an epoch knows nothing of its last step."""
-    ae = make(latent=latent, scaling=None, max_epochs=1, batch_size=200)
-    ae.set_params(optimizer="sgd", lr=1e30)
+    ae = make(n_components=4, latent=latent, scaling=None, batch_size=200)
+    ae.set_params(optimizer="sgd", lr=1e30, max_epochs=1)
     with pytest.raises(ValueError, match="loss stopped being a finite number in epoch"):
         ae.fit(X_WINE * 1e6)
 

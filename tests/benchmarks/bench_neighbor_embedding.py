@@ -151,7 +151,10 @@ def main(argv=None):
                 *shares, seconds, seconds_new = np.mean(runs, axis=0)
                 cells = [f"{share:.3f}" for share in shares]
                 cells += [f"{seconds:.1f}", f"{seconds_new:.2f}"]
-                print(f"| {name}, {k} | {method} | {' | '.join(cells)} |", flush=True)
+                print(
+                    f"| {name.removeprefix('more/')}, {k} | {method} | {' | '.join(cells)} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
