@@ -455,9 +455,13 @@ def test__score__not_fitted__is_an_error(scorer):
         (
             hidden_cells_r2,
             SignOfFirst(),
-            "has none .* attributes: transform",
+            "SignOfFirst has none .* attributes: transform. hidden_cells_r2 scores",
         ),
-        (neighbor_rank_silhouette, PCA(2), "PCA has none .* attributes: predict"),
+        (
+            neighbor_rank_silhouette,
+            PCA(2),
+            "PCA .*: predict. neighbor_rank_silhouette scores",
+        ),
         (
             neighbor_rank_silhouette,
             make_pipeline(PCA(2), "passthrough"),

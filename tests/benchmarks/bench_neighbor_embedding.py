@@ -151,10 +151,8 @@ def main(argv=None):
                 *shares, seconds, seconds_new = np.mean(runs, axis=0)
                 cells = [f"{share:.3f}" for share in shares]
                 cells += [f"{seconds:.1f}", f"{seconds_new:.2f}"]
-                print(
-                    f"| {name.removeprefix('more/')}, {k} | {method} | {' | '.join(cells)} |",
-                    flush=True,
-                )
+                cells = [f"{name.removeprefix('more/')}, {k}", method, *cells]
+                print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
