@@ -421,7 +421,8 @@ def _mean_of_neighbors(
     are, of which a distance hardly sees the small ones, and standardised ones. Rows
     that are equally far share a weight, so that no order of rows matters.
     """
-    n_neighbors = min(N_NEIGHBORS, len(Z) - 1)
+    # All other rows would predict what the mean does, whatever the latents are.
+    n_neighbors = max(1, min(N_NEIGHBORS, (len(Z) - 1) // 2))
     deviation = Z.std(axis=0)
     distances = _distances(Z / np.sqrt(np.where(deviation > 0, deviation, 1.0)))
     np.fill_diagonal(distances, np.inf)

@@ -143,6 +143,14 @@ def test__hidden_cells_r2__constant_latents__score_zero():
     assert_allclose(hidden_cells_r2(constant, X), 0, atol=1e-9)
 
 
+@pytest.mark.parametrize("n_rows", [4, 6, 9])
+def test__hidden_cells_r2__few_rows__still_tells_latents(n_rows):
+    """Folds of a small table have no more; all scores were 0."""
+    X = np.arange(n_rows)[:, None] * np.ones(4)
+    good, bad = Latents(lambda X: X).fit(X), Latents(random_latents).fit(X)
+    assert hidden_cells_r2(good, X) > hidden_cells_r2(bad, X)
+
+
 def test__hidden_cells_r2__noise_beside_latents__harms():
     X = factors(2, 10, noise=0.1)
     fewer = hidden_cells_r2(Latents(lambda X: X[:, :2]).fit(X), X)
