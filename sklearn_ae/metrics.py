@@ -61,8 +61,9 @@ def hidden_cells_r2(estimator: Any, X: TableLike, y: object = None) -> float:
     An eighth of the columns is hidden: each of their cells becomes what a ridge
     regression on the other columns, fitted to the other rows, predicts there. The
     latents of such rows are computed, and the hidden cells are predicted as the mean of
-    those of the 5 rows whose latents are nearest. After each column has been hidden
-    once, the score is the share of the variance of all cells that is predicted, R2.
+    those of the 5 rows whose latents are nearest, of fewer where there are not 11 rows.
+    After each column has been hidden once, the score is the share of the variance of
+    all cells that is predicted, R2.
 
     Too few latents do not tell what the hidden cells are; latents that store single
     cells, or noise, do not help to predict others, and draw neighbours apart. So the
