@@ -24,7 +24,6 @@ which is the same each time.
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial.distance import cdist
@@ -35,10 +34,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklearn_ae._autoencoder.encoded_columns import EncodedColumns
 from sklearn_ae._isolation import isolated
-from sklearn_ae._modules.autoencoder import OneHot
 from sklearn_ae._tables.encoder import TableEncoder
-from sklearn_ae._tables.reading import as_table, blocks_of_rows
+from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.sampling import draw_in_steps
 from sklearn_ae._tables.table import TableLike
 
@@ -62,8 +61,9 @@ def hidden_cells_r2(estimator: Any, X: TableLike, y: object = None) -> float:
     An eighth of the columns is hidden: each of their cells becomes what a ridge
     regression on the other columns, fitted to the other rows, predicts there. The
     latents of such rows are computed, and the hidden cells are predicted as the mean of
-    those of the 5 rows whose latents are nearest. After each column has been hidden
-    once, the score is the share of the variance of all cells that is predicted, R2.
+    those of the 5 rows whose latents are nearest, of fewer where there are not 11 rows.
+    After each column has been hidden once, the score is the share of the variance of
+    all cells that is predicted, R2.
 
     Too few latents do not tell what the hidden cells are; latents that store single
     cells, or noise, do not help to predict others, and draw neighbours apart. So the
@@ -132,6 +132,7 @@ def hidden_cells_r2(estimator: Any, X: TableLike, y: object = None) -> float:
     >>> search.best_params_
     {'n_components': 4}
     """
+    estimator = _best_of(estimator)
     transform = _transform_of(estimator)
     ground = _Ground(estimator, X, "hidden_cells_r2")
     n_rows, n_columns = ground.shape
@@ -169,9 +170,9 @@ def neighbor_rank_silhouette(estimator: Any, X: TableLike, y: object = None) -> 
     Parameters
     ----------
     estimator : estimator instance
-        Fitted, with `predict`, which gives the cluster of each row. A pipeline may also
-        end in a clusterer without `predict`, such as
-        :class:`~sklearn.cluster.HDBSCAN`: a clone of it then divides the latents of X.
+        Fitted, with `predict`, which gives the cluster of each row. A clusterer without
+        `predict`, such as :class:`~sklearn.cluster.HDBSCAN`, may stand alone or at the
+        end of a pipeline: a clone of it then divides X or its latents.
     X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
         Rows, two or more.
     y : None
@@ -220,6 +221,7 @@ def neighbor_rank_silhouette(estimator: Any, X: TableLike, y: object = None) -> 
     >>> search.fit(X).best_params_
     {'clusters__n_clusters': 5}
     """
+    estimator = _best_of(estimator)
     predict = _predict_of(estimator)
     ground = _Ground(estimator, X, "neighbor_rank_silhouette")
     labels = np.asarray(predict(ground.rows()))
@@ -271,27 +273,12 @@ class _Ground:
         twice = as_table(table.take(np.repeat(np.arange(len(table)), 2)))
         self._encoder.fit(self._encoder.check(twice, reset=True))
         self._table, self.shape = table, table.shape
-        self.cells = self._scale()
-
-    @isolated
-    def _scale(self):
-        """Return the scaled columns, indicators for categories, and no missing cell."""
-        rows = self._encoder.check(self._table)
-        parts = [self._encoder.transform(block) for _, block in blocks_of_rows(rows)]
-        scaled, layout = np.concatenate(parts), self._encoder.layout_
-        # The column of the table that each scaled column comes from.
-        self._origin = np.arange(self.shape[1])
-        self._one_hot, self._coded = None, set()
-        if layout is not None:
-            self._one_hot, self._coded = OneHot(layout), {*layout.categorical.tolist()}
-            scaled = self._one_hot(torch.from_numpy(scaled)).numpy()
-            indicators = layout.categorical[layout.column_of_category]
-            self._origin = torch.cat([layout.numeric, indicators]).numpy()
-        return np.nan_to_num(scaled).astype(np.float64)
+        self._columns = EncodedColumns(self._encoder)
+        self.cells = self._columns.transform(table).astype(np.float64)
 
     def cells_of(self, columns):
         """Return the scaled cells of some columns of the table."""
-        return self.cells[:, np.isin(self._origin, columns)]
+        return self.cells[:, np.isin(self._columns.origin, columns)]
 
     def rows(self):
         """Return the rows, as the user's kind of table."""
@@ -303,15 +290,9 @@ class _Ground:
         They are those of a ridge regression on the other columns. The rows come back as
         the user's kind of table.
         """
-        is_visible = ~np.isin(self._origin, columns)
+        is_visible = ~np.isin(self._columns.origin, columns)
         expected = _ridge_predictions(self.cells[:, is_visible], self.cells)
-        if self._one_hot is not None:
-            expected = self._one_hot.to_shares(torch.from_numpy(expected)).numpy()
-        values = np.zeros(self.shape, dtype=np.float32)
-        for column in columns:
-            cells = expected[:, self._origin == column]
-            is_code = column in self._coded
-            values[:, column] = cells.argmax(axis=1) if is_code else cells[:, 0]
+        values = self._columns.to_values(expected)
         hidden = np.zeros(self.shape, dtype=bool)
         hidden[:, columns] = True
         kept = np.ones(self.shape[1], dtype=bool)
@@ -338,6 +319,11 @@ def _sample(X):
         return X
     shifts = np.random.default_rng(0).random(n_rows)
     return as_table(X).take(draw_in_steps(shape[0], shifts))
+
+
+def _best_of(estimator):
+    """Return the best estimator of a search, any other estimator as it is."""
+    return getattr(estimator, "best_estimator_", estimator)
 
 
 def _first_step(estimator):
@@ -377,25 +363,28 @@ def _transform_of(estimator):
     is_model = hasattr(last, "fit") and (
         is_clusterer(last) or not hasattr(last, "transform")
     )
-    return _method(
-        before if is_model and before is not None else estimator, "transform"
-    )
+    latents_of = before if is_model and before is not None else estimator
+    return _method(latents_of, "transform", "hidden_cells_r2 scores latents")
 
 
 def _predict_of(estimator):
     """Return the method that gives the cluster of each row."""
     check_is_fitted(estimator)
     before, last = _before_last_step(estimator), _last_step(estimator)
-    if hasattr(estimator, "predict") or before is None or not _is_clusterer(last):
-        return _method(estimator, "predict")
+    if hasattr(estimator, "predict") or not _is_clusterer(last):
+        reason = "neighbor_rank_silhouette scores what a clusterer predicts"
+        return _method(estimator, "predict", reason)
+    if before is None:
+        return clone(last).fit_predict
     return lambda X: clone(last).fit_predict(before.transform(X))
 
 
-def _method(estimator, name):
+def _method(estimator, name, reason):
     method = getattr(estimator, name, None)
     if method is None:
         raise AttributeError(
-            f"{type(estimator).__name__} has none of the following attributes: {name}."
+            f"{type(estimator).__name__} has none of the following attributes: {name}. "
+            f"{reason}."
         )
     return method
 
@@ -433,7 +422,8 @@ def _mean_of_neighbors(
     are, of which a distance hardly sees the small ones, and standardised ones. Rows
     that are equally far share a weight, so that no order of rows matters.
     """
-    n_neighbors = min(N_NEIGHBORS, len(Z) - 1)
+    # All other rows would predict what the mean does, whatever the latents are.
+    n_neighbors = max(1, min(N_NEIGHBORS, (len(Z) - 1) // 2))
     deviation = Z.std(axis=0)
     distances = _distances(Z / np.sqrt(np.where(deviation > 0, deviation, 1.0)))
     np.fill_diagonal(distances, np.inf)

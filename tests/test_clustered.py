@@ -11,7 +11,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.model_selection import GridSearchCV, train_test_split
 
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import AutoencoderTransformer, _isolation
 from sklearn_ae.architectures import Convolutional, TorchModule
 from sklearn_ae.latents import Clustered
 
@@ -194,3 +194,33 @@ def test__partial_fit__chunks__keeps_clusters_of_the_first():
     for _ in range(3):
         ae.partial_fit(X_WINE)
     assert accuracy(Y_WINE, clusters_of(ae, X_WINE, 3)) > 0.9
+
+
+def test__partial_fit__few_rows__clusters_stay_as_far_apart():
+    """They deviate from their mean by nothing, or by chance."""
+    ae = make(3).partial_fit(X_WINE)
+    before = ae.transform(X_WINE)[:, -3:].sum(1)
+    for n_rows in (1, 2):
+        ae.partial_fit(X_WINE[:n_rows])
+        assert_allclose(ae.transform(X_WINE)[:, -3:].sum(1), before, rtol=1e-5)
+
+
+def test__warm_start__fewer_rows_than_clusters__keeps_the_clusters():
+    ae = make(3, max_epochs=2, warm_start=True).fit(X_WINE)
+    stability, found = ae.cluster_stability_, clusters_of(ae, X_WINE, 3)
+    ae.fit(X_WINE[:2])
+    assert ae.cluster_stability_ == stability
+    assert (clusters_of(ae, X_WINE, 3) == found).mean() > 0.95
+
+
+def test__fit__too_few_rows_beside_those_held_out__says_so():
+    with pytest.raises(ValueError, match="rows held out for early stopping do not"):
+        make(3, early_stopping=True).fit(X_WINE[:3])
+
+
+def test__fit__start_of_the_clusters__lets_other_threads_fork(monkeypatch):
+    """Of many rows it takes minutes, and a fork waits for half of one."""
+    n_points = []
+    monkeypatch.setattr(_isolation.calls, "safe_point", lambda: n_points.append(1))
+    make(3, max_epochs=1).fit(X_WINE)
+    assert len(n_points) > 100

@@ -143,6 +143,13 @@ def test__hidden_cells_r2__constant_latents__score_zero():
     assert_allclose(hidden_cells_r2(constant, X), 0, atol=1e-9)
 
 
+def test__hidden_cells_r2__few_rows__still_tells_latents():
+    """Folds of a small table have no more; all scores were 0."""
+    X = np.arange(6)[:, None] * np.ones(4)
+    good, bad = Latents(lambda X: X).fit(X), Latents(random_latents).fit(X)
+    assert hidden_cells_r2(good, X) > hidden_cells_r2(bad, X)
+
+
 def test__hidden_cells_r2__noise_beside_latents__harms():
     X = factors(2, 10, noise=0.1)
     fewer = hidden_cells_r2(Latents(lambda X: X[:, :2]).fit(X), X)
@@ -260,6 +267,16 @@ def test__neighbor_rank_silhouette__clusterer_without_predict__divides_the_rows(
     for clusterer in (HDBSCAN(copy=True), AgglomerativeClustering(4)):
         pipeline = make_pipeline(PCA(2), clusterer).fit(X)
         assert neighbor_rank_silhouette(pipeline, X) > 0.2
+        assert neighbor_rank_silhouette(clusterer.fit(X), X) > 0.2
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
+def test__score__fitted_search__is_that_of_its_best_estimator(scorer):
+    """A search that ends in KMeans has a `transform`, to distances from centres."""
+    X = blobs()
+    pipeline = make_pipeline(PCA(2), KMeans(random_state=0))
+    search = GridSearchCV(pipeline, {"kmeans__n_clusters": [2, 4]}, scoring=scorer)
+    assert scorer(search.fit(X), X) == scorer(search.best_estimator_, X)
 
 
 def test__neighbor_rank_silhouette__rows_of_noise__count_nothing():
@@ -442,17 +459,9 @@ def test__score__not_fitted__is_an_error(scorer):
 @pytest.mark.parametrize(
     ("scorer", "estimator", "message"),
     [
-        (
-            hidden_cells_r2,
-            SignOfFirst(),
-            "has none .* attributes: transform",
-        ),
-        (neighbor_rank_silhouette, PCA(2), "PCA has none .* attributes: predict"),
-        (
-            neighbor_rank_silhouette,
-            make_pipeline(PCA(2), "passthrough"),
-            "Pipeline has none .* attributes: predict",
-        ),
+        (SCORERS[0], SignOfFirst(), "SignOf.*: transform. hidden_cells_r2 scores"),
+        (SCORERS[1], PCA(2), "PCA .*: predict. neighbor_rank_silhouette scores"),
+        (SCORERS[1], make_pipeline(PCA(2), "passthrough"), "Pipeline .*: predict"),
     ],
 )
 def test__score__estimator_without_the_method__is_an_error(scorer, estimator, message):

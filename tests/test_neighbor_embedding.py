@@ -194,6 +194,15 @@ def test__partial_fit__says_why_there_is_none():
     assert "needs the neighbours of each row" in str(caught.value.__cause__)
 
 
+def test__partial_fit__other_latent_since_the_fit__goes_by_what_was_fitted():
+    """Parameters take effect in the next fit."""
+    ae = make(max_epochs=1).fit(X_WINE).set_params(latent=None)
+    assert not hasattr(ae, "partial_fit")
+    plain = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(X_WINE)
+    plain.set_params(latent=NeighborEmbedding()).partial_fit(X_WINE)
+    assert plain.n_iter_ == 2
+
+
 def test__latent_activation__other_than_identity__is_an_error():
     with pytest.raises(ValueError, match="leave it at 'identity'"):
         make(latent_activation="relu").fit(X_WINE)

@@ -134,7 +134,7 @@ def fit_autoencoder(
         copies = count_copies(sample_weight)
         data = make_rows(rows, transform, sample_weight, device, copies=copies)
         data, valid = _split(autoencoder, data)
-        net, start = _build_net(autoencoder, encoder, data, device, steps)
+        net, start = _build_net(autoencoder, encoder, data, device, steps, warm)
         net.allow_missing(hidden is not None)
         if warm:
             continue_from(net, autoencoder.net_)
@@ -241,7 +241,7 @@ def _split(autoencoder, rows):
     return rows.split(autoencoder.validation_fraction)
 
 
-def _build_net(autoencoder, encoder, rows, device, steps=DEFAULT_STEPS):
+def _build_net(autoencoder, encoder, rows, device, steps=DEFAULT_STEPS, warm=False):
     """Return a new net, and the PCA that it starts from or None."""
     params = autoencoder.get_params(deep=False)
     return build_net(
@@ -255,6 +255,7 @@ def _build_net(autoencoder, encoder, rows, device, steps=DEFAULT_STEPS):
         may_have_missing=encoder.has_missing_.any(),
         table_encoder=encoder,
         steps=steps,
+        warm=warm,
     )
 
 
@@ -284,7 +285,12 @@ def _set_attributes(autoencoder, net, encoder, rows, cells_near):
 
 @torch.no_grad()
 def _set_scale(net, rows):
-    """Let the clusters of a latent stand apart as far as its free numbers ask."""
+    """Let the clusters of a latent stand apart as far as its free numbers ask.
+
+    Few rows of a stream do not say how far that is.
+    """
+    if len(rows) < net.module_.network.n_clusters:
+        return
     X, weight = rows.sample(SCALE_ROWS)
     Z = apply_in_parts(net.module_.eval().encode, X, torch.device(net.device))
     net.module_.network.set_scale(Z, None if weight is None else weight.cpu())

@@ -42,6 +42,7 @@ from sklearn_ae._isolation import isolated
 from sklearn_ae._modules.dense import ACTIVATIONS, Activation
 from sklearn_ae._modules.losses import LOSSES
 from sklearn_ae._net.inference import decode, encode, infer, minus_loss, reconstruct
+from sklearn_ae._net.neighbor_embedding import NeighborEmbeddingNet
 from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded
 from sklearn_ae._tables.encoder import TableEncoder, check_weight
 from sklearn_ae._tables.reading import as_array
@@ -58,7 +59,14 @@ from sklearn_ae.noise import GaussianNoise, HidingNoise, MaskingNoise, SwapNoise
 
 def _learns_from_streams(autoencoder):
     """Whether an autoencoder can be trained on a part of the rows after another."""
-    if not isinstance(autoencoder.latent, NeighborEmbedding):
+    net = getattr(autoencoder, "net_", None)
+    # A parameter that was set after the last fit takes effect in the next one.
+    is_embedding = (
+        isinstance(autoencoder.latent, NeighborEmbedding)
+        if net is None
+        else isinstance(net, NeighborEmbeddingNet)
+    )
+    if not is_embedding:
         return True
     raise AttributeError(
         "latent=NeighborEmbedding() needs the neighbours of each row among all rows, "
@@ -288,7 +296,8 @@ class AutoencoderTransformer(
     are divided by one number, the root of their mean variance, so that pixels at the
     margin, which hardly vary, count little, as they do in the image. Where most of them
     hold whole numbers, the others are no part of it. Every other column is
-    standardised.
+    standardised. A flag of 0 and 1 beside marks from 0 to 100 counts as little as a
+    pixel at the margin: let it be a category, or set ``scaling="standard"``.
 
     *Robust scaling* turns z, the distance from the median in units of the interquartile
     range over 1.349, into ``z / sqrt(1 + (z / 3) ** 2)`` [2]_. Where most cells of a

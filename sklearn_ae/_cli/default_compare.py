@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from sklearn_ae._autoencoder.encoded_columns import EncodedColumns
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._cli.arguments import UserError
 from sklearn_ae._cli.measures import (
@@ -13,7 +14,6 @@ from sklearn_ae._cli.measures import (
     COLUMNS,
     METHODS,
     PCA_NAME,
-    AllColumns,
     EncodedPCA,
     cluster,
     compare_predictions,
@@ -69,7 +69,7 @@ def run(arguments):
 
     n_components = arguments.n_components or table.n_components
     autoencoder = _fit(comparison, AutoencoderTransformer(n_components))
-    columns = AllColumns(autoencoder.table_encoder_)
+    columns = EncodedColumns(autoencoder.table_encoder_)
     pca = EncodedPCA(columns, autoencoder.n_components_, arguments.seed)
     methods = {PCA_NAME: pca.fit(table.X.iloc[train]), AUTOENCODER: autoencoder}
     restored = {

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -12,8 +11,6 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from sklearn_ae._modules.autoencoder import OneHot
 
 # The methods, from the simplest one on: of those that are level, the first is advised.
 COLUMNS, PCA_NAME, AUTOENCODER = METHODS = "all columns", "PCA", "autoencoder"
@@ -128,51 +125,12 @@ def join_lines(lines):
     return Line("", samples, values, lines[0].error_scale, lines[0].lower_wins)
 
 
-class AllColumns:
-    """All columns as the network of an autoencoder takes them.
-
-    Numbers are scaled, each category is an indicator, the indicators of one column have
-    variance 1 together, as a number has, and a missing cell counts as the mean of its
-    column.
-
-    Parameters
-    ----------
-    encoder : TableEncoder
-        Fitted.
-    """
-
-    def __init__(self, encoder):
-        self.encoder = encoder
-        layout = encoder.layout_
-        self.one_hot = None if layout is None else OneHot(layout)
-
-    def transform(self, X):
-        """Return the columns as an ndarray of shape (n_rows, n_encoded)."""
-        rows = torch.from_numpy(self.encoder.transform(self.encoder.check(X)))
-        encoded = rows if self.one_hot is None else self.one_hot(rows)
-        return torch.nan_to_num(encoded).numpy()
-
-    def inverse_transform(self, encoded, like):
-        """Return a frame: a category is the one with the largest indicator."""
-        if self.one_hot is None:
-            return self.encoder.inverse_transform(encoded, like=like)
-        layout = self.encoder.layout_
-        shares = self.one_hot.to_shares(torch.from_numpy(encoded))
-        n_numbers = len(layout.numeric)
-        values = shares.new_empty(len(encoded), like.shape[1])
-        values[:, layout.numeric] = shares[:, :n_numbers]
-        blocks = shares[:, n_numbers:].split(layout.sizes.tolist(), dim=1)
-        codes = [block.argmax(dim=1).float() for block in blocks]
-        values[:, layout.categorical] = torch.stack(codes, dim=1)
-        return self.encoder.inverse_transform(values.numpy(), like=like)
-
-
 class EncodedPCA:
     """PCA of all columns, with the methods of an autoencoder.
 
     Parameters
     ----------
-    columns : AllColumns
+    columns : EncodedColumns
     n_components : int
     random_state : int
     """
@@ -197,7 +155,8 @@ class EncodedPCA:
     def reconstruct(self, X):
         """Return rows in original units."""
         restored = self.pca.inverse_transform(self.transform(X))
-        return self.columns.inverse_transform(restored.astype(np.float32), like=X)
+        values = self.columns.to_values(restored)
+        return self.columns.encoder.inverse_transform(values, like=X)
 
 
 def squared_errors(columns, X, restored, numbers):
@@ -205,7 +164,7 @@ def squared_errors(columns, X, restored, numbers):
 
     Parameters
     ----------
-    columns : AllColumns
+    columns : EncodedColumns
     X, restored : DataFrame of shape (n_rows, n_columns)
         Held-out rows, with NaN for a missing cell, and their reconstructions.
     numbers : Index of str

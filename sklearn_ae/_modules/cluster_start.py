@@ -14,6 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import normalize
 from torch import Tensor
 
+from sklearn_ae._isolation import calls
 from sklearn_ae._modules.clustered import (
     RADIUS,
     Assigner,
@@ -138,6 +139,7 @@ class ClusterStart:
         places = normalize(vectors * np.maximum(values, 0) ** WALK)
         points = np.hstack([_in_deviations(places, weights), columns])
         for _ in range(N_RUNS):
+            calls.safe_point()
             seed = draw_seed_from_torch()
             kmeans = KMeans(self.n_clusters, n_init=10, random_state=seed)
             kmeans.fit(points[some], sample_weight=weights[some])

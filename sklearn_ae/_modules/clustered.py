@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
+from sklearn_ae._isolation import calls
 from sklearn_ae._modules.autoencoder import decoder_of, encoder_of
 from sklearn_ae._modules.dense import dense_layers
 from sklearn_ae._modules.latent_penalties import Latent
@@ -259,6 +260,7 @@ def train_assigner(
     batch_size = min(START_BATCH, len(X))
     order = torch.empty(0, dtype=torch.int64)
     for step in range(n_steps):
+        calls.safe_point()
         if len(order) < batch_size:
             order = torch.randperm(len(X))
         batch, order = order[:batch_size], order[batch_size:]

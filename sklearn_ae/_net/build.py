@@ -149,6 +149,7 @@ def build_net(
     may_have_missing: bool,
     table_encoder: TableEncoder | None = None,
     steps: tuple[int, int] = DEFAULT_STEPS,
+    warm: bool = False,
 ) -> tuple[AutoencoderNet, PCAStart | None]:
     """Return a new net for some rows, and the PCA that it starts from or None.
 
@@ -172,6 +173,8 @@ def build_net(
         Fitted encoder of the rows, for the net to reconstruct rows of the user's.
     steps : (int, int), default=(1_000, 4_000)
         The least and the largest number of steps, if `max_epochs` is `None`.
+    warm : bool, default=False
+        Whether the net gets the weights of another one, which has found clusters.
 
     Returns
     -------
@@ -212,15 +215,11 @@ def build_net(
         fill,
         latent,
     )
-    if isinstance(latent, ClusteredLatent):
+    if isinstance(latent, ClusteredLatent) and not warm:
         _start_clusters(module, latent, rows, may_have_missing or hides)
-    default = default_batch_size(len(rows))
-    if isinstance(network, ConvolutionalNetwork):
-        default, steps = default_convolutional(len(rows))
-    elif network_params.is_neighbor_embedding:
-        steps = default_embedding_steps(steps, len(rows))
-    batch_size = training.batch_size or default
-    max_epochs = default_max_epochs(len(rows), batch_size, steps)
+    batch_size, max_epochs = _default_training(
+        network_params, network, training.batch_size, len(rows), steps
+    )
     decays_to_start = start is not None and training.weight_decay is None
     pull = default_pull(len(rows), width) if decays_to_start else 0.0
     net = make_net(
@@ -285,6 +284,23 @@ def _build_loss(params: NetworkParams, layout: Layout | None) -> ReconstructionL
     # A loss that is a module may have weights of its own, which are trained.
     numeric = NumericReconstructionLoss(deepcopy(loss), activation)
     return numeric if layout is None else MixedReconstructionLoss(numeric, layout)
+
+
+def _default_training(
+    params: NetworkParams,
+    network: nn.Module,
+    batch_size: int | None,
+    n_rows: int,
+    steps: tuple[int, int],
+) -> tuple[int, int]:
+    """Return the batch size, and how many epochs take a number of steps."""
+    default = default_batch_size(n_rows)
+    if isinstance(network, ConvolutionalNetwork):
+        default, steps = default_convolutional(n_rows)
+    elif params.is_neighbor_embedding:
+        steps = default_embedding_steps(steps, n_rows)
+    batch_size = batch_size or default
+    return batch_size, default_max_epochs(n_rows, batch_size, steps)
 
 
 def _check_loss(
@@ -354,7 +370,8 @@ def _start_clusters(
     if len(rows) < n_clusters:
         raise ValueError(
             f"n_samples={len(rows)} should be >= n_clusters={n_clusters} of the "
-            "latent, with equal rows counted once."
+            "latent. Equal rows count once, rows held out for early stopping do not "
+            "count."
         )
     drawn = rows.draw(START_ROWS)
     weight = torch.ones(len(drawn)) if drawn.weight is None else drawn.weight.cpu()

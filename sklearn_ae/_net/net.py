@@ -49,6 +49,9 @@ def train(net: "AutoencoderNet", rows: Rows, valid: Rows | None = None) -> None:
     product = net.module_.largest_product(min(net.batch_size, len(rows)))
     with diverging_as_value_error(net), threads_for(product):
         net.partial_fit((rows, valid))
+        # The loss of an epoch knows nothing of its last step.
+        if not all(p.isfinite().all() for p in net.module_.parameters()):
+            raise TrainingDiverged("loss")
     if net.was_interrupted_ and not net.was_trained_:
         raise KeyboardInterrupt
 

@@ -11,6 +11,7 @@ from sklearn.datasets import load_wine
 from skorch.callbacks import Callback
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae.latents import Clustered
 from tests.helpers import X_WINE, fails_before_training, with_cell
 
 FRAME = load_wine(as_frame=True).data
@@ -105,6 +106,15 @@ def test__failed_fit__callback_that_raises__leaves_what_was_fitted(method, monke
     monkeypatch.setattr(Breaks, "armed", True)
     act = getattr(ae, method)
     assert_failing_changes_nothing(ae, lambda: act(X_WINE), RuntimeError)
+
+
+@pytest.mark.parametrize("latent", [None, Clustered(3)])
+def test__failed_fit__weights_overflow_in_the_last_step__says_what_to_try(latent):
+    """The loss of an epoch knows nothing of its last step."""
+    ae = make(n_components=4, latent=latent, scaling=None, batch_size=200)
+    ae.set_params(optimizer="sgd", lr=1e30, max_epochs=1)
+    with pytest.raises(ValueError, match="loss stopped being a finite number in epoch"):
+        ae.fit(X_WINE * 1e6)
 
 
 def test__failed_partial_fit__diverging__leaves_weights_and_optimizer():

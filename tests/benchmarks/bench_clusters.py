@@ -11,44 +11,35 @@ import time
 import warnings
 
 import numpy as np
-import pandas as pd
+from labelled_tables import BUILT_IN, TARGETS, load, names, raw_columns
 from real_data import DATA
 from scipy.optimize import linear_sum_assignment
-from sklearn import datasets
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._defaults import default_n_components
 from sklearn_ae.latents import Clustered
 
-NAMES = ["dermatology", "ecoli", "glass", "letter", "segment", "vehicle", "vowel"]
-
 
 def tables():
-    """Yield name, rows and classes of each table."""
-    for name in ("breast_cancer", "digits", "iris", "wine"):
-        yield name, *getattr(datasets, f"load_{name}")(return_X_y=True)
-    for name in NAMES:
-        path = DATA / "more" / f"{name}.csv.gz"
-        if path.exists():
-            frame = pd.read_csv(path)
-            # The first columns of vowel say who speaks.
-            X = frame.iloc[:, 3 if name == "vowel" else 0 : -1]
-            X = X.apply(pd.to_numeric, errors="coerce")
-            yield name, X.fillna(X.mean()).to_numpy(), frame.iloc[:, -1].to_numpy()
+    """Return the names of tables whose classes somebody may look for."""
+    return [
+        name
+        for name in names()
+        if (name in BUILT_IN or name.startswith("more/")) and name not in TARGETS
+    ]
 
 
 def methods(X, n_clusters, seed):
     """Return what comes before KMeans, by name."""
     n_components = min(default_n_components(X.shape[1]), len(X))
     return {
-        "rows": make_pipeline(StandardScaler()),
-        "PCA": make_pipeline(StandardScaler(), PCA(n_components, random_state=seed)),
+        "rows": raw_columns(X),
+        "PCA": make_pipeline(raw_columns(X), PCA(n_components, random_state=seed)),
         "latents": AutoencoderTransformer(random_state=seed),
         "Clustered": AutoencoderTransformer(
             latent=Clustered(n_clusters), random_state=seed
@@ -113,12 +104,10 @@ def main(arguments=None):
     if options.mnist:
         mnist(options.seeds)
         return
-    names = ["rows", "PCA", "latents", "Clustered"]
-    print(f"| table | {' | '.join(names)} | s |\n|---{'|--:' * 5}|")
-    for name, X, y in tables():
-        if options.tables and name not in options.tables:
-            continue
-        found = measure(X, y, options.seeds)
+    columns = ["rows", "PCA", "latents", "Clustered"]
+    print(f"| table | {' | '.join(columns)} | s |\n|---{'|--:' * 5}|")
+    for name in options.tables or tables():
+        found = measure(*load(name), options.seeds)
         cells = [
             f"{rows[:, 0].mean():.2f}, {rows[:, 1].mean():.2f} ({rows[:, 1].min():.2f})"
             for rows in found.values()

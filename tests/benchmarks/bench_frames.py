@@ -18,7 +18,8 @@ from real_data import DATA
 from sklearn.model_selection import KFold, train_test_split
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._cli.measures import AllColumns, EncodedPCA
+from sklearn_ae._autoencoder.encoded_columns import EncodedColumns
+from sklearn_ae._cli.measures import EncodedPCA
 from sklearn_ae._net import build
 
 # Columns that are left out: targets, numbers of the rows, what is known afterwards.
@@ -121,7 +122,7 @@ def bench_round_trip():
             for seed in range(3):
                 train, test = train_test_split(X, test_size=0.2, random_state=seed)
                 ae = AutoencoderTransformer(n_components, random_state=seed).fit(train)
-                columns = AllColumns(ae.table_encoder_)
+                columns = EncodedColumns(ae.table_encoder_)
                 pca = EncodedPCA(columns, ae.n_components_, seed).fit(train)
                 numbers = X.columns[~ae.is_categorical_]
                 scales = X[numbers].std()

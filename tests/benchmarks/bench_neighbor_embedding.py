@@ -13,13 +13,12 @@ import time
 import warnings
 from importlib.util import find_spec
 
+import labelled_tables
 import numpy as np
-import pandas as pd
 import torch
 from bench_speed import describe_machine
 from real_data import DATA
 from sklearn.cluster import KMeans
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import normalized_mutual_info_score
@@ -36,12 +35,7 @@ try:
 except ImportError:
     umap = None
 
-BUILT_IN = {
-    "digits": load_digits,
-    "wine": load_wine,
-    "breast_cancer": load_breast_cancer,
-}
-FILES = ["segment", "letter"]
+TABLES = ["digits", "wine", "breast_cancer", "more/segment", "more/letter"]
 N_ROWS, N_NEIGHBORS = 3000, 15
 
 
@@ -76,12 +70,9 @@ def load(name):
         mnist = np.load(DATA / "mnist.npz")
         X = np.concatenate([mnist["X_train"], mnist["X_test"]]).astype(np.float32)
         X, y = X.reshape(len(X), -1), np.r_[mnist["y_train"], mnist["y_test"]]
-    elif name in BUILT_IN:
-        X, y = BUILT_IN[name](return_X_y=True)
     else:
-        table = pd.read_csv(DATA / "more" / f"{name}.csv.gz")
-        y = pd.factorize(table.iloc[:, -1])[0]
-        X = table.iloc[:, :-1].select_dtypes("number").to_numpy(dtype=float)
+        X, y = labelled_tables.load(name)
+        X = np.asarray(X, dtype=float)
     X = X - X.mean(0)
     if name in ("digits", "mnist"):
         return X / np.sqrt(X.var(0).mean()), y
@@ -138,8 +129,8 @@ def main(argv=None):
     warnings.filterwarnings("ignore", module="umap")
     describe_machine()
     print("" if umap is None else f"umap-learn {umap.__version__}\n")
-    names = [*BUILT_IN, *(f for f in FILES if (DATA / "more" / f"{f}.csv.gz").exists())]
-    names = ["mnist"] if arguments.mnist else names
+    at_hand = labelled_tables.names()
+    names = ["mnist"] if arguments.mnist else [n for n in TABLES if n in at_hand]
     seeds, n_rows, sizes = range(2), N_ROWS, (2, 10)
     if arguments.mnist:
         seeds, n_rows = range(1), None
@@ -160,7 +151,8 @@ def main(argv=None):
                 *shares, seconds, seconds_new = np.mean(runs, axis=0)
                 cells = [f"{share:.3f}" for share in shares]
                 cells += [f"{seconds:.1f}", f"{seconds_new:.2f}"]
-                print(f"| {name}, {k} | {method} | {' | '.join(cells)} |", flush=True)
+                cells = [f"{name.removeprefix('more/')}, {k}", method, *cells]
+                print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

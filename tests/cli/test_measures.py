@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
+from sklearn_ae._autoencoder.encoded_columns import EncodedColumns
 from sklearn_ae._cli.measures import (
-    AllColumns,
     EncodedPCA,
     Line,
     join_lines,
@@ -23,7 +23,7 @@ from sklearn_ae._tables.encoder import TableEncoder
 
 def fit_columns(X, scaling="standard"):
     encoder = TableEncoder(scaling=scaling)
-    return AllColumns(encoder.fit(encoder.check(X, reset=True)))
+    return EncodedColumns(encoder.fit(encoder.check(X, reset=True)))
 
 
 def coins(share, n=400, seed=0):
