@@ -122,9 +122,13 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
 
     Notes
     -----
+    What the networks predict is averaged with the cells of the five nearest rows that
+    have them, among up to 2,048 rows of `fit`; for most tables, these count little.
+
     A tenth of the observed cells, in at most 20,000 rows, are hidden from training.
-    Their values decide `shrinkage_`, so that columns that nothing is known about get
-    their mean or most frequent category and not a guess. A frozen autoencoder may know
+    Their values decide how much neighbours count in each column, and `shrinkage_`, so
+    that columns that nothing is known about get their mean or most frequent category
+    and not a guess. A frozen autoencoder may know
     these cells: fit the imputer on other rows than it was trained on.
 
     Numbers are filled with their expectation, so an integer column that is stored as
