@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from sklearn_ae._anomaly.detector import AutoencoderAnomalyDetector
     from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
     from sklearn_ae._imputation.imputer import AutoencoderImputer
+    from sklearn_ae._persistence.files import describe, load, save
     from sklearn_ae._supervised.classifier import AutoencoderPretrainedClassifier
     from sklearn_ae._supervised.regressor import AutoencoderPretrainedRegressor
 
@@ -17,6 +18,9 @@ __all__ = [
     "AutoencoderPretrainedRegressor",
     "AutoencoderTransformer",
     "__version__",
+    "describe",
+    "load",
+    "save",
 ]
 __version__ = "0.1.0"
 # Where each public name is found when it is first asked for. Imported here, they would
@@ -27,6 +31,9 @@ _MODULES = {
     "AutoencoderPretrainedClassifier": "_supervised.classifier",
     "AutoencoderPretrainedRegressor": "_supervised.regressor",
     "AutoencoderTransformer": "_autoencoder.transformer",
+    "describe": "_persistence.files",
+    "load": "_persistence.files",
+    "save": "_persistence.files",
 }
 _PUBLIC_MODULES = ("architectures", "datasets", "displays", "latents", "noise")
 

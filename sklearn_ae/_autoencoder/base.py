@@ -7,7 +7,9 @@ from skorch import NeuralNet
 from skorch.history import History
 from torch import nn
 
-from sklearn_ae._compat import Self
+from sklearn_ae._compat import Self, validate_params
+from sklearn_ae._document import CannotBeDescribedError, Fields, Reader, Writer
+from sklearn_ae._isolation import isolated
 from sklearn_ae._net.net import TrainingInterrupted
 
 
@@ -50,6 +52,64 @@ class NestedParamsMixin:
                 )
         # A mixin: the method is that of scikit-learn's BaseEstimator.
         return super().set_params(**kept)  # type: ignore[misc]
+
+
+class DocumentMixin:
+    """Mixin for estimators that files and pickles hold as documents.
+
+    A class lists its fitted attributes in `_documented`. `_fitted_to_document` returns
+    what they are made of, and `_fitted_from_document` sets them.
+    """
+
+    _documented: tuple[str, ...]
+
+    def _to_document(self, writer: Writer) -> dict[str, Any]:
+        estimator: Any = self
+        document = {
+            "params": estimator.get_params(deep=False),
+            "output": getattr(self, "_sklearn_output_config", {}).get("transform"),
+        }
+        if hasattr(self, "table_encoder_"):
+            document |= estimator._fitted_to_document()
+        return document
+
+    @classmethod
+    def _from_document(cls, fields: Fields) -> Any:
+        estimator: Any = cls(**fields.part("params", dict))
+        device = fields.reader.device
+        if device is not None and getattr(estimator, "device", None) is not None:
+            estimator.device = str(device)
+        validate_params(estimator)
+        output = fields.choice("output", None, "default", "pandas", "polars")
+        if output is not None:
+            estimator.set_output(transform=output)
+        if "table_encoder" in fields.names:
+            estimator._fitted_from_document(fields)
+        return estimator
+
+    def __getstate__(self) -> dict[str, Any]:
+        # An estimator with classes of the user is what it was: these may be anything.
+        estimator: Any = self
+        state = super().__getstate__()
+        if not hasattr(self, "table_encoder_"):
+            return state
+        writer = Writer(own_only=True, training_state=True)
+        try:
+            document = writer.write(self)
+        except CannotBeDescribedError:
+            return state
+        documented = {*estimator.get_params(deep=False), *self._documented}
+        others = {name: v for name, v in state.items() if name not in documented}
+        return {"document": document["fields"], "others": others}
+
+    @isolated
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "document" not in state:
+            super().__setstate__(state)  # type: ignore[misc]
+            return
+        fields = Fields(Reader(state["document"]), state["document"], type(self))
+        vars(self).update(vars(self._from_document(fields)))
+        vars(self).update(state["others"])
 
 
 class NetMixin:
