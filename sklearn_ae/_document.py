@@ -10,14 +10,11 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.frozen import FrozenEstimator
 from torch import Tensor, nn
 
 from sklearn_ae._compat import validate_params
@@ -26,6 +23,8 @@ from sklearn_ae._compat import validate_params
 LARGEST_INT = 2**53
 # Most letters of a number that is written as text.
 MOST_LETTERS = 100
+# Most letters of an array of text, which gives all cells the room of the longest.
+MOST_TEXT = 2**24
 # Deepest nesting of values.
 DEEPEST = 60
 # Kinds of NumPy's dtypes that a file holds as they are.
@@ -78,52 +77,6 @@ def _read_params(fields: "Fields") -> Any:
     made = fields.cls(**{name: fields.value(name) for name in fields.names})
     validate_params(made)
     return made
-
-
-def _describe_by_text(cls: type, to_text: Callable, from_text: Callable) -> None:
-    describe_as(
-        cls,
-        lambda value, writer: {"text": to_text(value)},
-        lambda fields: from_text(fields.text("text", MOST_LETTERS)),
-    )
-
-
-def _read_device(text: str) -> torch.device:
-    # torch would load a plug-in for the name of another one.
-    if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d{1,3})?", text):
-        raise ValueError(f"{text!r} is no device")
-    return torch.device(text)
-
-
-def _write_datetime(value: datetime) -> str:
-    if value.tzinfo is not None:
-        raise CannotBeDescribedError(
-            "A time with a time zone cannot be saved as a category. Make text of it."
-        )
-    return value.isoformat()
-
-
-_describe_by_text(Decimal, str, Decimal)
-_describe_by_text(date, date.isoformat, date.fromisoformat)
-_describe_by_text(datetime, _write_datetime, datetime.fromisoformat)
-_describe_by_text(torch.device, str, _read_device)
-describe_as(
-    timedelta,
-    lambda value, writer: {"microseconds": value // timedelta(microseconds=1)},
-    lambda fields: timedelta(microseconds=fields.value("microseconds")),
-)
-describe_as(
-    np.random.RandomState,
-    lambda value, writer: {"state": value.get_state(legacy=True)},
-    lambda fields: _read_random_state(fields.value("state")),
-)
-documented(FrozenEstimator)
-
-
-def _read_random_state(state: Any) -> np.random.RandomState:
-    random = np.random.RandomState(0)
-    random.set_state(state)
-    return random
 
 
 def _names_of_torch() -> dict[str, Any]:
@@ -197,17 +150,13 @@ class Writer:
         kind = type(value)
         if value is None or kind in (bool, str):
             return value
-        if kind is int:
-            return value if abs(value) <= LARGEST_INT else {"int": str(value)}
-        if kind is float:
-            return value if math.isfinite(value) else {"float": str(value)}
-        if kind is list:
-            return [self.write(item) for item in value]
-        if kind is tuple:
-            return {"tuple": [self.write(item) for item in value]}
-        if kind is dict:
-            pairs = value.items()
-            return {"dict": [[self.write(k), self.write(v)] for k, v in pairs]}
+        if kind in (int, float):
+            is_plain = (
+                abs(value) <= LARGEST_INT if kind is int else math.isfinite(value)
+            )
+            return value if is_plain else {kind.__name__: str(value)}
+        if kind in (list, tuple, dict):
+            return self._write_items(value)
         if isinstance(value, np.ndarray):
             return self._write_array(np.asarray(value))
         if isinstance(value, np.generic) and value.dtype.kind in ARRAY_KINDS + "U":
@@ -217,6 +166,15 @@ class Writer:
         if isinstance(value, type) or hasattr(value, "__qualname__"):
             return {"name": self._name(value)}
         return self._write_object(value)
+
+    def _write_items(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is list:
+            return [self.write(item) for item in value]
+        if kind is tuple:
+            return {"tuple": [self.write(item) for item in value]}
+        pairs = value.items()
+        return {"dict": [[self.write(k), self.write(v)] for k, v in pairs]}
 
     def _write_array(self, value: np.ndarray) -> Any:
         if value.dtype.kind in ARRAY_KINDS and value.dtype.itemsize <= 8:
@@ -241,11 +199,11 @@ class Writer:
         return {"tensor": self._write_array(value.numpy())}
 
     def _write_object(self, value: Any) -> Any:
-        known = REGISTRY.get(type(value).__name__)
-        if known is not None and known.cls is type(value):
-            return self._write_fields(value, type(value).__name__, known.write)
+        cls = type(value)
+        known = REGISTRY.get(cls.__name__)
+        if known is not None and known.cls is cls:
+            return self._write_fields(value, cls.__name__, known.write)
         if hasattr(value, "_to_document") or hasattr(value, "get_params"):
-            cls = type(value)
             return self._write_fields(value, self._name(cls), _methods_of(cls)[0])
         if hasattr(value, "__array__"):
             return self.write(np.asarray(value))
@@ -351,9 +309,9 @@ class Reader:
         for i, value in enumerate(values):
             array[i] = value
         if text:
-            longest = max(map(len, values), default=0)
-            _require(longest <= MOST_LETTERS, "text in an array is too long")
-            array = array.astype(f"U{max(1, longest)}")
+            longest = max(1, max(map(len, values), default=1))
+            _require(longest * len(values) <= MOST_TEXT, "an array has too much text")
+            array = array.astype(f"U{longest}")
         return array.reshape(shape)
 
     def _read_numpy(self, dtype: str, value: Any) -> Any:
@@ -446,6 +404,8 @@ class Fields:
     def choice(self, name: str, *choices: Any) -> Any:
         """Return one of some values."""
         value = self.value(name)
+        if isinstance(value, str):
+            value = str(value)  # that of NumPy, as in a search over an array
         self.require(any(type(c) is type(value) and c == value for c in choices), name)
         return value
 
@@ -524,15 +484,17 @@ class Fields:
 
 
 def walk(document: Any) -> Iterator[dict[str, Any]]:
-    """Yield all dictionaries in a document."""
+    """Yield all values in a document that have a tag."""
     left = [document]
     while left:
         node = left.pop()
-        if isinstance(node, dict):
-            yield node
-            left.extend(node.values())
-        elif isinstance(node, list):
+        if isinstance(node, list):
             left.extend(node)
+        elif isinstance(node, dict):
+            yield node
+            # The fields of an object have names of its own.
+            inner = {k: v for k, v in node.items() if k != "fields"}
+            left.extend([*inner.values(), *node.get("fields", {}).values()])
 
 
 def _require(condition: Any, message: str) -> None:

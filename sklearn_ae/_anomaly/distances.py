@@ -79,6 +79,8 @@ SMALL_TAIL = 0.02
 # its variance is 0.05. A rare category should not be farther away than all other
 # columns together.
 MAX_INDICATOR = 0.05**-0.5
+# Most pairs of a cell and an encoded column in a file: each takes memory.
+MOST_MEMBERS = 2**26
 # Rows whose distances to all references fit into the cache of a processor.
 PART_ROWS = 256
 # Rows of each matrix product. Those of one size are rounded alike whatever else they
@@ -130,6 +132,7 @@ class OutlierDistances:
         present[cells] = True
         n_cells = cells.max() + 1
         fields.require(present[:n_cells].all(), "cells")
+        fields.require(n_cells * n_encoded <= MOST_MEMBERS, "cells")
         distances = cls(cells, n_numbers, fields.flag("soft_clipped"))
         tiny = float(np.finfo(np.float32).tiny)
         distances.factor_ = fields.array("factor", (n_encoded,), np.float32, least=1.0)

@@ -10,7 +10,9 @@ from torch import nn
 from sklearn_ae._compat import Self, validate_params
 from sklearn_ae._document import CannotBeDescribedError, Fields, Reader, Writer
 from sklearn_ae._isolation import isolated
+from sklearn_ae._net import documents as _documents_of_nets  # noqa: F401
 from sklearn_ae._net.net import TrainingInterrupted
+from sklearn_ae._tables import documents as _documents_of_tables  # noqa: F401
 
 
 def _no_part(value):

@@ -11,8 +11,10 @@ from sklearn_ae._autoencoder.base import DocumentMixin, NestedParamsMixin
 from sklearn_ae._autoencoder.training import read_table
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import validate_params
+from sklearn_ae._document import documented
 from sklearn_ae._tables.encoder import TableEncoder
 
+documented(FrozenEstimator)
 AUTOENCODER_CONSTRAINT = [AutoencoderTransformer, FrozenEstimator, None]
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Real
@@ -13,7 +14,7 @@ from skorch.callbacks import Callback
 from torch.optim import Optimizer
 
 from sklearn_ae._compat import cpu_has_bfloat16, did_you_mean
-from sklearn_ae._document import Fields, Writer, documented
+from sklearn_ae._document import Fields, Writer, describe_as, documented
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -362,3 +363,17 @@ def resolve_precision(
     else:
         is_faster = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return "bfloat16" if is_faster else "float32"
+
+
+def _read_device(text: str) -> torch.device:
+    # torch would load a plug-in for the name of another one.
+    if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d{1,3})?", text):
+        raise ValueError(f"{text!r} is no device")
+    return torch.device(text)
+
+
+describe_as(
+    torch.device,
+    lambda value, writer: {"text": str(value)},
+    lambda fields: _read_device(fields.text("text")),
+)

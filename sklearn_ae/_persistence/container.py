@@ -19,12 +19,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from sklearn_ae._document import CannotBeDescribedError
+from sklearn_ae._document import CannotBeDescribedError, walk
 
 # Longest header: while it is read, it takes some forty times as much memory.
 MOST_HEADER = 2**23
 # Most arrays of a file.
 MOST_ARRAYS = 50_000
+# Most bytes of arrays that several objects share, counted each time but once.
+MOST_SHARED = 2**26
 # Bytes that are read for the checksum at once.
 CHUNK = 2**20
 # The header up to the checksum, and what stands for it.
@@ -175,21 +177,11 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     ------
     OSError
         If the file cannot be read.
-    ValueError
-        If it is no such file, or was changed or cut off.
+    Exception
+        Of any kind, if it is no such file, or was changed or cut off.
     """
     with open(path, "rb") as file:
-        try:
-            return _read(file, os.fstat(file.fileno()).st_size)
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as error:
-            reason = str(error) or "it is no file that save has written"
-            raise ValueError(f"{os.fspath(path)} cannot be loaded: {reason}.") from None
+        return _read(file, os.fstat(file.fileno()).st_size)
 
 
 def _read(file: BinaryIO, n_bytes: int) -> dict[str, Any]:
@@ -219,6 +211,9 @@ def _read(file: BinaryIO, n_bytes: int) -> dict[str, Any]:
         "its checksum does not match, so it was changed or cut off",
     )
     document = put_back(_parse(metadata["document"].encode()), arrays)
+    # What an object makes of an array takes memory each time.
+    n_used = sum(node["array"].nbytes for node in walk(document) if "array" in node)
+    _require(n_used <= n_bytes + MOST_SHARED)
     for array in arrays:
         if array.dtype == bool:
             # Other bytes than 0 and 1 are no booleans.

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -30,6 +31,8 @@ ESTIMATORS = (
 FORMAT_VERSION = 1
 # The first release that reads this format.
 READ_BY = "0.1.0"
+# Longest reason in a message: parts of it may come from the file.
+MOST_REASON = 400
 # The libraries whose versions a file notes.
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "skorch", "torch")
 
@@ -127,18 +130,13 @@ def load(
         yours.
     """
     usable = None if device is None else resolve_device(device)
-    document = _read_document(path)
-    _check_classes(path, document, classes or {})
-    try:
-        estimator = Reader(document["root"], classes, usable).read(document["root"])
+    with _refusing(path):
+        document = _read_document(path)
+        root = document["root"]
+        _check_classes(root, classes or {})
+        estimator = Reader(root, classes, usable).read(root)
         if not isinstance(estimator, ESTIMATORS):
             raise ValueError("it holds no estimator")
-    except Exception as error:
-        # Whatever a file says, it is the file that is wrong.
-        reason = " ".join(str(error).split())[:300].rstrip(".")
-        raise ValueError(
-            f"{os.fspath(path)} cannot be loaded: {reason or type(error).__name__}."
-        ) from error
     return estimator
 
 
@@ -165,20 +163,19 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     ValueError
         If it is no such file, was changed, or needs a later release.
     """
-    document = _read_document(path)
-    root = document["root"]
-    held = [
-        node["object"] for node in walk(root) if node.keys() >= {"object", "fields"}
-    ]
-    return {
-        "estimator": root["object"],
-        "params": root["fields"]["params"],
-        "format_version": document["format_version"],
-        "written_by": document["written_by"],
-        "classes": _classes_in(root),
-        "training_rows": [ROWS_IN[name] for name in ROWS_IN if name in held],
-        "n_bytes": os.path.getsize(path),
-    }
+    with _refusing(path):
+        document = _read_document(path)
+        root = document["root"]
+        held = {str(node["object"]) for node in walk(root) if "object" in node}
+        return {
+            "estimator": root["object"],
+            "params": root["fields"]["params"],
+            "format_version": document["format_version"],
+            "written_by": document["written_by"],
+            "classes": _classes_in(root),
+            "training_rows": [ROWS_IN[name] for name in ROWS_IN if name in held],
+            "n_bytes": os.path.getsize(path),
+        }
 
 
 # What objects hold of the rows of `fit`.
@@ -199,32 +196,46 @@ def _own_version() -> str:
     return str(sys.modules["sklearn_ae"].__version__)
 
 
+@contextmanager
+def _refusing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn whatever goes wrong with the content of a file into one sentence."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        # Whatever a file says, it is the file that is wrong.
+        text = " ".join(str(error).split()).replace(". ", "; ").rstrip(".")
+        reason = text[:MOST_REASON] or f"it gives a {type(error).__name__}"
+        message = f"{os.fspath(path)} cannot be loaded: {reason}."
+        raise ValueError(message) from error
+
+
 def _read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     document = read_file(path)
-    format_version, read_by = document.get("format_version"), document.get("read_by")
-    if type(format_version) is not int or not {"root", "written_by"} <= document.keys():
-        raise ValueError(f"{os.fspath(path)} cannot be loaded: it lacks its format.")
+    format_version, read_by = document["format_version"], document["read_by"]
+    if type(format_version) is not int:
+        raise ValueError("its format is no number")
     if format_version > FORMAT_VERSION:
         raise ValueError(
-            f"{os.fspath(path)} has format {format_version}, which sklearn_ae "
-            f"{str(read_by)[:20]} and later read; this is {_own_version()}."
+            f"it has format {format_version}, which sklearn_ae {str(read_by)[:20]} and "
+            f"later read; this is {_own_version()}"
         )
     return document
 
 
 def _classes_in(root: Any) -> list[str]:
     """Return the names of classes and functions that are not of this package."""
-    names = {node.get("object", node.get("name")) for node in walk(root)}
-    known = {None, *REGISTRY, *TORCH}
-    return sorted(str(name) for name in names - known)
+    names = {str(node.get("object", node.get("name"))) for node in walk(root)}
+    return sorted(names - {"None", *REGISTRY, *TORCH})
 
 
-def _check_classes(path: Any, document: Any, classes: Mapping[str, Any]) -> None:
+def _check_classes(root: Any, classes: Mapping[str, Any]) -> None:
     """Refuse a file with classes of the user that were not handed over."""
-    missing = [name for name in _classes_in(document["root"]) if name not in classes]
+    missing = [name for name in _classes_in(root) if name not in classes]
     if missing:
         shown = ", ".join(f"{name!r}: ..." for name in missing)
         raise ValueError(
-            f"{os.fspath(path)} has classes or functions of yours. Pass them, as in "
-            f"load(path, classes={{{shown}}})."
+            "it has classes or functions of yours, which you pass as in load(path, "
+            f"classes={{{shown}}})"
         )

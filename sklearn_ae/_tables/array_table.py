@@ -147,10 +147,6 @@ class ArrayForm:
         """Whether it is that of tables with so many columns."""
         return self.image_shape is None or prod(self.image_shape) == n_columns
 
-    def make(self):
-        """Return the form, which needs no further library."""
-        return self
-
     def wrap(self, values, like=None, levels=None):
         """Return numbers as an array, of objects if categories are no numbers.
 

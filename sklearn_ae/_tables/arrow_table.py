@@ -3,14 +3,13 @@
 It is imported where a table of pyarrow has been seen: pyarrow need not be installed.
 """
 
-import re
 from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sklearn_ae._tables.forms import StoredForm
+from sklearn_ae._tables.forms import StoredForm, read_arrow_type
 from sklearn_ae._tables.pandas_table import PandasForm, PandasTable, write_dtype
 
 # Types of text that pandas cannot read.
@@ -89,21 +88,9 @@ class ArrowForm(PandasForm):
         return _from_pandas(super().wrap(values, levels=levels), self.schema)
 
 
-def read_type(text):
-    """Return the type that text stands for."""
-    kind, *values = re.findall(r"\w+", text)
-    if kind == "dictionary":
-        _, content, _, indices, _, ordered = values
-        content, indices = map(pa.type_for_alias, (content, indices))
-        return pa.dictionary(indices, content, ordered == "1")
-    if kind.startswith("decimal"):
-        return getattr(pa, kind)(*map(int, values))
-    return pa.type_for_alias(text)
-
-
 def read_schema(types, metadata):
     """Return the schema that plain values stand for."""
-    fields = [pa.field(name, read_type(text)) for name, text in types]
+    fields = [pa.field(name, read_arrow_type(text)) for name, text in types]
     return pa.schema(fields, dict(metadata) or None)
 
 

@@ -85,9 +85,10 @@ class Categories:
             shown = [_index(levels, level) for level in self.levels_[column]]
             shares = self.layout_.shares[column].tolist()
             columns.append((column, levels.tolist(), codes, shown, shares))
+        most = self.max_categories
         return {
             "is_categorical": self.is_categorical,
-            "max_categories": self.max_categories,
+            "max_categories": None if most is None else int(most),
             "columns": columns,
         }
 

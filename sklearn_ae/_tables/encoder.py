@@ -3,7 +3,7 @@
 from collections import Counter
 from copy import copy, deepcopy
 from decimal import Decimal
-from functools import cache, partial
+from functools import cache
 from math import prod
 from numbers import Real
 from reprlib import repr as short_repr
@@ -14,16 +14,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from sklearn_ae._compat import _check_sample_weight
-from sklearn_ae._document import LARGEST_INT, documented
 from sklearn_ae._isolation import isolated
-from sklearn_ae._tables.array_table import ArrayForm, ArrayTable
+from sklearn_ae._tables.array_table import ArrayTable
 from sklearn_ae._tables.categories import (
     Categories,
     CodedTable,
     check_numeric_columns,
     find_categorical,
 )
-from sklearn_ae._tables.forms import StoredForm
 from sklearn_ae._tables.reading import (
     as_table,
     as_values,
@@ -31,17 +29,15 @@ from sklearn_ae._tables.reading import (
     check_cells,
     is_mapped,
 )
+from sklearn_ae._tables.restoring import make_form
 from sklearn_ae._tables.sampling import sample_rows
 from sklearn_ae._tables.scaling import Scaler
 from sklearn_ae._tables.table import is_missing, naming, to_numbers
 
-# What the parameter `scaling` may be.
-SCALINGS = ("auto", "standard", "minmax", "quantile", "robust", None)
 # Cells of an array that a message shows.
 SHOWN_CELLS = 10
 
 
-@documented
 class TableEncoder:
     """From the user's table to float32 rows, and back.
 
@@ -327,66 +323,10 @@ class TableEncoder:
         if self.names is not None:
             estimator.feature_names_in_ = self.feature_names_in_
 
-    def _to_document(self, writer):
-        names = None if self.names is None else self.names.tolist()
-        return {
-            "scaling": self.scaling,
-            "categorical_features": self.categorical_features,
-            "max_categories": self.max_categories,
-            "owner": self.owner,
-            "n_features": self.n_features_in_,
-            "feature_names": names,
-            "is_categorical": self.is_categorical_,
-            "image_shape": getattr(self, "image_shape_", ()),
-            "form": self._form.stored(),
-            "categories": self._categories,
-            "scaler": self._scaler,
-        }
-
-    @classmethod
-    def _from_document(cls, fields):
-        encoder = cls(
-            scaling=fields.choice("scaling", *SCALINGS),
-            categorical_features=fields.value("categorical_features"),
-            max_categories=fields.part("max_categories", int, type(None)),
-            owner=fields.text("owner", 100),
-        )
-        n_features = fields.integer("n_features", 1)
-        encoder.n_features_in_ = n_features
-        names = fields.part("feature_names", list, type(None))
-        if names is not None:
-            is_text = [isinstance(name, str) for name in names]
-            fields.require(all(is_text) and len(names) == n_features, "feature_names")
-            encoder.feature_names_in_ = np.array(names, dtype=object)
-        encoder.is_categorical_ = fields.array("is_categorical", (n_features,), bool)
-        image_shape = fields.integers("image_shape", 1, LARGEST_INT)
-        if image_shape:
-            fits = len(image_shape) == 3 and prod(image_shape) == n_features
-            fields.require(fits, "image_shape")
-            encoder.image_shape_ = image_shape
-            encoder.find_image_shape = partial(_same_shape, image_shape)
-        encoder._form = fields.part("form", ArrayForm, StoredForm)
-        fields.require(encoder._form.fits(n_features), "form")
-        encoder._categories = fields.part("categories", Categories, type(None))
-        encoder._scaler = fields.part("scaler", Scaler)
-        parts = [encoder._scaler, encoder._categories]
-        for part in parts:
-            known = None if part is None else part.is_categorical
-            alike = known is None or np.array_equal(known, encoder.is_categorical_)
-            fields.require(alike, "is_categorical")
-        fields.require(
-            (parts[1] is None) == (not encoder.is_categorical_.any()), "categories"
-        )
-        fields.require(len(parts[0].has_missing_) == n_features, "scaler")
-        encoder._scaler.names = encoder.names
-        if encoder._categories is not None and encoder.names is not None:
-            encoder._categories.names = names
-        return encoder
-
     @property
     def form_(self):
         """Makes tables of the user's kind."""
-        self._form = self._form.make()
+        self._form = make_form(self._form)
         return self._form
 
     @property
@@ -641,11 +581,6 @@ def _nearest(ascending, values):
 def _owner_class(name):
     """Return a class with a name, which scikit-learn's checks take from the class."""
     return type(name, (BaseEstimator,), {})
-
-
-def _same_shape(image_shape, n_features, given=None):
-    """Return the shape that images had in `fit`."""
-    return image_shape
 
 
 def _image_shape(shape):

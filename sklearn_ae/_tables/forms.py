@@ -1,12 +1,17 @@
-"""Forms of frames in documents, which are made when a frame is first written."""
+"""Forms of frames in plain values, as documents hold them."""
 
 import re
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pandas as pd
 
-from sklearn_ae._document import describe_as, documented
-from sklearn_ae._tables.writing import NumberType
+from sklearn_ae._document import (
+    MOST_LETTERS,
+    CannotBeDescribedError,
+    describe_as,
+    documented,
+)
 
 # Types of numbers in columns of objects, by their names.
 NUMBER_TYPES = {cls.__name__: cls for cls in (bool, int, Decimal, float)}
@@ -23,15 +28,46 @@ PATTERNS = {
     ],
 }
 
+
+def _describe_by_text(cls, to_text, from_text):
+    describe_as(
+        cls,
+        lambda value, writer: {"text": to_text(value)},
+        lambda fields: from_text(fields.text("text", MOST_LETTERS)),
+    )
+
+
+def _without_zone(time):
+    if time.tzinfo is not None:
+        raise CannotBeDescribedError(
+            "A time with a time zone cannot be saved as a category. Make text of it."
+        )
+    return time
+
+
+# What categories may be besides text, numbers and booleans.
+_describe_by_text(Decimal, str, Decimal)
+_describe_by_text(date, date.isoformat, date.fromisoformat)
+_describe_by_text(
+    datetime, lambda time: _without_zone(time).isoformat(), datetime.fromisoformat
+)
 describe_as(
     pd.Timestamp,
-    lambda value, writer: {"value": _without_zone(value).value},
-    lambda fields: pd.Timestamp(fields.integer("value", -(2**63), 2**63)),
+    lambda value, writer: {
+        "nanoseconds": _without_zone(value).value,
+        "unit": value.unit,
+    },
+    lambda fields: _read_time(fields, pd.Timestamp),
 )
 describe_as(
     pd.Timedelta,
-    lambda value, writer: {"value": value.value},
-    lambda fields: pd.Timedelta(fields.integer("value", -(2**63), 2**63)),
+    lambda value, writer: {"nanoseconds": value.value, "unit": value.unit},
+    lambda fields: _read_time(fields, pd.Timedelta),
+)
+describe_as(
+    timedelta,
+    lambda value, writer: {"microseconds": value // timedelta(microseconds=1)},
+    lambda fields: timedelta(microseconds=fields.value("microseconds")),
 )
 describe_as(
     pd.Interval,
@@ -40,12 +76,13 @@ describe_as(
 )
 
 
-def _without_zone(time):
-    if time.tzinfo is not None:
-        raise ValueError(
-            "A time with a time zone cannot be saved as a category. Make text of it."
-        )
-    return time
+def _write_time(value):
+    return {"nanoseconds": value.value, "unit": value.unit}
+
+
+def _read_time(fields, cls):
+    unit = fields.choice("unit", "s", "ms", "us", "ns")
+    return cls(fields.value("nanoseconds")).as_unit(unit)
 
 
 @documented
@@ -120,43 +157,6 @@ class StoredForm:
         """Return the form in plain values, which it is."""
         return self
 
-    def make(self):
-        """Return the form, which needs the library.
-
-        Raises
-        ------
-        ImportError
-            If the library is not installed.
-        """
-        number_types = {
-            column: NumberType.of(NUMBER_TYPES[name], places)
-            for column, name, places in self.number_types
-        }
-        if self.library == "polars":
-            from sklearn_ae._tables.polars_table import PolarsForm, read_dtype
-
-            return PolarsForm(
-                self.columns, [*map(read_dtype, self.dtypes)], number_types
-            )
-        from sklearn_ae._tables.pandas_table import PandasForm, read_dtype
-
-        dtypes = [*map(read_dtype, self.dtypes)]
-        if self.library == "pandas":
-            return PandasForm(self._index(), dtypes, number_types)
-        from sklearn_ae._tables.arrow_table import ArrowForm, read_schema
-
-        return ArrowForm(pd.Index(self.columns), dtypes, read_schema(*self.others))
-
-    def _index(self):
-        """Return the names of the columns as pandas holds them."""
-        kind, names = self.others
-        if kind == "range":
-            return pd.RangeIndex(len(self.columns), name=names[0])
-        if kind == "multi":
-            return pd.MultiIndex.from_tuples(self.columns, names=names)
-        dtype = object if kind == "object" else None
-        return pd.Index(self.columns, dtype=dtype, name=names[0], tupleize_cols=False)
-
 
 def stored_number_types(number_types):
     """Return the types of numbers in columns of objects as plain values."""
@@ -188,3 +188,17 @@ def _is_dtype(stored):
     if kind == "enum":
         return all(isinstance(text, str) for text in values[0])
     return kind == "decimal" and all(n is None or 0 <= n <= 76 for n in values)
+
+
+def read_arrow_type(text):
+    """Return the type of pyarrow that text stands for."""
+    import pyarrow as pa
+
+    kind, *values = re.findall(r"\w+", text)
+    if kind == "dictionary":
+        _, content, _, indices, _, ordered = values
+        content, indices = map(pa.type_for_alias, (content, indices))
+        return pa.dictionary(indices, content, ordered == "1")
+    if kind.startswith("decimal"):
+        return getattr(pa, kind)(*map(int, values))
+    return pa.type_for_alias(text)

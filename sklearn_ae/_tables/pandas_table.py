@@ -9,6 +9,7 @@ from sklearn_ae._document import CannotBeDescribedError
 from sklearn_ae._tables.forms import (
     StoredForm,
     describe_index,
+    read_arrow_type,
     stored_number_types,
 )
 from sklearn_ae._tables.table import (
@@ -197,10 +198,6 @@ class PandasForm:
         self.dtypes = dtypes
         self.number_types = number_types
 
-    def make(self):
-        """Return the form, whose library is there."""
-        return self
-
     def stored(self):
         """Return the form in plain values."""
         return StoredForm(
@@ -266,9 +263,7 @@ def read_dtype(stored):
     if kind == "sparse":
         return pd.SparseDtype(np.dtype(values[0]), values[1])
     if kind == "arrow":
-        from sklearn_ae._tables.arrow_table import read_type
-
-        return pd.ArrowDtype(read_type(values[0]))
+        return pd.ArrowDtype(read_arrow_type(*values))
     if kind == "string":
         storage, missing = values[0].split()
         try:

@@ -150,10 +150,6 @@ class PolarsForm:
         self.dtypes = dtypes
         self.number_types = number_types
 
-    def make(self):
-        """Return the form, whose library is there."""
-        return self
-
     def stored(self):
         """Return the form in plain values."""
         return StoredForm(

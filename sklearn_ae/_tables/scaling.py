@@ -11,14 +11,7 @@ import numpy as np
 import torch
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
-from sklearn_ae._compat import (
-    read_quantile_transformer,
-    read_standard_scaler,
-    write_quantile_transformer,
-    write_standard_scaler,
-)
 from sklearn_ae._defaults import find_shared_unit
-from sklearn_ae._document import describe_as, documented
 from sklearn_ae._tables.quantiles import to_normal_scores
 from sklearn_ae._tables.reading import (
     blocks_of_rows,
@@ -57,28 +50,6 @@ TINY_UNIT = 2.0**-500
 # Least range of a column, as a share of its largest number, that float32 numbers rank.
 FLOAT32_RANGE = 2.0**-10
 
-# What is learnt about each column, and what it may be.
-_INFINITE = {"least": -np.inf, "most": np.inf}
-_FLAGS = ("_shares_unit", "has_missing_", "has_observed_", "has_indicator_")
-_NUMBERS = {
-    "_least": _INFINITE,
-    "_largest": _INFINITE,
-    "_center": {"missing": True},
-    "_scale": {"least": 0.0},
-}
-
-# The same of scaling by rank: shape, from that of all quantiles, dtype, and whether
-# some may be missing.
-_OF_QUANTILES = {
-    "_half_span": (lambda shape: shape[1:], np.float64, False),
-    "_half_least": (lambda shape: shape[1:], np.float64, False),
-    "_is_float32": (lambda shape: shape[1:], np.bool_, False),
-    "_float32_quantiles": (lambda shape: shape, np.float64, True),
-}
-
-describe_as(StandardScaler, write_standard_scaler, read_standard_scaler)
-describe_as(QuantileTransformer, write_quantile_transformer, read_quantile_transformer)
-
 
 def _round_to_bits(values, bits):
     """Round floats to a mantissa of so many bits."""
@@ -103,7 +74,6 @@ def unit_of_tiny(largest):
     return np.where(is_tiny, TINY_UNIT, 1.0)
 
 
-@documented
 class Scaler:
     """Scale columns to a range that a network learns well, and undo it.
 
@@ -140,63 +110,6 @@ class Scaler:
         if is_categorical is not None and not is_categorical.any():
             is_categorical = None
         self.is_categorical = is_categorical
-
-    def _to_document(self, writer):
-        names = ("scaling", "scaling_", *_FLAGS, *_NUMBERS, "_is_constant")
-        document = {
-            name.strip("_"): getattr(self, name) for name in names if name != "scaling_"
-        }
-        document["found_scaling"] = self.scaling_
-        document["is_categorical"] = self.is_categorical
-        document["dtype"] = self.dtype_.name
-        document["quartiles"] = self._center_and_scale
-        document["moments"] = None
-        if self._shift is not None:
-            document["moments"] = self._moments
-            document |= {"shift": self._shift.astype(np.float64), "unit": self._unit}
-        if self.scaling == "quantile":
-            document["quantiles"] = self._quantiles
-            document |= {name.strip("_"): getattr(self, name) for name in _OF_QUANTILES}
-        return document
-
-    @classmethod
-    def _from_document(cls, fields):
-        choices = ("auto", "standard", "minmax", "quantile", "robust", None)
-        scaler = cls(fields.choice("scaling", *choices))
-        scaler.scaling_ = fields.choice("found_scaling", "common", *choices[1:])
-        n_columns = len(fields.array("has_missing", (None,), bool))
-        shape = (n_columns,)
-        for name in (*_FLAGS, "_is_constant"):
-            setattr(scaler, name, fields.array(name.strip("_"), shape, bool))
-        for name, bounds in _NUMBERS.items():
-            setattr(scaler, name, fields.array(name.strip("_"), shape, **bounds))
-        fields.require((scaler._scale > 0).all(), "scale")
-        known = ~np.isnan(scaler._center)
-        fields.require(np.array_equal(known, scaler.has_observed_), "center")
-        scaler.is_categorical = fields.optional_array("is_categorical", shape, bool)
-        scaler.dtype_ = np.dtype(fields.choice("dtype", "float32", "float64"))
-        scaler._center_and_scale = fields.part("quartiles", tuple, type(None))
-        for values in scaler._center_and_scale or ():
-            fields.require(_are_floats(values, shape), "quartiles")
-        scaler._moments = fields.part("moments", StandardScaler, type(None))
-        scaler._shift = None
-        if scaler._moments is None:
-            scaler._moments = StandardScaler()
-        else:
-            fields.require(scaler._moments.n_features_in_ == n_columns, "moments")
-            scaler._shift = fields.array("shift", shape, missing=True)
-            scaler._unit = fields.array("unit", shape, least=0.0, most=1.0)
-        if scaler.scaling == "quantile":
-            scaler._quantiles = fields.part("quantiles", QuantileTransformer)
-            expected = scaler._quantiles.quantiles_.shape
-            fields.require(expected[1:] == shape, "quantiles")
-            for name, bounds in _OF_QUANTILES.items():
-                got = fields.array(
-                    name.strip("_"), bounds[0](expected), bounds[1], missing=bounds[2]
-                )
-                setattr(scaler, name, got)
-        scaler._set_float32()
-        return scaler
 
     def fit(self, X, sample_weight=None, names=None):
         """Learn the scale of each column from all rows of X.
@@ -541,11 +454,6 @@ class Scaler:
         if self.is_categorical is None:
             return values
         return np.where(self.is_categorical, codes, values)
-
-
-def _are_floats(values, shape):
-    is_array = isinstance(values, np.ndarray) and values.dtype == np.float64
-    return is_array and values.shape == shape
 
 
 def root_mean_square(values):
