@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
     from sklearn_ae._imputation.imputer import AutoencoderImputer
     from sklearn_ae._persistence.files import describe, load, save
+    from sklearn_ae._persistence.onnx import to_onnx
     from sklearn_ae._supervised.classifier import AutoencoderPretrainedClassifier
     from sklearn_ae._supervised.regressor import AutoencoderPretrainedRegressor
 
@@ -21,6 +22,7 @@ __all__ = [
     "describe",
     "load",
     "save",
+    "to_onnx",
 ]
 __version__ = "0.1.0"
 # Where each public name is found when it is first asked for. Imported here, they would
@@ -34,6 +36,7 @@ _MODULES = {
     "describe": "_persistence.files",
     "load": "_persistence.files",
     "save": "_persistence.files",
+    "to_onnx": "_persistence.onnx",
 }
 _PUBLIC_MODULES = ("architectures", "datasets", "displays", "latents", "noise")
 

@@ -132,7 +132,7 @@ def write_file(path: str | os.PathLike[str], document: dict[str, Any]) -> None:
     for array in arrays.values:
         digest.update(_bytes_of(array))
     start = start.replace(ZEROS, digest.hexdigest().encode(), 1)
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(start)
         for array in arrays.values:
             file.write(_bytes_of(array))
@@ -144,7 +144,7 @@ def _bytes_of(array: np.ndarray) -> Any:
 
 
 @contextmanager
-def _replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a new file beside a path, which takes its place once it is whole."""
     # A link stays one.
     path = Path(os.path.realpath(path))

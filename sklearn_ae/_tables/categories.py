@@ -77,14 +77,27 @@ class Categories:
         self.max_categories = max_categories
         self.names = range(len(is_categorical)) if names is None else list(names)
 
-    def _to_document(self, writer):
+    def columns(self):
+        """Return what was learnt of each column that has an observed cell.
+
+        Returns
+        -------
+        columns : list of tuple
+            Its position, its levels, their codes, and the level of each code.
+        """
         columns = []
         for column, encoder in self.encoders_.items():
             levels = encoder.categories_[0]
             codes = encoder.transform(levels[:, None])[:, 0].astype(int).tolist()
             shown = [_index(levels, level) for level in self.levels_[column]]
-            shares = self.layout_.shares[column].tolist()
-            columns.append((column, levels.tolist(), codes, shown, shares))
+            columns.append((column, levels.tolist(), codes, shown))
+        return columns
+
+    def _to_document(self, writer):
+        columns = [
+            (*learnt, self.layout_.shares[learnt[0]].tolist())
+            for learnt in self.columns()
+        ]
         most = self.max_categories
         return {
             "is_categorical": self.is_categorical,

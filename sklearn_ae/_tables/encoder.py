@@ -9,6 +9,7 @@ from numbers import Real
 from reprlib import repr as short_repr
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
@@ -434,6 +435,20 @@ class TableEncoder:
     def _levels(self):
         """What the codes in each categorical column stand for."""
         return {} if self._categories is None else self._categories.levels_
+
+    def categories(self):
+        """Return what is known of each categorical column, as `Categories.columns`."""
+        return [] if self._categories is None else self._categories.columns()
+
+    def frame_of(self, columns):
+        """Return columns of cells, by their names, as a table that `check` takes."""
+        if self.names is not None:
+            return pd.DataFrame(columns)
+        return np.column_stack([cells.astype(object) for cells in columns.values()])
+
+    def scale(self):
+        """Return the numbers with which columns are scaled, by their names."""
+        return self._scaler.numbers()
 
     def fill(self, table, missing, values, kept):
         """Return a copy of a table with values in place of missing cells.

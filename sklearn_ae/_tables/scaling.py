@@ -428,6 +428,11 @@ class Scaler:
         X = share * SOFT_CLIP_LIMIT / np.sqrt(1 - share**2) * self._scale
         return np.clip(X + self._center, self._least, self._largest)
 
+    def numbers(self):
+        """Return what columns are scaled by, and whether float32 rows in float32."""
+        names = ("center", "scale", "is_constant", "least", "largest", "fits_float32")
+        return {name: getattr(self, f"_{name}") for name in names}
+
     def inverse_transform(self, values):
         """Return scaled rows in their original units, as an ndarray of `dtype_`."""
         out = np.empty(values.shape, dtype=self.dtype_)

@@ -1,0 +1,468 @@
+"""to_onnx: an estimator as a graph that needs neither Python nor this library."""
+
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_ae._anomaly.detector import AutoencoderAnomalyDetector
+from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
+from sklearn_ae._compat import import_optional
+from sklearn_ae._imputation.imputer import AutoencoderImputer
+from sklearn_ae._isolation import isolated
+from sklearn_ae._persistence.container import replacing
+from sklearn_ae._persistence.onnx_modules import (
+    MISSING,
+    UNKNOWN,
+    ClassifierGraph,
+    DetectorGraph,
+    Graph,
+    RegressorGraph,
+    TransformerGraph,
+    categories_of,
+)
+from sklearn_ae._supervised.classifier import AutoencoderPretrainedClassifier
+from sklearn_ae._supervised.regressor import AutoencoderPretrainedRegressor
+
+# Of each estimator: its graph, the outputs there are, and those of default.
+KINDS: dict[type, tuple[type[Graph], tuple[str, ...], int]] = {
+    AutoencoderTransformer: (
+        TransformerGraph,
+        ("latents", "reconstruction", "scores"),
+        1,
+    ),
+    AutoencoderPretrainedClassifier: (
+        ClassifierGraph,
+        ("label", "probabilities", "latents"),
+        2,
+    ),
+    AutoencoderPretrainedRegressor: (RegressorGraph, ("prediction", "latents"), 1),
+    AutoencoderAnomalyDetector: (DetectorGraph, ("label", "scores"), 2),
+}
+# Version of the operators by default; that of runtimes of 2024 and later.
+OPSET = 20
+# The same of the operators that look text up.
+ML_OPSET = 3
+# Text that runtimes make of missing cells.
+MISSING_TEXT = ("", "nan", "None", "<NA>")
+# Rows that a graph is tried with.
+CHECKED_ROWS = (1, 2, 3, 300)
+# How far a graph may be from the estimator, as a share of the value, or of 1.
+TOLERANCE = 1e-4
+
+
+class Input(NamedTuple):
+    """An input of a graph: one column, or all of them."""
+
+    name: str
+    kind: str
+    """"float", "double", "int64", "bool" or "string"."""
+    n_columns: int
+
+
+@isolated
+def to_onnx(
+    estimator: Any,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    outputs: Sequence[str] | None = None,
+    opset: int | None = None,
+    check: bool = True,
+) -> Any:
+    """Export a fitted estimator to ONNX, from raw rows to results.
+
+    The graph scales, codes categories and fills missing cells itself. A table without
+    names of columns is one input, ``"X"``, of shape (n_rows, n_features); a frame has
+    one input of shape (n_rows, 1) for each column, of its name. Numbers are float64
+    unless the rows of `fit` were float32. Text is missing where it is ``""``,
+    ``"nan"``, ``"None"`` or ``"<NA>"``, unless that is a category.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        A fitted transformer, classifier, regressor or detector.
+    path : str or path-like, default=None
+        File to write the graph to; it is one file, and replaces another one whole.
+    outputs : sequence of str, default=None
+        Of a transformer ``"latents"`` (the default), ``"reconstruction"``,
+        ``"scores"``; of a classifier ``"label"``, ``"probabilities"`` (the default)
+        and ``"latents"``; of a regressor ``"prediction"`` (the default) and
+        ``"latents"``; of a detector ``"label"`` and ``"scores"``.
+    opset : int, default=None
+        Version of ONNX's operators, at least 18. `None` is 20.
+    check : bool, default=True
+        Whether to compare the graph with the estimator, on 1, 2, 3 and 300 rows, which
+        needs onnxruntime.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+        The same bytes each time.
+
+    Raises
+    ------
+    ImportError
+        If onnx, onnxscript or onnxruntime is not installed.
+    ValueError
+        If the estimator cannot be exported, or the graph says something else.
+    """
+    onnx = import_onnx()
+    check_is_fitted(estimator)
+    inputs = inputs_of(estimator)
+    names = check_outputs(estimator, outputs)
+    model = build_model(estimator, inputs, names, opset or OPSET)
+    onnx.checker.check_model(model)
+    if check:
+        _check(model, estimator, inputs, names)
+    if path is not None:
+        with replacing(path) as file:
+            file.write(model.SerializeToString(deterministic=True))
+    return model
+
+
+def import_onnx() -> Any:
+    """Return the module onnx; onnxscript has to be there, too."""
+    import_optional("onnxscript", "to_onnx", "onnx")
+    return import_optional("onnx", "to_onnx", "onnx")
+
+
+def check_outputs(estimator: Any, outputs: Sequence[str] | None) -> list[str]:
+    """Return the names of the outputs; refuse what a graph cannot have."""
+    if isinstance(estimator, AutoencoderImputer):
+        raise ValueError(
+            "AutoencoderImputer cannot be exported to ONNX: its linear model solves "
+            "equations for each row, for which there is no operator."
+        )
+    kind = next((cls for cls in KINDS if isinstance(estimator, cls)), None)
+    if kind is None:
+        raise TypeError(
+            "to_onnx takes a transformer, classifier, regressor or detector of "
+            f"sklearn_ae; use skl2onnx for pipelines. Got {type(estimator).__name__}."
+        )
+    _, known, n_default = KINDS[kind]
+    names = list(known[:n_default] if outputs is None else outputs)
+    if not names or len({*names}) < len(names) or not {*names} <= {*known}:
+        raise ValueError(f"outputs must be some of {list(known)}. Got {outputs!r}.")
+    encoder = estimator.table_encoder_
+    members = getattr(estimator, "estimators_", [estimator])
+    modules = [getattr(m.module_, "encoder", m.module_) for m in members]
+    if isinstance(estimator, AutoencoderTransformer):
+        modules = [estimator.module_]
+    if encoder.scaling_ == "quantile":
+        raise ValueError(
+            "scaling='quantile' cannot be exported to ONNX, which has no normal "
+            "scores. Use scaling='robust', and fit again."
+        )
+    if any(module.fill is not None for module in modules):
+        raise ValueError(
+            "noise=HidingNoise() cannot be exported to ONNX: the linear model that "
+            "fills missing cells solves equations for each row. Use noise=SwapNoise(), "
+            "and fit again."
+        )
+    if "reconstruction" in names and encoder.is_categorical_.any():
+        raise ValueError(
+            "The reconstruction of a table with categories cannot be exported to ONNX; "
+            "its latents and scores can."
+        )
+    return names
+
+
+def inputs_of(estimator: Any) -> list[Input]:
+    """Return the inputs of the graph of an estimator."""
+    encoder = estimator.table_encoder_
+    n_features, dtypes = encoder.n_features_in_, encoder.form_.dtypes
+    kinds = {c: _kind_of(levels, c) for c, levels, *_ in categories_of(encoder)}
+    if encoder.names is None and {*kinds.values()} <= {"double"}:
+        is_float32 = encoder.scale()["fits_float32"] and not kinds
+        return [Input("X", "float" if is_float32 else "double", n_features)]
+    inputs = []
+    for i in range(n_features):
+        is_float32 = dtypes is not None and str(dtypes[i]).lower() == "float32"
+        kind = kinds.get(i, "float" if is_float32 else "double")
+        name = f"x{i}" if encoder.names is None else encoder.names[i]
+        inputs.append(Input(name, kind, 1))
+    return inputs
+
+
+def _kind_of(levels: list[Any], column: int) -> str:
+    """Return the type of the input for categories."""
+    types = {type(level) for level in levels}
+    if all(issubclass(t, str) for t in types):
+        return "string"
+    if all(issubclass(t, (bool, np.bool_)) for t in types):
+        return "bool"
+    if all(issubclass(t, (int, float, np.number)) for t in types):
+        return "double"
+    raise ValueError(
+        f"The categories of column {column} cannot be exported to ONNX: they must be "
+        f"text, numbers or booleans. Got {levels[0]!r}. Make text of them, and fit "
+        "again."
+    )
+
+
+def build_model(
+    estimator: Any, inputs: list[Input], outputs: list[str], opset: int
+) -> Any:
+    """Return the graph of an estimator as a model.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+    inputs : list of Input
+    outputs : list of str
+    opset : int
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    types = {
+        "float": TensorProto.FLOAT,
+        "double": TensorProto.DOUBLE,
+        "int64": TensorProto.INT64,
+        "bool": TensorProto.BOOL,
+        "string": TensorProto.STRING,
+    }
+    encoder = estimator.table_encoder_
+    is_float32 = {i.kind for i in inputs} == {"float"} and encoder.scale()[
+        "fits_float32"
+    ]
+    core_kind = "float" if is_float32 else "double"
+    text = [i for i, one in enumerate(inputs) if one.kind == "string"]
+    nodes, parts = [], []
+    tables = {c: (levels, codes, u) for c, levels, codes, u in categories_of(encoder)}
+    for i, one in enumerate(inputs):
+        cells = one.name
+        if one.kind == "string":
+            nodes.append(_look_up(helper, cells, f"code_{i}", *tables[i]))
+            cells = f"code_{i}"
+        if one.kind != core_kind:
+            nodes.append(
+                helper.make_node("Cast", [cells], [f"cell_{i}"], to=types[core_kind])
+            )
+            cells = f"cell_{i}"
+        parts.append(cells)
+    matrix = parts[0]
+    if len(parts) > 1:
+        nodes.append(helper.make_node("Concat", parts, ["rows"], axis=1))
+        matrix = "rows"
+    graph_class = next(v[0] for k, v in KINDS.items() if isinstance(estimator, k))
+    module = graph_class(estimator, text, outputs).eval()
+    core = onnx.compose.add_prefix(
+        _export(module, encoder.n_features_in_, is_float32, opset), "core/"
+    )
+    renamed = {core.graph.input[0].name: matrix}
+    renamed |= {o.name: n for o, n in zip(core.graph.output, outputs, strict=True)}
+    shapes = {n: o.type for o, n in zip(core.graph.output, outputs, strict=True)}
+    labels: list[Any] = []
+    if isinstance(estimator, AutoencoderPretrainedClassifier) and "label" in outputs:
+        index = core.graph.output[outputs.index("label")].name
+        renamed[index] = "class_index"
+        classes = _classes(onnx, estimator.classes_)
+        labels = [
+            helper.make_node("Gather", ["classes", "class_index"], ["label"], axis=0)
+        ]
+        core.graph.initializer.append(classes)
+        shapes["label"] = helper.make_tensor_type_proto(classes.data_type, [None])
+    for node in core.graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    graph = helper.make_graph(
+        [*nodes, *core.graph.node, *labels],
+        "sklearn_ae",
+        [
+            helper.make_tensor_value_info(i.name, types[i.kind], [None, i.n_columns])
+            for i in inputs
+        ],
+        [helper.make_value_info(name, shapes[name]) for name in outputs],
+        list(core.graph.initializer),
+    )
+    _name_rows(graph)
+    operators = [helper.make_opsetid("", opset)]
+    if text:
+        operators.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
+    return helper.make_model(
+        graph,
+        opset_imports=operators,
+        ir_version=core.ir_version,
+        producer_name="sklearn_ae",
+    )
+
+
+def _name_rows(graph: Any) -> None:
+    """Let the number of rows be free in all inputs and outputs."""
+    for one in (*graph.input, *graph.output):
+        dimension = one.type.tensor_type.shape.dim[0]
+        dimension.Clear()
+        dimension.dim_param = "n_rows"
+
+
+def _look_up(
+    helper: Any,
+    name: str,
+    output: str,
+    levels: list[str],
+    codes: list[int],
+    infrequent: int | None,
+) -> Any:
+    """Return the node that replaces text by codes."""
+    missing = [text for text in MISSING_TEXT if text not in levels]
+    return helper.make_node(
+        "LabelEncoder",
+        [name],
+        [output],
+        domain="ai.onnx.ml",
+        keys_strings=[*levels, *missing],
+        values_floats=[*map(float, codes), *[MISSING] * len(missing)],
+        default_float=UNKNOWN if infrequent is None else float(infrequent),
+    )
+
+
+def _classes(onnx: Any, classes: Any) -> Any:
+    """Return the labels of the classes as a constant."""
+    if classes.dtype.kind in "OU":
+        texts = [str(label) for label in classes]
+        return onnx.helper.make_tensor(
+            "classes",
+            onnx.TensorProto.STRING,
+            [len(texts)],
+            [t.encode() for t in texts],
+        )
+    kind = bool if classes.dtype.kind == "b" else np.int64
+    kind = np.float64 if classes.dtype.kind == "f" else kind
+    return onnx.numpy_helper.from_array(classes.astype(kind), "classes")
+
+
+def _export(module: Graph, n_features: int, is_float32: bool, opset: int) -> Any:
+    """Return the graph of a module for coded rows, without a trace of this machine."""
+    dtype = torch.float32 if is_float32 else torch.float64
+    with _silent(), torch.no_grad():
+        program = torch.onnx.export(
+            module,
+            (torch.zeros(3, n_features, dtype=dtype),),
+            dynamo=True,
+            opset_version=opset,
+            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+            verbose=False,
+        )
+    model = program.model_proto
+    if {o.domain: o.version for o in model.opset_import}.get("") != opset:
+        raise ValueError(f"opset={opset} cannot be exported to; 18 and later can.")
+    model = import_optional("onnx.inliner", "to_onnx", "onnx").inline_local_functions(
+        model
+    )
+    del model.metadata_props[:], model.graph.metadata_props[:]
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for one in (*model.graph.input, *model.graph.output):
+        del one.metadata_props[:]
+    for constant in model.graph.initializer:
+        del constant.metadata_props[:]
+        constant.doc_string = ""
+    return model
+
+
+@contextmanager
+def _silent() -> Any:
+    """Keep quiet about what torch's exporter says to its developers."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def _check(model: Any, estimator: Any, inputs: list[Input], outputs: list[str]) -> None:
+    """Compare a graph with the estimator on rows like those of `fit`."""
+    runtime = import_optional("onnxruntime", "to_onnx(..., check=True)", "onnx")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    session = runtime.InferenceSession(model.SerializeToString(), options)
+    rng = np.random.default_rng(0)
+    for n_rows in CHECKED_ROWS:
+        columns = _make_rows(estimator.table_encoder_, inputs, n_rows, rng)
+        got = session.run(outputs, columns)
+        expected = expected_outputs(estimator, as_table_of(estimator, columns), outputs)
+        for name, one, other in zip(outputs, got, expected, strict=True):
+            if not _agrees(name, one, other):
+                raise ValueError(
+                    f"The graph gives other {name} than {type(estimator).__name__} "
+                    f"does, for {n_rows} rows. An own torch module may do what ONNX "
+                    "has no operator for."
+                )
+
+
+def _agrees(name: str, got: Any, expected: Any) -> bool:
+    if got.shape != expected.shape:
+        return False
+    if name == "label":
+        # One row in a hundred may lie on a border.
+        return bool((got == expected).mean() >= 0.99)
+    error = np.abs(got - expected) / np.maximum(1, np.abs(expected))
+    return bool(np.quantile(error, 0.99) <= TOLERANCE)
+
+
+def expected_outputs(estimator: Any, table: Any, outputs: list[str]) -> list[Any]:
+    """Return what an estimator says of a table, in the order of the outputs."""
+    methods = {
+        "latents": "transform",
+        "reconstruction": "reconstruct",
+        "scores": "score_samples",
+        "label": "predict",
+        "probabilities": "predict_proba",
+        "prediction": "predict",
+    }
+    found = []
+    for name in outputs:
+        values = np.asarray(getattr(estimator, methods[name])(table))
+        flat = name == "prediction" or (name == "reconstruction" and values.ndim > 2)
+        found.append(values.reshape(len(values), -1) if flat else values)
+    return found
+
+
+def _make_rows(encoder: Any, inputs: list[Input], n_rows: int, rng: Any) -> Any:
+    """Return rows like those of `fit`, with missing cells, one array for each input."""
+    scale = encoder.scale()
+    size = (n_rows, encoder.n_features_in_)
+    cells = rng.normal(size=size) * scale["scale"] + np.nan_to_num(scale["center"])
+    cells[rng.random(size) < 0.1] = np.nan
+    tables = {c: levels for c, levels, *_ in categories_of(encoder)}
+    for column, levels in tables.items():
+        if not isinstance(levels[0], str):
+            cells[:, column] = rng.choice(np.array(levels, dtype=float), n_rows)
+    dtypes = {"float": np.float32, "double": np.float64, "bool": bool}
+    if len(inputs) == 1 and inputs[0].n_columns > 1:
+        return {inputs[0].name: cells.astype(dtypes[inputs[0].kind])}
+    rows = {}
+    for i, one in enumerate(inputs):
+        if one.kind == "string":
+            known = [level for level in tables[i] if level not in MISSING_TEXT]
+            drawn = rng.choice(np.array([*known, "no category"], object), (n_rows, 1))
+            rows[one.name] = np.where(rng.random((n_rows, 1)) < 0.1, "", drawn)
+        else:
+            rows[one.name] = cells[:, [i]].astype(dtypes[one.kind])
+    return rows
+
+
+def as_table_of(estimator: Any, columns: dict[str, Any]) -> Any:
+    """Return inputs of a graph as a table for the estimator."""
+    encoder = estimator.table_encoder_
+    cells = list(columns.values())
+    if len(cells) == 1 and cells[0].shape[1] == encoder.n_features_in_ > 1:
+        return cells[0]
+    known = {c: {*levels} for c, levels, *_ in categories_of(encoder)}
+    for i, column in enumerate(cells):
+        if column.dtype == object:
+            gone = np.isin(column, [t for t in MISSING_TEXT if t not in known[i]])
+            cells[i] = np.where(gone, None, column)
+    return encoder.frame_of({n: c[:, 0] for n, c in zip(columns, cells, strict=True)})
