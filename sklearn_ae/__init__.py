@@ -18,6 +18,7 @@ __all__ = [
     "AutoencoderPretrainedClassifier",
     "AutoencoderPretrainedRegressor",
     "AutoencoderTransformer",
+    "TRUSTED_TYPES",
     "__version__",
     "describe",
     "load",
@@ -25,6 +26,14 @@ __all__ = [
     "to_onnx",
 ]
 __version__ = "0.1.0"
+# What skops has to be told to trust: ``skops.io.load(path, trusted=TRUSTED_TYPES)``.
+TRUSTED_TYPES = [
+    "sklearn_ae._anomaly.detector.AutoencoderAnomalyDetector",
+    "sklearn_ae._autoencoder.transformer.AutoencoderTransformer",
+    "sklearn_ae._imputation.imputer.AutoencoderImputer",
+    "sklearn_ae._supervised.classifier.AutoencoderPretrainedClassifier",
+    "sklearn_ae._supervised.regressor.AutoencoderPretrainedRegressor",
+]
 # Where each public name is found when it is first asked for. Imported here, they would
 # bring torch along, and `python -m sklearn_ae --help` would take seconds.
 _MODULES = {

@@ -9,6 +9,7 @@ and pickles are made of the same documents.
 import math
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -258,6 +259,8 @@ class Reader:
         self.device = device
         self._depth = 0
         self._made: dict[int, Any] = {}
+        arrays = (node["array"] for node in walk(document) if "array" in node)
+        self._n_uses = Counter(map(id, arrays))
         self._numbered = {
             node["number"]: node
             for node in walk(document)
@@ -320,8 +323,10 @@ class Reader:
 
     def _read_tensor(self, array: Any) -> Tensor:
         values = self.read(array)
-        # torch warns about arrays that nobody may write to, as of a mapped file.
-        return torch.from_numpy(values if values.flags.writeable else values.copy())
+        # Equal arrays are one, and no two weights may be. torch warns about arrays that
+        # nobody may write to, as of a mapped file.
+        is_own = self._n_uses[id(values)] == 1 and values.flags.writeable
+        return torch.from_numpy(values if is_own else values.copy())
 
     def _read_bfloat16(self, array: Any) -> Tensor:
         return self._read_tensor(array).view(torch.bfloat16)

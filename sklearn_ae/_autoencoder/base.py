@@ -1,18 +1,24 @@
 """What all estimators share: nested parameters, a trained net, safe failure."""
 
+from collections.abc import Callable
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from skorch import NeuralNet
 from skorch.history import History
 from torch import nn
 
+from sklearn_ae._autoencoder.packing import pack, unpack
 from sklearn_ae._compat import Self, validate_params
 from sklearn_ae._document import CannotBeDescribedError, Fields, Reader, Writer
 from sklearn_ae._isolation import isolated
 from sklearn_ae._net import documents as _documents_of_nets  # noqa: F401
 from sklearn_ae._net.net import TrainingInterrupted
 from sklearn_ae._tables import documents as _documents_of_tables  # noqa: F401
+
+# Where the functions are that skl2onnx asks for.
+CONVERTERS = "sklearn_ae._persistence.converters"
 
 
 def _no_part(value):
@@ -97,21 +103,48 @@ class DocumentMixin:
             return state
         writer = Writer(own_only=True, training_state=True)
         try:
-            document = writer.write(self)
+            text, arrays = pack(writer.write(self)["fields"])
         except CannotBeDescribedError:
             return state
         documented = {*estimator.get_params(deep=False), *self._documented}
         others = {name: v for name, v in state.items() if name not in documented}
-        return {"document": document["fields"], "others": others}
+        return {"document": text, "arrays": arrays, "others": others}
 
     @isolated
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "document" not in state:
             super().__setstate__(state)  # type: ignore[misc]
             return
-        fields = Fields(Reader(state["document"]), state["document"], type(self))
+        document = unpack(state["document"], state["arrays"])
+        fields = Fields(Reader(document), document, type(self))
         vars(self).update(vars(self._from_document(fields)))
         vars(self).update(state["others"])
+
+
+class OnnxMixin:
+    """Mixin for estimators that pipelines can be exported to ONNX with.
+
+    skl2onnx asks each step of a pipeline for these two functions. They stand in a
+    folder above, which is imported when it is needed.
+    """
+
+    def onnx_converter(self) -> Callable[..., None]:
+        """Return what adds the estimator to the graph of a pipeline, for skl2onnx.
+
+        Returns
+        -------
+        converter : callable
+        """
+        return import_module(CONVERTERS).convert
+
+    def onnx_shape_calculator(self) -> Callable[..., None]:
+        """Return what sets the types of the outputs in a graph, for skl2onnx.
+
+        Returns
+        -------
+        shape_calculator : callable
+        """
+        return import_module(CONVERTERS).set_shapes
 
 
 class NetMixin:

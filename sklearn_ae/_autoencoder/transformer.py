@@ -21,6 +21,7 @@ from sklearn_ae._autoencoder.base import (
     DocumentMixin,
     NestedParamsMixin,
     NetMixin,
+    OnnxMixin,
     unchanged_on_error,
 )
 from sklearn_ae._autoencoder.parameters import TRAINING_CONSTRAINTS, check_params
@@ -95,6 +96,7 @@ class AutoencoderTransformer(
     DocumentMixin,
     NestedParamsMixin,
     NetMixin,
+    OnnxMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,

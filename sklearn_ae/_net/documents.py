@@ -73,7 +73,8 @@ def read_net(
     module = fields.part("module", nn.Module)
     criterion = fields.part("criterion", nn.Module, type(None))
     if criterion is None:
-        criterion = fields.part("module", Autoencoder).blueprint.build_loss()
+        fields.require(isinstance(module, Autoencoder), "module")
+        criterion = module.blueprint.build_loss()
     own = isinstance(getattr(criterion, "loss", ""), str)
     read_weights(criterion, fields.part("criterion_weights", dict), own=own)
     if fields.flag("may_have_missing"):

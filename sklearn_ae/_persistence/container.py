@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from sklearn_ae._autoencoder.packing import pack, parse, unpack
 from sklearn_ae._document import CannotBeDescribedError, walk
 
 # Longest header: while it is read, it takes some forty times as much memory.
@@ -50,46 +51,6 @@ DTYPES = {
 NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 
 
-class Arrays:
-    """The arrays of a document, each of which is written once."""
-
-    def __init__(self) -> None:
-        self.values: list[np.ndarray] = []
-        self._numbers: dict[Any, int] = {}
-
-    def take(self, document: Any) -> Any:
-        """Return a document with the number of each array in its place."""
-        if isinstance(document, list):
-            return [self.take(item) for item in document]
-        if isinstance(document, dict):
-            return {name: self.take(value) for name, value in document.items()}
-        if not isinstance(document, np.ndarray):
-            return document
-        data = (
-            sha256(np.ascontiguousarray(document).view(np.uint8).data).digest()
-            if document.size
-            else b""
-        )
-        key = document.dtype.str, document.shape, data
-        if key not in self._numbers:
-            self._numbers[key] = len(self.values)
-            self.values.append(document)
-        return self._numbers[key]
-
-
-def put_back(document: Any, arrays: list[np.ndarray]) -> Any:
-    """Return a document with its arrays in place of their numbers."""
-    if isinstance(document, list):
-        return [put_back(item, arrays) for item in document]
-    if not isinstance(document, dict):
-        return document
-    if document.keys() == {"array"}:
-        number = document["array"]
-        _require(type(number) is int and 0 <= number < len(arrays))
-        return {"array": arrays[number]}
-    return {name: put_back(value, arrays) for name, value in document.items()}
-
-
 def write_file(path: str | os.PathLike[str], document: dict[str, Any]) -> None:
     """Write a document to a file, whole or not at all.
 
@@ -106,10 +67,9 @@ def write_file(path: str | os.PathLike[str], document: dict[str, Any]) -> None:
     ValueError
         If the document is too long.
     """
-    arrays = Arrays()
-    text = json.dumps(arrays.take(document), allow_nan=False, separators=(",", ":"))
+    text, arrays = pack(document)
     entries, end = {}, 0
-    for i, array in enumerate(arrays.values):
+    for i, array in enumerate(arrays):
         begin, end = end, end + array.nbytes
         entries[str(i)] = {
             "dtype": NAMES[array.dtype],
@@ -129,12 +89,12 @@ def write_file(path: str | os.PathLike[str], document: dict[str, Any]) -> None:
         )
     start = len(header).to_bytes(8, "little") + header
     digest = sha256(start)
-    for array in arrays.values:
+    for array in arrays:
         digest.update(_bytes_of(array))
     start = start.replace(ZEROS, digest.hexdigest().encode(), 1)
     with replacing(path) as file:
         file.write(start)
-        for array in arrays.values:
+        for array in arrays:
             file.write(_bytes_of(array))
 
 
@@ -191,7 +151,7 @@ def _read(file: BinaryIO, n_bytes: int) -> dict[str, Any]:
     _require(is_ours and len(fixed) - 8 <= n_header <= min(MOST_HEADER, n_bytes - 8))
     header = fixed[8:] + file.read(8 + n_header - len(fixed))
     _require(len(header) == n_header)
-    entries = _parse(header)
+    entries = parse(header.decode())
     metadata = entries.pop("__metadata__")
     arrays = _allocate(entries, n_bytes - 8 - n_header)
     digest = sha256(fixed[: 8 + len(START)] + ZEROS + header[len(START + ZEROS) :])
@@ -210,7 +170,7 @@ def _read(file: BinaryIO, n_bytes: int) -> dict[str, Any]:
         matches and not file.read(1),
         "its checksum does not match, so it was changed or cut off",
     )
-    document = put_back(_parse(metadata["document"].encode()), arrays)
+    document = unpack(metadata["document"], arrays)
     # What an object makes of an array takes memory each time.
     n_used = sum(node["array"].nbytes for node in walk(document) if "array" in node)
     _require(n_used <= n_bytes + MOST_SHARED)
@@ -237,38 +197,6 @@ def _allocate(entries: dict[str, Any], n_bytes: int) -> list[np.ndarray]:
         entry = entries[str(i)]
         arrays.append(np.empty(entry["shape"], DTYPES[entry["dtype"]]))
     return arrays
-
-
-def _parse(text: bytes) -> Any:
-    """Return the value of JSON without repeated names, infinite or huge numbers."""
-    return json.loads(
-        text.decode("utf-8"),
-        object_pairs_hook=_unique,
-        parse_int=_small,
-        parse_float=_finite,
-        parse_constant=_refuse,
-    )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    _require(len(found) == len(pairs))
-    return found
-
-
-def _small(text: str) -> int:
-    _require(len(text) <= 17)
-    return int(text)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    _require(math.isfinite(value))
-    return value
-
-
-def _refuse(text: str) -> None:
-    _require(False)
 
 
 def _require(

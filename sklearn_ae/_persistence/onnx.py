@@ -93,7 +93,8 @@ def to_onnx(
         Of a transformer ``"latents"`` (the default), ``"reconstruction"``,
         ``"scores"``; of a classifier ``"label"``, ``"probabilities"`` (the default)
         and ``"latents"``; of a regressor ``"prediction"`` (the default) and
-        ``"latents"``; of a detector ``"label"`` and ``"scores"``.
+        ``"latents"``; of a detector ``"label"`` and ``"scores"``. An output has an
+        underscore behind its name where a column has that name.
     opset : int, default=None
         Version of ONNX's operators, at least 18. `None` is 20.
     check : bool, default=True
@@ -234,41 +235,42 @@ def build_model(
     ]
     core_kind = "float" if is_float32 else "double"
     text = [i for i, one in enumerate(inputs) if one.kind == "string"]
+    taken = {one.name for one in inputs}
+    own = _free("sklearn_ae/", lambda name: any(t.startswith(name) for t in taken))
+    names = [_free(name, taken.__contains__) for name in outputs]
     nodes, parts = [], []
     tables = {c: (levels, codes, u) for c, levels, codes, u in categories_of(encoder)}
     for i, one in enumerate(inputs):
         cells = one.name
         if one.kind == "string":
-            nodes.append(_look_up(helper, cells, f"code_{i}", *tables[i]))
-            cells = f"code_{i}"
+            nodes.append(_look_up(helper, cells, f"{own}code_{i}", *tables[i]))
+            cells = f"{own}code_{i}"
         if one.kind != core_kind:
-            nodes.append(
-                helper.make_node("Cast", [cells], [f"cell_{i}"], to=types[core_kind])
-            )
-            cells = f"cell_{i}"
+            cast = f"{own}cells_{i}"
+            nodes.append(helper.make_node("Cast", [cells], [cast], to=types[core_kind]))
+            cells = cast
         parts.append(cells)
     matrix = parts[0]
     if len(parts) > 1:
-        nodes.append(helper.make_node("Concat", parts, ["rows"], axis=1))
-        matrix = "rows"
+        matrix = f"{own}rows"
+        nodes.append(helper.make_node("Concat", parts, [matrix], axis=1))
     graph_class = next(v[0] for k, v in KINDS.items() if isinstance(estimator, k))
     module = graph_class(estimator, text, outputs).eval()
     core = onnx.compose.add_prefix(
-        _export(module, encoder.n_features_in_, is_float32, opset), "core/"
+        _export(module, encoder.n_features_in_, is_float32, opset), f"{own}core/"
     )
     renamed = {core.graph.input[0].name: matrix}
-    renamed |= {o.name: n for o, n in zip(core.graph.output, outputs, strict=True)}
-    shapes = {n: o.type for o, n in zip(core.graph.output, outputs, strict=True)}
+    renamed |= {o.name: n for o, n in zip(core.graph.output, names, strict=True)}
+    shapes = {n: o.type for o, n in zip(core.graph.output, names, strict=True)}
     labels: list[Any] = []
     if isinstance(estimator, AutoencoderPretrainedClassifier) and "label" in outputs:
-        index = core.graph.output[outputs.index("label")].name
-        renamed[index] = "class_index"
-        classes = _classes(onnx, estimator.classes_)
-        labels = [
-            helper.make_node("Gather", ["classes", "class_index"], ["label"], axis=0)
-        ]
+        at = outputs.index("label")
+        index, constant = f"{own}class_index", f"{own}classes"
+        renamed[core.graph.output[at].name] = index
+        classes = _classes(onnx, estimator.classes_, constant)
+        labels = [helper.make_node("Gather", [constant, index], [names[at]], axis=0)]
         core.graph.initializer.append(classes)
-        shapes["label"] = helper.make_tensor_type_proto(classes.data_type, [None])
+        shapes[names[at]] = helper.make_tensor_type_proto(classes.data_type, [None])
     for node in core.graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]
@@ -279,7 +281,7 @@ def build_model(
             helper.make_tensor_value_info(i.name, types[i.kind], [None, i.n_columns])
             for i in inputs
         ],
-        [helper.make_value_info(name, shapes[name]) for name in outputs],
+        [helper.make_value_info(name, shapes[name]) for name in names],
         list(core.graph.initializer),
     )
     _name_rows(graph)
@@ -292,6 +294,13 @@ def build_model(
         ir_version=core.ir_version,
         producer_name="sklearn_ae",
     )
+
+
+def _free(name: str, is_taken: Any) -> str:
+    """Return a name, with underscores if it is taken."""
+    while is_taken(name):
+        name = f"_{name}" if name.endswith("/") else f"{name}_"
+    return name
 
 
 def _name_rows(graph: Any) -> None:
@@ -323,7 +332,7 @@ def _look_up(
     )
 
 
-def _classes(onnx: Any, classes: Any) -> Any:
+def _classes(onnx: Any, classes: Any, name: str) -> Any:
     """Return the labels of the classes as a constant."""
     if classes.dtype.kind in "OU":
         texts = [str(label) for label in classes]
@@ -335,7 +344,7 @@ def _classes(onnx: Any, classes: Any) -> Any:
         )
     kind = bool if classes.dtype.kind == "b" else np.int64
     kind = np.float64 if classes.dtype.kind == "f" else kind
-    return onnx.numpy_helper.from_array(classes.astype(kind), "classes")
+    return onnx.numpy_helper.from_array(classes.astype(kind), name)
 
 
 def _export(module: Graph, n_features: int, is_float32: bool, opset: int) -> Any:
@@ -391,7 +400,7 @@ def _check(model: Any, estimator: Any, inputs: list[Input], outputs: list[str]) 
     rng = np.random.default_rng(0)
     for n_rows in CHECKED_ROWS:
         columns = _make_rows(estimator.table_encoder_, inputs, n_rows, rng)
-        got = session.run(outputs, columns)
+        got = session.run(None, columns)
         expected = expected_outputs(estimator, as_table_of(estimator, columns), outputs)
         for name, one, other in zip(outputs, got, expected, strict=True):
             if not _agrees(name, one, other):
