@@ -67,7 +67,7 @@ def describe_as(cls: type, write: Callable, read: Callable) -> type:
     return cls
 
 
-def _methods_of(cls: type) -> tuple[Callable, Callable]:
+def _methods_of(cls: Any) -> tuple[Callable, Callable]:
     """Return how objects are described that have methods for it, or get_params."""
     if hasattr(cls, "_from_document"):
         return cls._to_document, cls._from_document
@@ -163,7 +163,7 @@ class Writer:
         if isinstance(value, np.generic) and value.dtype.kind in ARRAY_KINDS + "U":
             return {"numpy": value.dtype.str, "value": self.write(value.item())}
         if isinstance(value, Tensor):
-            return self._write_tensor(value)
+            return {"tensor": self._write_array(value.detach().cpu().numpy())}
         if isinstance(value, type) or hasattr(value, "__qualname__"):
             return {"name": self._name(value)}
         return self._write_object(value)
@@ -192,12 +192,6 @@ class Writer:
             "shape": list(value.shape),
             "text": value.dtype != object,
         }
-
-    def _write_tensor(self, value: Tensor) -> Any:
-        value = value.detach().cpu().contiguous()
-        if value.dtype == torch.bfloat16:
-            return {"bfloat16": {"array": value.view(torch.int16).numpy()}}
-        return {"tensor": self._write_array(value.numpy())}
 
     def _write_object(self, value: Any) -> Any:
         cls = type(value)
@@ -246,7 +240,7 @@ class Reader:
 
     TAGS = (
         *("int", "float", "tuple", "dict", "array", "cells", "numpy", "tensor"),
-        *("bfloat16", "name", "same", "object"),
+        *("name", "same", "object"),
     )
 
     def __init__(
@@ -327,9 +321,6 @@ class Reader:
         # nobody may write to, as of a mapped file.
         is_own = self._n_uses[id(values)] == 1 and values.flags.writeable
         return torch.from_numpy(values if is_own else values.copy())
-
-    def _read_bfloat16(self, array: Any) -> Tensor:
-        return self._read_tensor(array).view(torch.bfloat16)
 
     def _read_name(self, name: str) -> Any:
         return self.names[name]

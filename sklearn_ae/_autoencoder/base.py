@@ -98,7 +98,7 @@ class DocumentMixin:
     def __getstate__(self) -> dict[str, Any]:
         # An estimator with classes of the user is what it was: these may be anything.
         estimator: Any = self
-        state = super().__getstate__()
+        state: Any = super().__getstate__()
         if not hasattr(self, "table_encoder_"):
             return state
         writer = Writer(own_only=True, training_state=True)

@@ -21,10 +21,11 @@ def write_weights(module: nn.Module) -> dict[str, Tensor]:
     """
     weights = module.state_dict()
     for name, value in weights.items():
-        if not isinstance(value, Tensor) or value.is_complex():
+        is_tensor = isinstance(value, Tensor)
+        if not is_tensor or value.is_complex() or value.dtype == torch.bfloat16:
             raise CannotBeDescribedError(
                 f"The module cannot be saved, because its state {name!r} is no tensor "
-                "of real numbers."
+                "of numbers that NumPy has."
             )
     return dict(weights)
 
@@ -61,6 +62,7 @@ def read_weights(module: nn.Module, weights: dict[str, Any], *, own: bool) -> No
         return
     module.load_state_dict(weights, assign=True)
     # Convolutions are faster with all channels of a pixel side by side.
+    part: Any
     for part in module.modules():
         if hasattr(part, "memory_format"):
             part.to(memory_format=part.memory_format)

@@ -269,7 +269,7 @@ class Blueprint:
                 fill = LinearFill().allocate(width, fill_rank)
         return self.assemble(*parts, fill)
 
-    def _resolved(self, network: nn.Module, n_components: int) -> "Blueprint":
+    def _resolved(self, network: Any, n_components: int) -> "Blueprint":
         """Return a copy that does not depend on the rules for sizes.
 
         What the user's objects become later makes no difference to it either.
@@ -292,7 +292,7 @@ def _build_network(
     n_features: int,
     width: int,
     n_indicators: int,
-    image_shape: tuple[int, int, int] | None,
+    image_shape: tuple[int, ...] | None,
 ) -> tuple[nn.Module, int]:
     """Return the encoder and decoder in one module, and the size of the latent."""
     n_components = params.n_components

@@ -99,7 +99,7 @@ class TrainingParams:
         values = {name: fields.value(name) for name in cls.__dataclass_fields__}
         for name in ("lr", "tol", "max_epochs", "batch_size", "n_iter_no_change"):
             number = values[name]
-            fits = isinstance(number, Real) and 0 <= number < math.inf
+            fits = isinstance(number, Real) and 0 <= float(number) < math.inf
             fields.require(fits and (number > 0 or name == "tol"), name)
         weight_decay = values["weight_decay"]
         fits = isinstance(weight_decay, (Real, type(None)))

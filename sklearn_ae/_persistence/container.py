@@ -156,11 +156,7 @@ def _read(file: BinaryIO, n_bytes: int) -> dict[str, Any]:
     arrays = _allocate(entries, n_bytes - 8 - n_header)
     digest = sha256(fixed[: 8 + len(START)] + ZEROS + header[len(START + ZEROS) :])
     for array in arrays:
-        data = (
-            memoryview(array.reshape(-1).view(np.uint8))
-            if array.size
-            else memoryview(b"")
-        )
+        data = array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
         for begin in range(0, len(data), CHUNK):
             part = data[begin : begin + CHUNK]
             _require(file.readinto(part) == len(part), "it was cut off")  # type: ignore[attr-defined]

@@ -85,7 +85,7 @@ def set_shapes(operator: Any) -> None:
 
     estimator = operator.raw_operator
     n_rows = operator.inputs[0].get_first_dimension()
-    labels = getattr(estimator, "classes_", ())
+    labels: Any = getattr(estimator, "classes_", ())
     # What follows in the pipeline expects the type that skl2onnx has guessed.
     is_double = isinstance(operator.outputs[0].type, types.DoubleTensorType)
     number = types.DoubleTensorType if is_double else types.FloatTensorType

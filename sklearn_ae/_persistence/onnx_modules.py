@@ -253,7 +253,7 @@ class DetectorGraph(Graph):
 
     def compute(self, scaled: Tensor) -> dict[str, Tensor]:
         """Return all outputs for scaled rows, by their names."""
-        total = 0
+        total: Any = 0
         for member, distances in zip(self.members, self.distances, strict=True):
             total = total + distances(*encode_and_reconstruct(member, scaled))
         scores = -total / len(self.members)
@@ -284,6 +284,18 @@ class Distances(nn.Module):
     ----------
     distances : OutlierDistances
     """
+
+    factor: Tensor
+    center: Tensor
+    unit: Tensor
+    deviation: Tensor
+    references: Tensor
+    norms: Tensor
+    far_limit: Tensor
+    far_references: Tensor
+    residual_unit: Tensor
+    medians: Tensor
+    membership: Tensor | None
 
     def __init__(self, distances: OutlierDistances) -> None:
         super().__init__()
