@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklearn_ae._document import LARGEST, documented
+from sklearn_ae._document import documented
 from sklearn_ae._tables.reading import to_tensor
 from sklearn_ae._tables.scaling import robust_center_and_scale
 
@@ -112,13 +112,13 @@ class OutlierDistances:
             self.membership_ = np.eye(n_cells, dtype=np.float32)[cells]
 
     def _to_document(self, writer):
-        names = ("factor", "center", "unit", "deviation", "far_limit", "references")
+        names = ("factor", "center", "unit", "deviation", "references", "is_rare")
         return {
             "cells": self.cells,
             "n_numbers": self.n_numbers,
             "soft_clipped": self.soft_clipped,
             **{name: getattr(self, f"{name}_") for name in names},
-            "is_rare": self.is_rare_,
+            "far_limit": self.far_limit_.astype(np.float64),
             "residual_unit": self.residual_unit_,
             "medians": self.medians_,
         }
@@ -137,12 +137,11 @@ class OutlierDistances:
         tiny = float(np.finfo(np.float32).tiny)
         distances.factor_ = fields.array("factor", (n_encoded,), np.float32, least=1.0)
         distances.center_ = fields.array("center", (n_numbers,), np.float32)
-        for name in ("unit", "deviation", "far_limit"):
-            most = np.inf if name == "far_limit" else LARGEST
-            values = fields.array(
-                name, (n_numbers,), np.float32, least=tiny, most=most
-            )
+        for name in ("unit", "deviation"):
+            values = fields.array(name, (n_numbers,), np.float32, least=tiny)
             setattr(distances, f"{name}_", values)
+        limit = fields.array("far_limit", (n_numbers,), least=tiny, most=np.inf)
+        distances.far_limit_ = limit
         references = fields.array("references", (None, n_encoded), np.float32)
         fields.require(0 < len(references) <= MOST_REFERENCES, "references")
         distances._set_references(references)

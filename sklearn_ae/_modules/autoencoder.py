@@ -167,6 +167,7 @@ class Autoencoder(nn.Module):
             "has_decoder": hasattr(type(self.network), "decode")
             or hasattr(self.network, "decoder"),
             "norms": tuple(norms) if is_dense else (),
+            "embedded": None if self.embedding is None else self.embedding.column,
             "noise_std": float(getattr(self.latent, "noise_std", 0.0)),
             "weights": write_weights(self),
         }
@@ -179,6 +180,15 @@ class Autoencoder(nn.Module):
         rank = getattr(weights.get("fill.loadings"), "shape", (0, 0))[-1]
         module = blueprint.build_empty(rank)
         network: Any = module.network
+        if "embedded" in fields.names and fields.value("embedded") is not None:
+            columns = fields.part("embedded", Tensor)
+            n_numbers = blueprint.n_features
+            if blueprint.layout is not None:
+                n_numbers = len(blueprint.layout.numeric)
+            is_index = columns.dtype == torch.int64 and columns.ndim == 1
+            fits = is_index and bool(((columns >= 0) & (columns < n_numbers)).all())
+            fields.require(fits and len(columns), "embedded")
+            module.embed_numbers(PiecewiseLinear.allocate(columns))
         for i in fields.integers("norms", 1, len(weights)):
             n_units = network.encoder[i - 1].out_features
             network.encoder.insert(i, nn.LayerNorm(n_units, device="meta"))

@@ -13,11 +13,16 @@ from torch import Tensor, nn
 
 from sklearn_ae._anomaly.distances import (
     LINEAR_DEVIATIONS,
+    N_NEIGHBORS,
     N_SURROUNDINGS,
     ROUNDING,
     OutlierDistances,
 )
-from sklearn_ae._anomaly.scoring import SLOPE_BELOW_MEDIAN, encode_and_reconstruct
+from sklearn_ae._anomaly.scoring import (
+    SLOPE_BELOW_MEDIAN,
+    WEIGHTS,
+    encode_and_reconstruct,
+)
 from sklearn_ae._document import Reader, Writer
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.scaling import (
@@ -326,8 +331,8 @@ class Distances(nn.Module):
         weight = (self.n_cells / n_counted).double()[:, None]
         distances = distances * weight / self.medians
         above = (distances - 1).clamp(min=0)
-        hinge = SLOPE_BELOW_MEDIAN * distances + (1 - SLOPE_BELOW_MEDIAN) * above
-        return hinge.sum(1)
+        counted = SLOPE_BELOW_MEDIAN * distances + (1 - SLOPE_BELOW_MEDIAN) * above
+        return (counted * torch.from_numpy(WEIGHTS)).sum(1)
 
     def _arcsinh(self, encoded: Tensor) -> Tensor:
         encoded = encoded * self.factor
@@ -344,26 +349,34 @@ class Distances(nn.Module):
     def _sum_of_cells(self, values: Tensor) -> Tensor:
         return values if self.membership is None else values @ self.membership
 
-    def _nearest(self, rows: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the squared distances to the surroundings and the neighbour."""
+    def _nearest(self, rows: Tensor, observed: Tensor) -> list[Tensor]:
+        """Return the squared distances to the surroundings and the neighbours."""
         references = self.references.T
         squares = observed @ references**2 - 2 * (rows @ references)
+        if rows.shape[1] == 1:
+            squares = ((rows - references) * observed) ** 2
         is_far = (rows[:, : self.n_numbers].abs() > self.far_limit).float()
         alike = is_far @ self.far_references[: self.n_numbers] > 0
         n_left = (~alike[:, :N_SURROUNDINGS]).sum(1, keepdim=True)
         squares = torch.where(alike & (n_left > self.rank + 1), torch.inf, squares)
-        first = squares.argmin(1, keepdim=True)
-        neighbour = self._distance(rows, observed, first)
-        if len(self.references) > 1:
-            same = (neighbour <= ROUNDING**2 * rows.shape[1])[:, None]
-            index = torch.arange(len(self.references))
-            squares = torch.where(same & (index == first), torch.inf, squares)
-            second = squares.argmin(1, keepdim=True)
-            neighbour = self._distance(rows, observed, second)
+        n_references = len(self.references)
+        positions = torch.arange(n_references)
+        index = squares.argmin(1, keepdim=True)
+        if n_references > 1:
+            nearest = self._distance(rows, observed, index)
+            same = (nearest <= ROUNDING**2 * rows.shape[1])[:, None]
+            squares = torch.where(same & (positions == index), torch.inf, squares)
         some = squares[:, :N_SURROUNDINGS]
         order = torch.topk(some, self.rank + 1, dim=1, largest=False).indices
         surroundings = self._distance(rows, observed, order[:, self.rank :])
-        return surroundings, neighbour
+        n_neighbors = max(1, min(N_NEIGHBORS, n_references - 1))
+        order = torch.topk(squares, n_neighbors, dim=1, largest=False).indices
+        neighbours = [
+            self._distance(rows, observed, order[:, i : i + 1])
+            for i in range(n_neighbors)
+        ]
+        mean = torch.stack(neighbours, dim=1).mean(1)
+        return [surroundings, neighbours[0], mean]
 
     def _distance(self, rows: Tensor, observed: Tensor, index: Tensor) -> Tensor:
         differences = (rows - self.references[index[:, 0]]) * observed

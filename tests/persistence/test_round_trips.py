@@ -307,7 +307,7 @@ def test__describe__says_what_a_file_holds(path):
     found = describe(path)
     assert found["estimator"] == "AutoencoderAnomalyDetector"
     assert found["classes"] == []
-    assert any("1,024 whole rows" in text for text in found["training_rows"])
+    assert any("4,096 whole rows" in text for text in found["training_rows"])
     assert {"sklearn_ae", "torch"} <= found["written_by"].keys()
     save(AutoencoderTransformer(), path)
     assert describe(path)["training_rows"] == []
@@ -321,3 +321,14 @@ def test__container__other_readers_of_safetensors__read_it(path):
     with safe_open(path, "np") as file:
         assert file.metadata()["format"] == "sklearn_ae"
         assert len(file.keys()) > 10
+
+
+def test__load__numbers_encoded_by_bins__says_the_same(path):
+    """From 500 labels on, the encoder of a predictor gets inputs of its own."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.normal(size=(600, 3)), columns=[*"abc"])
+    rows["d"] = np.where(rows["a"] > 0, "x", "y")
+    classifier = AutoencoderPretrainedClassifier(small(), max_epochs=1, random_state=0)
+    classifier.fit(rows, (rows["b"] > 0).astype(int))
+    assert classifier.module_.encoder.embedding is not None
+    assert_same(results(saved_twice(classifier, path), rows), results(classifier, rows))
