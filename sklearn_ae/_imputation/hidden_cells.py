@@ -77,7 +77,7 @@ class Shrinkage:
 
     def fits(self, encoder):
         """Whether it shrinks what a net says about the rows of an encoder."""
-        expected = _column_of_output(encoder)
+        expected = column_of_output(encoder)
         same = np.array_equal(self.column_of_output_, expected)
         return same and self.n_columns_ == encoder.n_features_in_
 

@@ -182,6 +182,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
     _documented = (
         *("estimators_", "autoencoder_", "table_encoder_", "n_features_in_"),
         *("feature_names_in_", "n_iter_", "_indicated", "_kept", "_shrinkage"),
+        *("_draw_shrinkage", "_neighbors"),
     )
 
     estimators_: list[AutoencoderTransformer]
@@ -212,6 +213,8 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             "kept": self._kept,
             "n_iter": int(self.n_iter_),
             "shrinkage": self._shrinkage,
+            "draw_shrinkage": self._draw_shrinkage,
+            "neighbors": self._neighbors,
         }
 
     def _fitted_from_document(self, fields):
@@ -222,7 +225,10 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         self._kept = fields.array("kept", shape, bool)
         self.n_iter_ = fields.integer("n_iter", 1)
         self._shrinkage = fields.part("shrinkage", Shrinkage)
-        fields.require(self._shrinkage.fits(encoder), "shrinkage")
+        self._draw_shrinkage = fields.part("draw_shrinkage", Shrinkage)
+        self._neighbors = fields.part("neighbors", NeighborCells)
+        for part in (self._shrinkage, self._draw_shrinkage, self._neighbors):
+            fields.require(part.fits(encoder), "shrinkage")
 
     @_fit_context(prefer_skip_nested_validation=True)
     @isolated

@@ -187,6 +187,7 @@ ROWS_IN = {
     "OutlierDistances": "Up to 4,096 whole rows, scaled, to compare others with.",
     "AutoencoderAnomalyDetector": "16 cells of each column, scaled, and the scores of "
     "up to 10,000 rows.",
+    "NeighborCells": "Up to 2,048 whole rows, scaled, whose cells fill missing ones.",
     "Shrinkage": "The mean of each column.",
     "LinearFill": "The mean of each column.",
 }
