@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from sklearn_ae._anomaly.detector import AutoencoderAnomalyDetector
     from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
     from sklearn_ae._imputation.imputer import AutoencoderImputer
+    from sklearn_ae._persistence.files import describe, load, save
+    from sklearn_ae._persistence.onnx import to_onnx
     from sklearn_ae._supervised.classifier import AutoencoderPretrainedClassifier
     from sklearn_ae._supervised.regressor import AutoencoderPretrainedRegressor
 
@@ -16,9 +18,22 @@ __all__ = [
     "AutoencoderPretrainedClassifier",
     "AutoencoderPretrainedRegressor",
     "AutoencoderTransformer",
+    "TRUSTED_TYPES",
     "__version__",
+    "describe",
+    "load",
+    "save",
+    "to_onnx",
 ]
 __version__ = "0.1.0"
+# What skops has to be told to trust: ``skops.io.load(path, trusted=TRUSTED_TYPES)``.
+TRUSTED_TYPES = [
+    "sklearn_ae._anomaly.detector.AutoencoderAnomalyDetector",
+    "sklearn_ae._autoencoder.transformer.AutoencoderTransformer",
+    "sklearn_ae._imputation.imputer.AutoencoderImputer",
+    "sklearn_ae._supervised.classifier.AutoencoderPretrainedClassifier",
+    "sklearn_ae._supervised.regressor.AutoencoderPretrainedRegressor",
+]
 # Where each public name is found when it is first asked for. Imported here, they would
 # bring torch along, and `python -m sklearn_ae --help` would take seconds.
 _MODULES = {
@@ -27,6 +42,10 @@ _MODULES = {
     "AutoencoderPretrainedClassifier": "_supervised.classifier",
     "AutoencoderPretrainedRegressor": "_supervised.regressor",
     "AutoencoderTransformer": "_autoencoder.transformer",
+    "describe": "_persistence.files",
+    "load": "_persistence.files",
+    "save": "_persistence.files",
+    "to_onnx": "_persistence.onnx",
 }
 _PUBLIC_MODULES = ("architectures", "datasets", "displays", "latents", "noise")
 

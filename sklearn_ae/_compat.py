@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
+from sklearn.mixture import GaussianMixture
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config, _wrap_data_with_container
 from sklearn.utils.validation import (
@@ -81,9 +83,15 @@ __all__ = [
     "is_polars_df",
     "mapped_file",
     "mse_loss_with_gradient",
+    "read_mixture",
+    "read_quantile_transformer",
+    "read_standard_scaler",
     "set_grid_style",
     "validate_params",
     "warn",
+    "write_mixture",
+    "write_quantile_transformer",
+    "write_standard_scaler",
 ]
 
 # In a tenth of a microsecond, for each call of a method.
@@ -107,6 +115,74 @@ except ImportError:  # NumPy < 2
 
 # Move many tensors towards others in one call.
 _foreach_lerp_ = torch._foreach_lerp_
+
+
+# What is kept of a fitted object of scikit-learn are numbers, not its attributes: these
+# may change with a release, and then change here.
+
+
+def write_standard_scaler(scaler: Any, writer: Any) -> dict[str, Any]:
+    """Return the numbers of a fitted StandardScaler."""
+    names = ("mean", "var", "scale", "n_samples_seen")
+    return {name: getattr(scaler, f"{name}_") for name in names}
+
+
+def read_standard_scaler(fields: Any) -> Any:
+    """Return the StandardScaler of these numbers, which can learn further rows."""
+    scaler = StandardScaler()
+    scaler.mean_ = fields.array("mean", (None,), missing=True)
+    shape = scaler.mean_.shape
+    scaler.var_ = fields.array("var", shape, missing=True, least=0.0)
+    scaler.scale_ = fields.array("scale", shape, missing=True, least=0.0)
+    seen = fields.part("n_samples_seen", np.ndarray, np.generic)
+    fields.require(seen.shape in (shape, ()) and (seen >= 0).all(), "n_samples_seen")
+    fields.require(seen.dtype.kind in "if", "n_samples_seen")
+    scaler.n_samples_seen_ = seen
+    scaler.n_features_in_ = len(scaler.mean_)
+    return scaler
+
+
+def write_quantile_transformer(transformer: Any, writer: Any) -> dict[str, Any]:
+    """Return the numbers of a fitted QuantileTransformer."""
+    return {"quantiles": transformer.quantiles_}
+
+
+def read_quantile_transformer(fields: Any) -> Any:
+    """Return the QuantileTransformer of these numbers, for a normal distribution."""
+    quantiles = fields.array("quantiles", (None, None), missing=True)
+    fields.require(len(quantiles) > 0, "quantiles")
+    with np.errstate(invalid="ignore"):
+        fields.require(not (np.diff(quantiles, axis=0) < 0).any(), "quantiles")
+    transformer = QuantileTransformer(
+        n_quantiles=len(quantiles), output_distribution="normal", subsample=None
+    )
+    transformer.n_quantiles_, transformer.n_features_in_ = quantiles.shape
+    transformer.quantiles_ = quantiles
+    transformer.references_ = np.linspace(0, 1, len(quantiles))
+    return transformer
+
+
+def write_mixture(mixture: Any, writer: Any) -> dict[str, Any]:
+    """Return the numbers of a fitted GaussianMixture of full covariances."""
+    names = ("weights", "means", "covariances")
+    return {name: getattr(mixture, f"{name}_") for name in names}
+
+
+def read_mixture(fields: Any) -> Any:
+    """Return the GaussianMixture of these numbers, to draw from."""
+    means = fields.array("means", (None, None))
+    n_components, n_columns = means.shape
+    fields.require(n_components and n_columns, "means")
+    mixture = GaussianMixture(n_components)
+    mixture.means_ = means
+    mixture.weights_ = fields.array("weights", (n_components,), least=0.0, most=1.0)
+    fields.require(abs(mixture.weights_.sum() - 1) < 1e-6, "weights")
+    shape = (n_components, n_columns, n_columns)
+    mixture.covariances_ = fields.array("covariances", shape)
+    mixture.precisions_cholesky_ = np.linalg.inv(
+        np.linalg.cholesky(mixture.covariances_)
+    ).transpose(0, 2, 1)
+    return mixture
 
 
 def import_optional(name: str, purpose: str, extra: str) -> ModuleType:

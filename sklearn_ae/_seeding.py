@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
+from sklearn_ae._document import describe_as
 from sklearn_ae._isolation import generators, is_forked
 
 # What a parameter `random_state` may be.
@@ -155,3 +156,16 @@ def threads_for(n_multiplications):
         yield
     finally:
         torch.set_num_threads(n_threads)
+
+
+def _read_random_state(state):
+    random = np.random.RandomState(0)
+    random.set_state(state)
+    return random
+
+
+describe_as(
+    np.random.RandomState,
+    lambda value, writer: {"state": value.get_state(legacy=True)},
+    lambda fields: _read_random_state(fields.value("state")),
+)

@@ -57,6 +57,7 @@ from torch import Tensor, nn
 
 from sklearn_ae._compat import Interval, StrOptions
 from sklearn_ae._defaults import default_n_components
+from sklearn_ae._document import documented
 from sklearn_ae._modules.autoencoder import decoder_of, encoder_of
 from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae._modules.dense import Activation
@@ -66,6 +67,7 @@ __all__ = ["Convolutional", "TorchModule"]
 _SIZE = Interval(Integral, 1, None, closed="left")
 
 
+@documented
 class Convolutional(BaseEstimator):
     """Convolutional autoencoder for images, given as rows of pixels.
 
@@ -349,6 +351,7 @@ def _guess_shape(n_pixels: int) -> tuple[int, int, int]:
     return 1, 1, n_pixels
 
 
+@documented
 class TorchModule(BaseEstimator):
     """An autoencoder network of your own, from a torch module class.
 

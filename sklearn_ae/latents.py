@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 from sklearn_ae._compat import Interval, StrOptions
+from sklearn_ae._document import documented
 from sklearn_ae._modules.clustered import ClusteredLatent, ClusteredNetwork
 from sklearn_ae._modules.latent_penalties import (
     ContractiveLatent,
@@ -26,6 +27,7 @@ __all__ = ["Clustered", "Contractive", "NeighborEmbedding", "Sparse", "Variation
 _STRENGTH = Interval(Real, 0, None, closed="left")
 
 
+@documented
 class Variational(BaseEstimator):
     """Variational autoencoder: a latent that is a normal distribution for each row.
 
@@ -116,6 +118,7 @@ class Variational(BaseEstimator):
         return GaussianLatent(n_components, self.beta)
 
 
+@documented
 class Sparse(BaseEstimator):
     """Sparse autoencoder: few latents of a row are far from 0.
 
@@ -185,6 +188,7 @@ class Sparse(BaseEstimator):
         return L1SparseLatent(self.alpha)
 
 
+@documented
 class Contractive(BaseEstimator):
     """Contractive autoencoder: latents change little when a row changes a little.
 
@@ -248,6 +252,7 @@ class Contractive(BaseEstimator):
         return ContractiveLatent(n_components, self.alpha)
 
 
+@documented
 class Clustered(BaseEstimator):
     """Latent that KMeans splits well: soft assignments beside free numbers.
 
@@ -342,6 +347,7 @@ class Clustered(BaseEstimator):
         return ClusteredLatent(ClusteredNetwork(network, n_inputs, self.n_clusters))
 
 
+@documented
 class NeighborEmbedding(BaseEstimator):
     """Neighbour embedding: latents of similar rows are close together, as in UMAP.
 

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from sklearn_ae._compat import Interval
+from sklearn_ae._document import documented
 
 __all__ = ["GaussianNoise", "HidingNoise", "MaskingNoise", "SwapNoise"]
 
@@ -53,6 +54,7 @@ def _shape(X: Tensor, blocks: Tensor | None) -> tuple[int, int]:
     return len(X), X.shape[1] if blocks is None else int(blocks[-1]) + 1
 
 
+@documented
 class GaussianNoise(Noise):
     """Add normally distributed noise to every cell.
 
@@ -87,6 +89,7 @@ class GaussianNoise(Noise):
         return X + std * torch.randn_like(X)
 
 
+@documented
 class MaskingNoise(Noise):
     """Set cells drawn at random to zero, the mean of a standardised column.
 
@@ -116,6 +119,7 @@ class MaskingNoise(Noise):
         return X.masked_fill(self._cells(X, blocks, self.rate), 0.0)
 
 
+@documented
 class SwapNoise(Noise):
     """Replace cells drawn at random by the same column's value in another row.
 
@@ -151,6 +155,7 @@ class SwapNoise(Noise):
         return torch.where(self._cells(X, blocks, self.rate), X.gather(0, donors), X)
 
 
+@documented
 class HidingNoise(Noise):
     """Hide cells drawn at random, as if they were missing.
 

@@ -25,7 +25,15 @@ class Room(NamedTuple):
 
 
 GROUND = Room(
-    ("_compat", "_isolation", "_seeding", "_defaults", "noise", "datasets"),
+    (
+        "_compat",
+        "_isolation",
+        "_seeding",
+        "_defaults",
+        "_document",
+        "noise",
+        "datasets",
+    ),
     "private parts of other libraries, seeds and global state, the rules behind the "
     "defaults; noise on batches, images for the examples",
 )
@@ -65,6 +73,7 @@ RANKS = (
             "classifier and regressor: pre-training, fine-tuning",
         ),
     ),
+    (Room(("_persistence",), "files of models: written, read and checked; ONNX"),),
     (Room(("_cli",), "the command line, one file for each command"),),
     (Room(("__init__", "__main__"), "the public names, and python -m sklearn_ae"),),
 )

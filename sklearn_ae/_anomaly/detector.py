@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._anomaly.distances import N_ROWS
-from sklearn_ae._anomaly.scoring import AnomalyScorer
+from sklearn_ae._anomaly.distances import N_ROWS, OutlierDistances
+from sklearn_ae._anomaly.scoring import N_DONORS, AnomalyScorer, encoded_cells
 from sklearn_ae._anomaly.threshold import find_threshold
 from sklearn_ae._autoencoder.base import unchanged_on_error
 from sklearn_ae._autoencoder.meta import (
@@ -28,9 +28,11 @@ from sklearn_ae._defaults import (
     default_detector_steps,
     default_noise,
 )
+from sklearn_ae._document import documented
 from sklearn_ae._isolation import isolated
 from sklearn_ae._net.params import resolve_device
 from sklearn_ae._seeding import RandomStateLike, Stream, draw_seed, make_generator
+from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.table import TableLike
 
@@ -40,6 +42,7 @@ MAX_CALIBRATION_ROWS = 10_000
 UNKNOWN = -1.0
 
 
+@documented
 class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEstimator):
     """Outlier and novelty detection with an autoencoder, and why rows are outliers.
 
@@ -169,6 +172,12 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         "random_state": ["random_state"],
     }
 
+    _documented = (
+        *("estimators_", "autoencoder_", "table_encoder_", "n_features_in_"),
+        *("feature_names_in_", "_scorer", "calibration_indices_"),
+        *("calibration_scores_", "offset_"),
+    )
+
     estimators_: list[AutoencoderTransformer]
     offset_: float
     calibration_indices_: NDArray[np.intp]
@@ -192,6 +201,36 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
+
+    def _fitted_to_document(self):
+        return {
+            "table_encoder": self.table_encoder_,
+            "estimators": self.estimators_,
+            "distances": self._scorer.distances_,
+            "donors": self._scorer.donors_,
+            "calibration_indices": self.calibration_indices_,
+            "calibration_scores": self.calibration_scores_,
+            "offset": self.offset_,
+        }
+
+    def _fitted_from_document(self, fields):
+        encoder = fields.part("table_encoder", TableEncoder)
+        members = self._members_from_document(fields, encoder)
+        nets = [member.net_ for member in members]
+        self._scorer = scorer = AnomalyScorer(encoder, nets)
+        scorer.distances_ = fields.parts("distances", OutlierDistances)
+        fields.require(len(scorer.distances_) == len(nets), "distances")
+        for net, distances in zip(nets, scorer.distances_, strict=True):
+            cells, n_numbers = encoded_cells(net, encoder.n_features_in_)
+            alike = np.array_equal(distances.cells, cells)
+            fields.require(alike and distances.n_numbers == n_numbers, "distances")
+        shape = N_DONORS, encoder.n_features_in_
+        scorer.donors_ = fields.array("donors", shape, np.float32, missing=True)
+        indices = fields.array("calibration_indices", (None,), np.intp, least=0)
+        scores = fields.array("calibration_scores", indices.shape, most=0.0)
+        fields.require((np.diff(scores) >= 0).all(), "calibration_scores")
+        self.calibration_indices_, self.calibration_scores_ = indices, scores
+        self.offset_ = fields.number("offset")
 
     @_fit_context(prefer_skip_nested_validation=True)
     @isolated

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sklearn_ae._document import documented
 from sklearn_ae._tables.reading import to_tensor
 from sklearn_ae._tables.scaling import robust_center_and_scale
 
@@ -78,6 +79,8 @@ SMALL_TAIL = 0.02
 # its variance is 0.05. A rare category should not be farther away than all other
 # columns together.
 MAX_INDICATOR = 0.05**-0.5
+# Most pairs of a cell and an encoded column in a file: each takes memory.
+MOST_MEMBERS = 2**26
 # Rows whose distances to all references fit into the cache of a processor.
 PART_ROWS = 256
 # Rows of each matrix product. Those of one size are rounded alike whatever else they
@@ -85,6 +88,7 @@ PART_ROWS = 256
 BLOCK_ROWS = 64
 
 
+@documented
 class OutlierDistances:
     """Squared distances of rows to those of `fit`, in units of their medians.
 
@@ -102,6 +106,51 @@ class OutlierDistances:
         self.cells = cells
         self.n_numbers = n_numbers
         self.soft_clipped = soft_clipped
+        n_cells = cells.max() + 1
+        self.membership_ = None
+        if n_cells < len(cells):
+            self.membership_ = np.eye(n_cells, dtype=np.float32)[cells]
+
+    def _to_document(self, writer):
+        names = ("factor", "center", "unit", "deviation", "references", "is_rare")
+        return {
+            "cells": self.cells,
+            "n_numbers": self.n_numbers,
+            "soft_clipped": self.soft_clipped,
+            **{name: getattr(self, f"{name}_") for name in names},
+            "far_limit": self.far_limit_.astype(np.float64),
+            "residual_unit": self.residual_unit_,
+            "medians": self.medians_,
+        }
+
+    @classmethod
+    def _from_document(cls, fields):
+        cells = fields.array("cells", (None,), np.int64, least=0)
+        n_encoded, n_numbers = len(cells), fields.integer("n_numbers", 0, len(cells))
+        present = np.zeros(n_encoded, dtype=bool)
+        fields.require(cells.max(initial=-1) < n_encoded, "cells")
+        present[cells] = True
+        n_cells = cells.max() + 1
+        fields.require(present[:n_cells].all(), "cells")
+        fields.require(n_cells * n_encoded <= MOST_MEMBERS, "cells")
+        distances = cls(cells, n_numbers, fields.flag("soft_clipped"))
+        tiny = float(np.finfo(np.float32).tiny)
+        distances.factor_ = fields.array("factor", (n_encoded,), np.float32, least=1.0)
+        distances.center_ = fields.array("center", (n_numbers,), np.float32)
+        for name in ("unit", "deviation"):
+            values = fields.array(name, (n_numbers,), np.float32, least=tiny)
+            setattr(distances, f"{name}_", values)
+        limit = fields.array("far_limit", (n_numbers,), least=tiny, most=np.inf)
+        distances.far_limit_ = limit
+        references = fields.array("references", (None, n_encoded), np.float32)
+        fields.require(0 < len(references) <= MOST_REFERENCES, "references")
+        distances._set_references(references)
+        distances.is_rare_ = fields.array("is_rare", (n_encoded,), bool)
+        distances._set_far()
+        values = fields.array("residual_unit", (n_cells,), np.float32, least=tiny)
+        distances.residual_unit_ = values
+        distances.medians_ = fields.array("medians", (4,), least=tiny)
+        return distances
 
     def fit(self, encoded, expected):
         """Learn the units of columns and distances from rows in random order.
@@ -119,13 +168,8 @@ class OutlierDistances:
         """
         self._fit_indicators(encoded)
         self._fit_units(encoded[:, : self.n_numbers])
-        n_cells = self.cells.max() + 1
-        self.membership_ = None
-        if n_cells < len(self.cells):
-            self.membership_ = np.eye(n_cells, dtype=np.float32)[self.cells]
         rows, observed, _ = self.prepare(encoded)
-        self.references_ = rows[: _n_references(rows.shape[1])].copy()
-        self.norms_ = (self.references_**2).sum(axis=1)
+        self._set_references(rows[: _n_references(rows.shape[1])].copy())
         self._fit_far()
         residuals = self._squared_residuals(rows, observed, expected).mean(axis=0)
         least = np.full_like(residuals, MIN_MEAN_SURPRISE)
@@ -149,6 +193,11 @@ class OutlierDistances:
             reconstruction.
         """
         return self._squared_distances(encoded, expected) / self.medians_
+
+    def _set_references(self, references):
+        """Set the rows that others are compared with."""
+        self.references_ = references
+        self.norms_ = (references**2).sum(axis=1)
 
     def _fit_indicators(self, encoded):
         """Learn how much larger the indicators of rare categories are made."""
@@ -377,6 +426,10 @@ class OutlierDistances:
             share = (self.references_[:, block] > 0).mean(axis=0)
             mean_share = (share**2).sum() / max(share.sum(), 1e-6)
             self.is_rare_[block] = share <= min(RARE_SHARE, RARE_MULTIPLE * mean_share)
+        self._set_far()
+
+    def _set_far(self):
+        """Set which cells of references are far."""
         self.far_references_ = np.ascontiguousarray(
             self.far(self.references_, rare=True).T
         )

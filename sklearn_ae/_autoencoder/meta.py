@@ -7,22 +7,37 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ae._autoencoder.base import NestedParamsMixin
+from sklearn_ae._autoencoder.base import DocumentMixin, NestedParamsMixin, OnnxMixin
 from sklearn_ae._autoencoder.training import read_table
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import validate_params
+from sklearn_ae._document import documented
 from sklearn_ae._tables.encoder import TableEncoder
 
+documented(FrozenEstimator)
 AUTOENCODER_CONSTRAINT = [AutoencoderTransformer, FrozenEstimator, None]
 
 
-class AutoencoderMetaEstimator(NestedParamsMixin):
+class AutoencoderMetaEstimator(DocumentMixin, OnnxMixin, NestedParamsMixin):
     """Mixin for estimators with a parameter `autoencoder`."""
 
     autoencoder_: AutoencoderTransformer
     table_encoder_: TableEncoder
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
+
+    def _members_from_document(self, fields, encoder):
+        """Set encoder and autoencoders, and return the latter."""
+        self.table_encoder_ = encoder
+        members = fields.parts("estimators", AutoencoderTransformer, least=1)
+        for member in members:
+            is_fitted = hasattr(member, "net_")
+            fields.require(
+                is_fitted and member.module_.blueprint.fits(encoder), "estimators"
+            )
+        self.estimators_, self.autoencoder_ = members, members[0]
+        encoder.describe_to(self)
+        return members
 
     def _take_autoencoder(self, default, noise):
         """Return an autoencoder to train, or the fitted one to use as it is.

@@ -8,6 +8,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from sklearn_ae._compat import read_mixture, write_mixture
+from sklearn_ae._document import describe_as, documented
 from sklearn_ae._seeding import draw_seed_from_torch
 
 # Most rows that the sampler learns from.
@@ -27,7 +29,10 @@ LEAST_VARIANCE = 1e-3
 # Variance of the means below which a latent has collapsed: it is the same for all rows.
 COLLAPSED = 0.01
 
+describe_as(GaussianMixture, write_mixture, read_mixture)
 
+
+@documented
 class RowSampler:
     """Draws new rows from a mixture of normal distributions of the latents.
 
@@ -46,6 +51,32 @@ class RowSampler:
     collapsed_ : bool
         Whether the latent is the same for all rows, although these differ.
     """
+
+    def _to_document(self, writer):
+        names = ("mixture", "noise_std", "observed", "drawn", "cells", "collapsed")
+        document = {name: getattr(self, f"{name}_") for name in names}
+        return document | {"noise_std": self.noise_std_.numpy()}
+
+    @classmethod
+    def _from_document(cls, fields):
+        sampler = cls()
+        sampler.mixture_ = fields.part("mixture", GaussianMixture)
+        noise_std = fields.array("noise_std", (None,), np.float32, least=0.0)
+        sampler.noise_std_ = torch.from_numpy(noise_std)
+        shape = (None, len(noise_std))
+        sampler.observed_ = fields.array("observed", shape, np.float32, missing=True)
+        fields.require(len(sampler.observed_) > 0, "observed")
+        shape = sampler.observed_.shape
+        sampler.drawn_ = fields.optional_array("drawn", shape, np.float32, missing=True)
+        sampler.cells_ = fields.optional_array("cells", shape, missing=True)
+        fields.require((sampler.drawn_ is None) == (sampler.cells_ is None), "cells")
+        sampler.collapsed_ = fields.flag("collapsed")
+        return sampler
+
+    def fits(self, n_components, n_numbers):
+        """Whether it draws so many latents and numbers."""
+        sizes = self.mixture_.means_.shape[1], self.observed_.shape[1]
+        return sizes == (n_components, n_numbers)
 
     @torch.inference_mode()
     def fit(self, net, rows, cells_near):

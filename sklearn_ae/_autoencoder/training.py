@@ -15,7 +15,8 @@ from sklearn_ae._compat import warn
 from sklearn_ae._defaults import DEFAULT_STEPS
 from sklearn_ae._modules.clustered import ClusteredLatent
 from sklearn_ae._modules.latent_penalties import GaussianLatent
-from sklearn_ae._net.build import NetworkParams, build_net
+from sklearn_ae._net.blueprint import NetworkParams
+from sklearn_ae._net.build import build_net
 from sklearn_ae._net.net import (
     TrainingInterrupted,
     continue_from,
@@ -262,14 +263,29 @@ def _build_net(autoencoder, encoder, rows, device, steps=DEFAULT_STEPS, warm=Fal
 def _set_attributes(autoencoder, net, encoder, rows, cells_near):
     """Set the fitted attributes of an autoencoder."""
     module = net.module_
-    vars(autoencoder).pop("cluster_stability_", None)
     if isinstance(module.latent, ClusteredLatent):
         _set_scale(net, rows)
+    sampler = None
+    if isinstance(module.latent, GaussianLatent):
+        sampler = RowSampler().fit(net, rows, cells_near)
+    set_attributes(autoencoder, net, encoder, sampler)
+
+
+def set_attributes(autoencoder, net, encoder, row_sampler):
+    """Set the fitted attributes of an autoencoder from what they are made of.
+
+    Parameters
+    ----------
+    autoencoder : AutoencoderTransformer
+    net : AutoencoderNet
+    encoder : TableEncoder
+    row_sampler : RowSampler or None
+    """
+    module = net.module_
+    vars(autoencoder).pop("cluster_stability_", None)
+    if isinstance(module.latent, ClusteredLatent):
         autoencoder.cluster_stability_ = float(module.latent.stability)
-    is_variational = isinstance(module.latent, GaussianLatent)
-    autoencoder.row_sampler_ = None
-    if is_variational:
-        autoencoder.row_sampler_ = RowSampler().fit(net, rows, cells_near)
+    autoencoder.row_sampler_ = row_sampler
     autoencoder.table_encoder_ = encoder.owned_by(type(autoencoder).__name__)
     encoder.describe_to(autoencoder)
     autoencoder.is_categorical_ = encoder.is_categorical_

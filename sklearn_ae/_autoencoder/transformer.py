@@ -18,8 +18,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sklearn_ae._autoencoder.base import (
+    DocumentMixin,
     NestedParamsMixin,
     NetMixin,
+    OnnxMixin,
     unchanged_on_error,
 )
 from sklearn_ae._autoencoder.parameters import TRAINING_CONSTRAINTS, check_params
@@ -29,6 +31,7 @@ from sklearn_ae._autoencoder.training import (
     fit_one_epoch,
     read_table,
     resolve_scaling,
+    set_attributes,
 )
 from sklearn_ae._compat import (
     HasMethods,
@@ -38,11 +41,15 @@ from sklearn_ae._compat import (
     _fit_context,
     available_if,
 )
+from sklearn_ae._document import documented
 from sklearn_ae._isolation import isolated
+from sklearn_ae._modules.autoencoder import Autoencoder
 from sklearn_ae._modules.dense import ACTIVATIONS, Activation
+from sklearn_ae._modules.latent_penalties import GaussianLatent
 from sklearn_ae._modules.losses import LOSSES
 from sklearn_ae._net.inference import decode, encode, infer, minus_loss, reconstruct
 from sklearn_ae._net.neighbor_embedding import NeighborEmbeddingNet
+from sklearn_ae._net.net import AutoencoderNet
 from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded
 from sklearn_ae._tables.encoder import TableEncoder, check_weight
 from sklearn_ae._tables.reading import as_array
@@ -84,9 +91,12 @@ def _draws_rows(autoencoder):
     )
 
 
+@documented
 class AutoencoderTransformer(
+    DocumentMixin,
     NestedParamsMixin,
     NetMixin,
+    OnnxMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -392,6 +402,13 @@ class AutoencoderTransformer(
         **TRAINING_CONSTRAINTS,
     }
 
+    _documented = (
+        *("net_", "history_", "loss_curve_", "validation_loss_curve_", "n_iter_"),
+        *("table_encoder_", "n_features_in_", "feature_names_in_", "is_categorical_"),
+        *("scaling_", "image_shape_", "n_components_", "latent_shape_"),
+        *("row_sampler_", "cluster_stability_"),
+    )
+
     n_components_: int
     latent_shape_: tuple[int, ...]
     image_shape_: tuple[int, int, int]
@@ -477,6 +494,30 @@ class AutoencoderTransformer(
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
+
+    def _fitted_to_document(self):
+        return {
+            "table_encoder": self.table_encoder_,
+            "net": self.net_,
+            "row_sampler": self.row_sampler_,
+        }
+
+    def _fitted_from_document(self, fields):
+        encoder = fields.part("table_encoder", TableEncoder)
+        net = fields.part("net", AutoencoderNet)
+        fields.require(isinstance(net.module_, Autoencoder), "net")
+        fields.require(net.module_.blueprint.fits(encoder), "net")
+        sampler = fields.part("row_sampler", RowSampler, type(None))
+        is_variational = isinstance(net.module_.latent, GaussianLatent)
+        fields.require(is_variational == (sampler is not None), "row_sampler")
+        if sampler is not None:
+            n_numbers = encoder.n_features_in_
+            if encoder.layout_ is not None:
+                n_numbers = len(encoder.layout_.numeric)
+            sizes = net.module_.n_components, n_numbers
+            fields.require(sampler.fits(*sizes), "row_sampler")
+        net.table_encoder = encoder
+        set_attributes(self, net, encoder, sampler)
 
     @_fit_context(prefer_skip_nested_validation=True)
     @isolated

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import torch
 
+from sklearn_ae._document import documented
 from sklearn_ae._net.inference import infer
 from sklearn_ae._tables.reading import to_tensor
 from sklearn_ae._tables.sampling import draw_in_steps
@@ -43,6 +44,7 @@ def hide(observed, rng):
     return hidden
 
 
+@documented
 class Shrinkage:
     """Shrink the predictions of each column to its mean, as hidden cells tell.
 
@@ -55,6 +57,29 @@ class Shrinkage:
     factor_ : float64 ndarray of shape (n_columns,)
         From 0, where the mean is the best prediction, to 1.
     """
+
+    def _to_document(self, writer):
+        names = ("column_of_output", "center", "variance", "factor", "spread")
+        return {name: getattr(self, f"{name}_") for name in names}
+
+    @classmethod
+    def _from_document(cls, fields):
+        shrinkage = cls()
+        columns = fields.array("column_of_output", (None,), np.int64, least=0)
+        factor = fields.array("factor", (None,), least=0.0, most=1.0)
+        fields.require(columns.max(initial=-1) < len(factor), "column_of_output")
+        shrinkage.column_of_output_, shrinkage.factor_ = columns, factor
+        shrinkage.n_columns_ = len(factor)
+        shrinkage.variance_ = fields.array("variance", factor.shape, least=0.0)
+        shrinkage.center_ = fields.array("center", columns.shape, np.float32)
+        shrinkage.spread_ = fields.array("spread", columns.shape, least=0.0)
+        return shrinkage
+
+    def fits(self, encoder):
+        """Whether it shrinks what a net says about the rows of an encoder."""
+        expected = column_of_output(encoder)
+        same = np.array_equal(self.column_of_output_, expected)
+        return same and self.n_columns_ == encoder.n_features_in_
 
     def fit(self, encoder, nets, rows, hidden, predict, rng):
         """Learn the factors, and the spread of the truth around the predictions.

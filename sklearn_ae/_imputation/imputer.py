@@ -29,6 +29,7 @@ from sklearn_ae._compat import (
     _wrap_data_with_container,
     warn,
 )
+from sklearn_ae._document import documented
 from sklearn_ae._imputation.column_values import ColumnValues
 from sklearn_ae._imputation.hidden_cells import Shrinkage, hide
 from sklearn_ae._imputation.neighbor_cells import NeighborCells
@@ -40,7 +41,7 @@ from sklearn_ae._seeding import (
     make_generator,
     seeded_for,
 )
-from sklearn_ae._tables.encoder import take_rows
+from sklearn_ae._tables.encoder import TableEncoder, take_rows
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.table import DenseTableLike, name_columns, naming
 from sklearn_ae._tables.writing import floats_hold
@@ -61,6 +62,7 @@ DROPOUT_LAYERS = (
 )
 
 
+@documented
 class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimator):
     """Imputation of missing values in tables, with a denoising autoencoder.
 
@@ -177,6 +179,12 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         "random_state": ["random_state"],
     }
 
+    _documented = (
+        *("estimators_", "autoencoder_", "table_encoder_", "n_features_in_"),
+        *("feature_names_in_", "n_iter_", "_indicated", "_kept", "_shrinkage"),
+        *("_draw_shrinkage", "_neighbors"),
+    )
+
     estimators_: list[AutoencoderTransformer]
     n_iter_: int
 
@@ -196,6 +204,31 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         self.n_draws = n_draws
         self.add_indicator = add_indicator
         self.random_state = random_state
+
+    def _fitted_to_document(self):
+        return {
+            "table_encoder": self.table_encoder_,
+            "estimators": self.estimators_,
+            "indicated": self._indicated,
+            "kept": self._kept,
+            "n_iter": int(self.n_iter_),
+            "shrinkage": self._shrinkage,
+            "draw_shrinkage": self._draw_shrinkage,
+            "neighbors": self._neighbors,
+        }
+
+    def _fitted_from_document(self, fields):
+        encoder = fields.part("table_encoder", TableEncoder)
+        self._members_from_document(fields, encoder)
+        shape = (encoder.n_features_in_,)
+        self._indicated = fields.array("indicated", shape, bool)
+        self._kept = fields.array("kept", shape, bool)
+        self.n_iter_ = fields.integer("n_iter", 1)
+        self._shrinkage = fields.part("shrinkage", Shrinkage)
+        self._draw_shrinkage = fields.part("draw_shrinkage", Shrinkage)
+        self._neighbors = fields.part("neighbors", NeighborCells)
+        for part in (self._shrinkage, self._draw_shrinkage, self._neighbors):
+            fields.require(part.fits(encoder), "shrinkage")
 
     @_fit_context(prefer_skip_nested_validation=True)
     @isolated

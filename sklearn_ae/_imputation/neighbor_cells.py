@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from sklearn_ae._document import documented
 from sklearn_ae._imputation.hidden_cells import column_of_output, draw, hidden_rows
 from sklearn_ae._net.inference import infer
 from sklearn_ae._tables.reading import to_tensor
@@ -20,6 +21,7 @@ SMOOTHED = 0.1
 PRIOR_CELLS = 5.0
 
 
+@documented
 class NeighborCells:
     """Predict missing cells, partly, from the nearest rows that have them.
 
@@ -33,6 +35,33 @@ class NeighborCells:
     share_ : float64 Tensor of shape (n_outputs,)
         Share of the neighbours in the prediction of each column, in [0, 1].
     """
+
+    def _to_document(self, writer):
+        names = ("column_of_output", "scale", "share", "observed", "values")
+        return {name: getattr(self, f"{name}_").numpy() for name in names}
+
+    @classmethod
+    def _from_document(cls, fields):
+        cells = cls()
+        columns = fields.array("column_of_output", (None,), np.int64, least=0)
+        shape = columns.shape
+        values = {
+            "column_of_output": columns,
+            "scale": fields.array("scale", shape, least=0.0),
+            "share": fields.array("share", shape, least=0.0, most=1.0),
+            "values": fields.array("values", (None, *shape)),
+        }
+        n_columns = columns.max(initial=-1) + 1
+        expected = (len(values["values"]), n_columns)
+        values["observed"] = fields.array("observed", expected, bool)
+        for name, array in values.items():
+            setattr(cells, f"{name}_", to_tensor(array))
+        cells.units_ = cells.values_ * cells.scale_
+        return cells
+
+    def fits(self, encoder):
+        """Whether it predicts what a net says about the rows of an encoder."""
+        return np.array_equal(self.column_of_output_, column_of_output(encoder))
 
     def fit(self, encoder, nets, rows, hidden, predict, rng):
         """Learn the share of neighbours, and keep rows to look for them.

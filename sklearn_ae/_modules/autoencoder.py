@@ -8,11 +8,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from sklearn_ae._document import Fields, Writer, documented
 from sklearn_ae._modules.columns import Columns
 from sklearn_ae._modules.dense import Dense, largest_product
 from sklearn_ae._modules.latent_penalties import Latent
 from sklearn_ae._modules.linear_fill import LinearFill
 from sklearn_ae._modules.piecewise_linear import PiecewiseLinear
+from sklearn_ae._modules.weights import read_weights, write_weights
+from sklearn_ae.noise import Noise
 
 
 class OneHot(nn.Module):
@@ -60,7 +63,8 @@ class OneHot(nn.Module):
         codes = X.index_select(1, self.categorical)
         missing = torch.isnan(codes)
         indices = torch.where(missing, 0.0, codes).long() + self.offsets
-        zeros = torch.zeros(len(X), len(self.scale), dtype=X.dtype, device=X.device)
+        # By `shape`, which the export to ONNX follows, as it does not follow `len`.
+        zeros = torch.zeros(X.shape[0], len(self.scale), dtype=X.dtype, device=X.device)
         scale = self.scale[indices].to(X.dtype)
         indicators = zeros.scatter_(1, indices, scale) - self.shift
         indicators = indicators.masked_fill_(
@@ -81,6 +85,7 @@ class OneHot(nn.Module):
         return values
 
 
+@documented
 class Autoencoder(nn.Module):
     """An encoder and a decoder, with noise in training and missing cells filled.
 
@@ -105,6 +110,8 @@ class Autoencoder(nn.Module):
         What fills missing cells. `None` fills them with 0.
     latent : Latent, default=None
         Penalty on the latent.
+    blueprint : Blueprint, default=None
+        What builds such a module again, as when it is read from a file.
 
     Examples
     --------
@@ -128,8 +135,10 @@ class Autoencoder(nn.Module):
         layout: Columns | None = None,
         fill: LinearFill | None = None,
         latent: Latent | None = None,
+        blueprint: Any = None,
     ) -> None:
         super().__init__()
+        self.blueprint = blueprint
         self.network = network
         self.n_components = n_components
         self.noise = noise
@@ -146,6 +155,54 @@ class Autoencoder(nn.Module):
         """What the encoder gets beside the numbers, from `embed_numbers`."""
         blocks = None if layout is None else layout.blocks
         self.register_buffer("blocks", blocks, persistent=False)
+
+    def _to_document(self, writer: Writer) -> dict[str, Any]:
+        layers = getattr(self.network, "encoder", ())
+        is_dense = type(self.network) is Dense
+        norms = [i for i, m in enumerate(layers) if isinstance(m, nn.LayerNorm)]
+        return {
+            "blueprint": self.blueprint,
+            "noise": self.noise,
+            "may_have_missing": self.may_have_missing,
+            "has_decoder": hasattr(type(self.network), "decode")
+            or hasattr(self.network, "decoder"),
+            "norms": tuple(norms) if is_dense else (),
+            "embedded": None if self.embedding is None else self.embedding.column,
+            "noise_std": float(getattr(self.latent, "noise_std", 0.0)),
+            "weights": write_weights(self),
+        }
+
+    @classmethod
+    def _from_document(cls, fields: Fields) -> "Autoencoder":
+        blueprint, weights = fields.value("blueprint"), fields.part("weights", dict)
+        is_small = not blueprint.has_own_layers or blueprint.n_layers <= len(weights)
+        fields.require(is_small, "blueprint")
+        rank = getattr(weights.get("fill.loadings"), "shape", (0, 0))[-1]
+        module = blueprint.build_empty(rank)
+        network: Any = module.network
+        if "embedded" in fields.names and fields.value("embedded") is not None:
+            columns = fields.part("embedded", Tensor)
+            n_numbers = blueprint.n_features
+            if blueprint.layout is not None:
+                n_numbers = len(blueprint.layout.numeric)
+            is_index = columns.dtype == torch.int64 and columns.ndim == 1
+            fits = is_index and bool(((columns >= 0) & (columns < n_numbers)).all())
+            fields.require(fits and len(columns), "embedded")
+            module.embed_numbers(PiecewiseLinear.allocate(columns))
+        for i in fields.integers("norms", 1, len(weights)):
+            n_units = network.encoder[i - 1].out_features
+            network.encoder.insert(i, nn.LayerNorm(n_units, device="meta"))
+        if not fields.flag("has_decoder"):
+            del network.decoder
+        noise = fields.part("noise", type(None), Noise)
+        module.noise = noise
+        if fields.flag("may_have_missing"):
+            module.allow_missing()
+        noise_std = fields.number("noise_std", 0.0)
+        if module.latent is not None and hasattr(module.latent, "noise_std"):
+            module.latent.noise_std = noise_std
+        read_weights(module, weights, own=blueprint.has_own_layers)
+        return module.eval()
 
     def forward(
         self, X: Tensor, with_penalty_terms: bool = False

@@ -60,6 +60,9 @@ class ConvolutionalNetwork(nn.Module):
     (torch.Size([2, 10]), torch.Size([2, 6435]))
     """
 
+    memory_format = torch.channels_last
+    """With all channels of a pixel side by side, a step is up to half again as fast."""
+
     def __init__(
         self,
         image_shape: tuple[int, ...],
@@ -117,8 +120,7 @@ class ConvolutionalNetwork(nn.Module):
         decoder += expand(self.map_shapes, kernel_size, strides, activation)
         self.encoder = nn.Sequential(*encoder)
         self.decoder = nn.Sequential(*decoder, nn.Flatten())
-        # With all channels of a pixel side by side, a step is up to half again as fast.
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=self.memory_format)  # type: ignore[call-overload]
 
     @torch.no_grad()
     def set_output(self, values: Tensor) -> None:

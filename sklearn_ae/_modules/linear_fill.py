@@ -127,6 +127,13 @@ class LinearFill(nn.Module):
         _, self.loadings, self.moments, self.noise = model
         return self
 
+    def allocate(self, n_columns: int, rank: int) -> "LinearFill":
+        """Set tensors of the shapes that a model of such a rank has."""
+        self.center, self.scale, self.noise = torch.empty(3, n_columns)
+        self.loadings = torch.empty(n_columns, rank)
+        self.moments = torch.empty(n_columns, rank, rank)
+        return self
+
     @torch.no_grad()
     def forward(self, X: Tensor) -> Tensor:
         """Return rows without missing cells."""

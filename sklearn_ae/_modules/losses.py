@@ -410,7 +410,7 @@ class MixedReconstructionLoss(ReconstructionLoss):
         """Return logits less the largest of their column, and the sum of their exp."""
         largest = self._largest(logits.detach())
         centred = logits - largest.index_select(1, self.column_of_category)
-        total = centred.new_zeros(len(logits), len(self.categorical))
+        total = centred.new_zeros(logits.shape[0], len(self.categorical))
         return centred, total.index_add(1, self.column_of_category, torch.exp(centred))
 
     def _largest(self, values: Tensor) -> Tensor:
@@ -418,7 +418,7 @@ class MixedReconstructionLoss(ReconstructionLoss):
 
     def _reduce(self, values: Tensor, start: float, reduction: str) -> Tensor:
         """Return one value for each categorical column from those of its categories."""
-        out = values.new_full((len(values), len(self.categorical)), start)
+        out = values.new_full((values.shape[0], len(self.categorical)), start)
         indices = self.column_of_category.expand_as(values)
         return out.scatter_reduce(1, indices, values, reduction)
 

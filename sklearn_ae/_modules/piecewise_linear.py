@@ -67,6 +67,20 @@ class PiecewiseLinear(nn.Module):
         edges = ordered.T.gather(1, indices.clamp(max=len(X) - 1))
         return cls([column.unique() for column in edges])
 
+    @classmethod
+    def allocate(cls, column: Tensor) -> "PiecewiseLinear":
+        """Return one of bins of some columns, whose edges take no memory yet.
+
+        Parameters
+        ----------
+        column : Tensor of shape (n_bins_of_all_columns,), dtype=int64
+        """
+        embedding = cls([torch.arange(3.0)])
+        embedding.column = column
+        embedding.center = torch.empty(len(column), device="meta")
+        embedding.factor = torch.empty(len(column), device="meta")
+        return embedding
+
     @property
     def n_outputs(self) -> int:
         """Number of bins of all columns."""

@@ -1,41 +1,28 @@
 """From the parameters of a network and of its training to a net."""
 
-from copy import deepcopy
-from dataclasses import dataclass, fields
-from typing import Any
-
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sklearn_ae._defaults import (
     DEFAULT_STEPS,
     default_batch_size,
     default_convolutional,
-    default_embedding_hidden_layer_sizes,
     default_embedding_steps,
-    default_hidden_layer_sizes,
     default_max_epochs,
-    default_n_components,
     default_pull,
 )
 from sklearn_ae._modules.autoencoder import Autoencoder, OneHot
 from sklearn_ae._modules.cluster_start import START_ROWS, start_clusters
 from sklearn_ae._modules.clustered import ClusteredLatent
 from sklearn_ae._modules.convolutional import ConvolutionalNetwork
-from sklearn_ae._modules.dense import Activation, Dense, make_activation
+from sklearn_ae._modules.dense import Dense
 from sklearn_ae._modules.latent_penalties import GaussianLatent, Latent
 from sklearn_ae._modules.linear_fill import FILL_ROWS, LinearFill
-from sklearn_ae._modules.losses import (
-    Loss,
-    MixedReconstructionLoss,
-    NumericReconstructionLoss,
-    ReconstructionLoss,
-    check_loss,
-)
-from sklearn_ae._modules.pca_start import SAMPLE_CELLS, UNITS, PCAStart
+from sklearn_ae._modules.losses import Loss, check_loss
+from sklearn_ae._modules.pca_start import SAMPLE_CELLS, PCAStart
+from sklearn_ae._net.blueprint import Blueprint, NetworkParams
 from sklearn_ae._net.callbacks import L2SP, Annealing
 from sklearn_ae._net.make import make_net
 from sklearn_ae._net.neighbor_embedding import NeighborEmbeddingNet
@@ -44,97 +31,11 @@ from sklearn_ae._net.params import TrainingParams
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.layout import Layout
 from sklearn_ae._tables.rows import Rows
-from sklearn_ae.architectures import TorchModule, build_network
-from sklearn_ae.latents import Clustered, NeighborEmbedding
-from sklearn_ae.noise import HidingNoise, Noise
 
 # Rows that tell the mean of the pixels of a channel.
 MEAN_ROWS = 1_000
 # Rows that tell whether all numbers are in [0, 1].
 UNIT_ROWS = 100_000
-
-
-@dataclass(frozen=True)
-class NetworkParams:
-    """The layers of an autoencoder and its loss: parameters of the transformer.
-
-    Parameters
-    ----------
-    n_components : int or None
-    hidden_layer_sizes : array-like of int or None
-    activation, latent_activation, output_activation : str or type
-    tied_weights : bool
-    architecture : object with a method `build`, or None
-    latent : Clustered, Contractive, NeighborEmbedding, Sparse, Variational or None
-    noise : Noise or None
-    loss : str or callable
-    """
-
-    n_components: int | None
-    hidden_layer_sizes: ArrayLike | None
-    activation: Activation
-    latent_activation: Activation
-    output_activation: Activation
-    tied_weights: bool
-    architecture: Any
-    latent: Any
-    noise: Noise | None
-    loss: Loss
-
-    @classmethod
-    def from_params(cls, params: dict[str, Any]) -> "NetworkParams":
-        """Return the parameters of an estimator that are about its network.
-
-        Parameters
-        ----------
-        params : dict
-            ``get_params(deep=False)`` of an estimator.
-        """
-        own = {field.name: params[field.name] for field in fields(cls)}
-        if isinstance(own["noise"], str):
-            # Nobody asked for more than latents.
-            own["noise"] = None
-        return cls(**own)
-
-    @property
-    def hides(self) -> bool:
-        """Whether cells are hidden while training, as if they were missing."""
-        return isinstance(self.noise, HidingNoise)
-
-    @property
-    def is_neighbor_embedding(self) -> bool:
-        """Whether the latents learn coordinates that keep neighbours together."""
-        return isinstance(self.latent, NeighborEmbedding)
-
-    @property
-    def resolved_output_activation(self) -> Activation:
-        """Activation of numeric outputs; "auto" is resolved."""
-        if self.output_activation != "auto":
-            return self.output_activation
-        own_output = isinstance(self.architecture, TorchModule)
-        return "sigmoid" if self.loss == "bce" and not own_output else "identity"
-
-    def default_n_components(self, n_features: int) -> int | None:
-        """Return the number of latents by rule, `None` if an architecture decides."""
-        n_clusters = self.latent.n_clusters if isinstance(self.latent, Clustered) else 0
-        # Maps have no place for assignments; another latent has the size it says.
-        is_flat = getattr(self.architecture, "latent_shape", ()) is None
-        if self.architecture is None or (n_clusters and is_flat):
-            return n_clusters + default_n_components(n_features)
-        return None
-
-    def can_start_as_pca(self, layout: Layout | None) -> bool:
-        """Whether the network can compute a linear map, and has a linear output."""
-        return (
-            self.architecture is None
-            # Principal components are not where neighbours are put.
-            and not self.is_neighbor_embedding
-            # Logits of categories are no mirrored indicators.
-            and (layout is None or not self.tied_weights)
-            and self.activation in UNITS
-            and self.latent_activation == "identity"
-            and self.resolved_output_activation in ("identity", nn.Identity)
-        )
 
 
 def build_net(
@@ -182,39 +83,21 @@ def build_net(
         Initialized.
     start : PCAStart or None
     """
-    width = n_features if layout is None else layout.width
     hides = network_params.hides
-    indicators = np.flatnonzero(indicated | hides)
-    network, n_components = _build_network(
-        network_params, n_features, width, len(indicators), image_shape
-    )
-    own_layers = network_params.architecture is None
-    indicators = indicators if own_layers else indicators[:0]
-    latent, n_free = None, n_components
-    if isinstance(network_params.latent, Clustered):
-        n_free -= network_params.latent.n_clusters
-        if n_free < 0:
-            raise ValueError(
-                f"The architecture has n_components={n_components} latents, which "
-                f"should be >= n_clusters={network_params.latent.n_clusters} of "
-                f"latent={network_params.latent!r}."
-            )
-        latent = network_params.latent.build(network, width + len(indicators))
-    elif network_params.latent is not None:
-        latent = network_params.latent.build(n_components)
-    criterion = _build_loss(network_params, layout)
-    _check_loss(network_params.loss, rows, layout, n_features, training.device)
-    start, fill = _start(network_params, rows, layout, width, network, n_free, latent)
-    noise = network_params.noise
-    module = Autoencoder(
-        latent.network if isinstance(latent, ClusteredLatent) else network,
-        n_components,
-        None if noise is None else clone(noise),
-        indicators if len(indicators) else None,
+    blueprint = Blueprint(
+        network_params,
+        n_features,
         layout,
-        fill,
-        latent,
+        image_shape,
+        tuple(np.flatnonzero(indicated | hides).tolist()),
     )
+    width = blueprint.width
+    network, n_components, latent = blueprint.build_layers()
+    criterion = blueprint.build_loss()
+    _check_loss(network_params.loss, rows, layout, n_features, training.device)
+    n_free = n_components - network_params.n_clusters
+    start, fill = _start(network_params, rows, layout, width, network, n_free, latent)
+    module = blueprint.assemble(network, n_components, latent, fill)
     if isinstance(latent, ClusteredLatent) and not warm:
         _start_clusters(module, latent, rows, may_have_missing or hides)
     batch_size, max_epochs = _default_training(
@@ -236,54 +119,6 @@ def build_net(
     if network_params.loss == "bce":
         _check_unit_output(net, rows, layout)
     return net, start
-
-
-def _build_network(
-    params: NetworkParams,
-    n_features: int,
-    width: int,
-    n_indicators: int,
-    image_shape: tuple[int, int, int] | None,
-) -> tuple[nn.Module, int]:
-    """Return the encoder and decoder in one module, and the size of the latent."""
-    n_components = params.n_components
-    if n_components is None:
-        n_components = params.default_n_components(n_features)
-    if params.architecture is not None:
-        return build_network(
-            params.architecture,
-            width,
-            n_components=n_components,
-            hidden_layer_sizes=params.hidden_layer_sizes,
-            activation=params.activation,
-            latent_activation=params.latent_activation,
-            image_shape=image_shape,
-        )
-    assert n_components is not None
-    sizes = params.hidden_layer_sizes
-    if sizes is None and params.is_neighbor_embedding:
-        sizes = default_embedding_hidden_layer_sizes(n_components)
-    elif sizes is None:
-        sizes = default_hidden_layer_sizes(n_components)
-    network = Dense(
-        width + n_indicators,
-        width,
-        n_components,
-        [int(size) for size in np.atleast_1d(sizes)],
-        params.activation,
-        params.latent_activation,
-        params.tied_weights,
-    )
-    return network, n_components
-
-
-def _build_loss(params: NetworkParams, layout: Layout | None) -> ReconstructionLoss:
-    """Return the loss of all columns."""
-    loss = "mse" if params.loss == "auto" else params.loss
-    activation = make_activation(params.resolved_output_activation)
-    # A loss that is a module may have weights of its own, which are trained.
-    numeric = NumericReconstructionLoss(deepcopy(loss), activation)
-    return numeric if layout is None else MixedReconstructionLoss(numeric, layout)
 
 
 def _default_training(

@@ -67,6 +67,7 @@ def make_net(
             module.largest_product(training.batch_size),
         ),
         compile=training.compile,
+        training=training,
         **optimizer_params(training) | params | net_params,
     )
     net.initialize()

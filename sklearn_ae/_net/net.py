@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sklearn_ae._isolation import calls, isolated
 from sklearn_ae._net.callbacks import ProgressBar
 from sklearn_ae._net.inference import infer, reconstruct
+from sklearn_ae._net.params import TrainingParams
 from sklearn_ae._net.written_out import WrittenOutStep, write_out
 from sklearn_ae._seeding import threads_for
 from sklearn_ae._tables.encoder import TableEncoder
@@ -133,6 +134,8 @@ class AutoencoderNet(NeuralNet):
         Type that the network computes in while training.
     own_callbacks : list of (str, Callback), default=()
         Callbacks that come before those of the user.
+    training : TrainingParams, default=None
+        What the net was made with; it can be written to a document then.
     table_encoder : TableEncoder, default=None
         Fitted; `reconstruct` reads rows and writes their reconstruction with it. `None`
         for a net that reconstructs no rows.
@@ -151,9 +154,11 @@ class AutoencoderNet(NeuralNet):
         iterator_valid: type = BatchIterator,
         precision: str = "float32",
         own_callbacks: Sequence[NamedCallback] = (),
+        training: TrainingParams | None = None,
         table_encoder: TableEncoder | None = None,
         **kwargs: Any,
     ) -> None:
+        self.training = training
         self.precision = precision
         self.own_callbacks = own_callbacks
         self.table_encoder = table_encoder

@@ -2,15 +2,19 @@
 
 import inspect
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from skorch.callbacks import Callback
 from torch.optim import Optimizer
 
 from sklearn_ae._compat import cpu_has_bfloat16, did_you_mean
+from sklearn_ae._document import Fields, Writer, describe_as, documented
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -33,11 +37,17 @@ NOT_NET_PARAMS = {
     "optimizer__params",
     "optimizer__weight_decay",
 }
+# What parameters of text may be.
+CHOICES = {
+    "lr_schedule": ("constant", "cosine", "plateau"),
+    "precision": ("float32", "bfloat16", "auto"),
+}
 # Multiplications in the largest product of a step, such as of 256 rows, columns and
 # units, from which on bfloat16 is faster on a processor that has it.
 WIDE_MULTIPLICATIONS = 2**24
 
 
+@documented
 @dataclass(frozen=True)
 class TrainingParams:
     """How a net is trained: parameters of an estimator that are about nothing else.
@@ -80,6 +90,28 @@ class TrainingParams:
     device: torch.device
     precision: str
     compile: bool
+
+    def _to_document(self, writer: Writer) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def _from_document(cls, fields: Fields) -> "TrainingParams":
+        values = {name: fields.value(name) for name in cls.__dataclass_fields__}
+        for name in ("lr", "tol", "max_epochs", "batch_size", "n_iter_no_change"):
+            number = values[name]
+            fits = isinstance(number, Real) and 0 <= float(number) < math.inf
+            fields.require(fits and (number > 0 or name == "tol"), name)
+        weight_decay = values["weight_decay"]
+        fits = isinstance(weight_decay, (Real, type(None)))
+        fields.require(fits and 0 <= (weight_decay or 0) < math.inf, "weight_decay")
+        for name in ("lr_schedule", "precision"):
+            fields.choice(name, *CHOICES[name])
+        for name in ("early_stopping", "compile"):
+            fields.require(isinstance(values[name], (bool, np.bool_)), name)
+        fields.require(isinstance(values["verbose"], (int, bool)), "verbose")
+        device = usable_device(values["device"], fields.reader.device)
+        check_training(values)
+        return replace(cls(**values), device=device)
 
     @classmethod
     def from_params(
@@ -299,6 +331,18 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return usable
 
 
+def usable_device(
+    device: torch.device, wanted: torch.device | None = None
+) -> torch.device:
+    """Return the device that is wanted, else the one there was, else the CPU."""
+    if wanted is not None or device.type == "cpu":
+        return wanted or device
+    try:
+        return resolve_device(device)
+    except ValueError:
+        return torch.device("cpu")
+
+
 def resolve_precision(
     precision: str, device: torch.device, n_multiplications: float
 ) -> str:
@@ -319,3 +363,17 @@ def resolve_precision(
     else:
         is_faster = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return "bfloat16" if is_faster else "float32"
+
+
+def _read_device(text: str) -> torch.device:
+    # torch would load a plug-in for the name of another one.
+    if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d{1,3})?", text):
+        raise ValueError(f"{text!r} is no device")
+    return torch.device(text)
+
+
+describe_as(
+    torch.device,
+    lambda value, writer: {"text": str(value)},
+    lambda fields: _read_device(fields.text("text")),
+)

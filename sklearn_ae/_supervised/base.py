@@ -34,13 +34,21 @@ from sklearn_ae._isolation import isolated
 from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae._modules.dense import Dense
 from sklearn_ae._net.inference import encode, has_nan, infer
-from sklearn_ae._net.net import TrainingInterrupted, raise_if_interrupted
+from sklearn_ae._net.net import (
+    AutoencoderNet,
+    TrainingInterrupted,
+    raise_if_interrupted,
+)
 from sklearn_ae._net.params import TrainingParams, check_training, resolve_device
 from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded_for
 from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
-from sklearn_ae._supervised.predictor import predict_in_float64, take_encoder
+from sklearn_ae._supervised.predictor import (
+    Predictor,
+    predict_in_float64,
+    take_encoder,
+)
 from sklearn_ae._supervised.targets import make_labelled_rows
-from sklearn_ae._tables.encoder import SHOWN_CELLS, check_frame
+from sklearn_ae._tables.encoder import SHOWN_CELLS, TableEncoder, check_frame
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.sampling import count_copies
 from sklearn_ae._tables.table import TableLike, naming
@@ -91,6 +99,12 @@ class PretrainedPredictor(
         **TRAINING_CONSTRAINTS,
     }
 
+    _documented: tuple[str, ...] = (
+        *("net_", "history_", "loss_curve_", "validation_loss_curve_", "n_iter_"),
+        *("autoencoder_", "table_encoder_", "n_features_in_", "feature_names_in_"),
+        *("pretraining_history_", "n_components_"),
+    )
+
     n_components_: int
     pretraining_history_: History
 
@@ -138,6 +152,35 @@ class PretrainedPredictor(
         self.net_params = net_params
         self.verbose = verbose
         self.random_state = random_state
+
+    def _fitted_to_document(self):
+        is_same = self.pretraining_history_ is self.autoencoder_.history_
+        return {
+            "table_encoder": self.table_encoder_,
+            "autoencoder": self.autoencoder_,
+            "pretraining_history": None if is_same else self.pretraining_history_,
+            "net": self.net_,
+        }
+
+    def _fitted_from_document(self, fields):
+        encoder = fields.part("table_encoder", TableEncoder)
+        autoencoder = fields.part("autoencoder", AutoencoderTransformer)
+        fields.require(hasattr(autoencoder, "net_"), "autoencoder")
+        net = fields.part("net", AutoencoderNet)
+        fields.require(isinstance(net.module_, Predictor), "net")
+        fields.require(net.module_.encoder.blueprint.fits(encoder), "net")
+        start = net.module_.start
+        if start is not None:
+            fits = start.encoder.blueprint.fits(encoder) and start.start is None
+            fits = fits and start.n_outputs == net.module_.n_outputs
+            fields.require(fits, "net")
+        history = fields.part("pretraining_history", History, type(None))
+        self.autoencoder_, self.table_encoder_ = autoencoder, encoder
+        is_same = history is None
+        self.pretraining_history_ = autoencoder.history_ if is_same else history
+        self.n_components_ = net.module_.encoder.n_components
+        encoder.describe_to(self)
+        set_net_attributes(self, net)
 
     def _as_table(self, X, y):
         """Return X as a table that has rows, before y is compared with them."""

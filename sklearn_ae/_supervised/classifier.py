@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from sklearn_ae._autoencoder.base import unchanged_on_error
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import Interval, Self, StrOptions, _fit_context
+from sklearn_ae._document import documented
 from sklearn_ae._isolation import isolated
 from sklearn_ae._seeding import RandomStateLike
 from sklearn_ae._supervised.base import PretrainedPredictor
@@ -34,6 +35,7 @@ from sklearn_ae._tables.table import TableLike, TargetLike, naming
 LEAST_LABELLED = 20
 
 
+@documented
 @fill_docstring
 class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     """Semi-supervised classifier: pre-training on all rows, fine-tuning on labels.
@@ -147,6 +149,11 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         "unlabeled_label": "no_validation",
     }
 
+    _documented = (
+        *PretrainedPredictor._documented,
+        *("classes_", "semi_supervised_"),
+    )
+
     classes_: NDArray[Any]
     semi_supervised_: bool
 
@@ -204,6 +211,20 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         self.semi_supervised = semi_supervised
         self.class_weight = class_weight
         self.unlabeled_label = unlabeled_label
+
+    def _fitted_to_document(self):
+        return {
+            **super()._fitted_to_document(),
+            "classes": self.classes_,
+            "semi_supervised": self.semi_supervised_,
+        }
+
+    def _fitted_from_document(self, fields):
+        super()._fitted_from_document(fields)
+        self.classes_ = fields.part("classes", np.ndarray)
+        n_outputs = self.module_.n_outputs
+        fields.require(self.classes_.shape == (n_outputs,), "classes")
+        self.semi_supervised_ = fields.flag("semi_supervised")
 
     @_fit_context(prefer_skip_nested_validation=True)
     @isolated

@@ -11,6 +11,9 @@ from torch.nn.functional import cross_entropy, linear
 
 from sklearn_ae._compat import calls_only_forward
 from sklearn_ae._defaults import default_n_bins
+from sklearn_ae._document import documented
+from sklearn_ae._isolation import generators
+from sklearn_ae._modules.autoencoder import Autoencoder
 from sklearn_ae._modules.dense import (
     ACTIVATIONS,
     Dense,
@@ -18,6 +21,7 @@ from sklearn_ae._modules.dense import (
     make_activation,
 )
 from sklearn_ae._modules.piecewise_linear import PiecewiseLinear
+from sklearn_ae._modules.weights import read_weights, write_weights
 from sklearn_ae._supervised.stacking import stack_logits, stack_targets
 from sklearn_ae._supervised.temperature import fit_temperature
 
@@ -50,6 +54,7 @@ class UnfreezeEncoder(Callback):
         net.module_.unfreeze()
 
 
+@documented
 class Predictor(nn.Module):
     """A head on the latents of an encoder.
 
@@ -85,6 +90,45 @@ class Predictor(nn.Module):
         """Predictor whose output is added, as of the linear model, or `None`."""
         self.frozen = []
         """Weights that do not change until `unfreeze` is called."""
+
+    def _to_document(self, writer):
+        layers = list(self.head)
+        linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+        rates = {layer.p for layer in layers if isinstance(layer, nn.Dropout)}
+        kinds = {type(m) for m in layers if not isinstance(m, (nn.Linear, nn.Dropout))}
+        names = [name for name, cls in ACTIVATIONS.items() if cls in kinds]
+        return {
+            "encoder": self.encoder,
+            "widths": (linear[0].in_features, *(m.out_features for m in linear)),
+            "activation": names[0] if names else "relu",
+            "dropout": float(max(rates, default=0.0)),
+            "head": write_weights(self.head),
+            "start": self.start,
+        }
+
+    @classmethod
+    def _from_document(cls, fields):
+        encoder, weights = (
+            fields.part("encoder", Autoencoder),
+            fields.part("head", dict),
+        )
+        widths = fields.integers("widths", 1, 2**31)
+        fields.require(2 <= len(widths) <= 1 + len(weights), "widths")
+        fields.require(widths[0] == encoder.n_components, "widths")
+        activation = fields.choice("activation", *ACTIVATIONS)
+        dropout = fields.number("dropout", 0.0, 1.0)
+        first, *hidden, last = widths
+        with generators.held(), torch.device("meta"):
+            head = make_head(first, last, hidden, activation, dropout)
+        read_weights(head, weights, own=True)
+        predictor = cls(encoder, head)
+        predictor.start = fields.part("start", cls, type(None))
+        return predictor.eval()
+
+    @property
+    def n_outputs(self):
+        """Number of outputs."""
+        return self.head[-1].out_features
 
     @property
     def one_hot(self):
@@ -274,6 +318,7 @@ def scale_noise(encoder, factor):
         encoder.noise.set_params(**{name: factor * value for name, value in strengths})
 
 
+@documented
 class ClassLoss(nn.Module):
     """Weighted cross-entropy of the classes.
 
@@ -297,6 +342,13 @@ class ClassLoss(nn.Module):
     def __init__(self, label_smoothing=0):
         super().__init__()
         self.label_smoothing = label_smoothing
+
+    def _to_document(self, writer):
+        return {"label_smoothing": float(self.label_smoothing)}
+
+    @classmethod
+    def _from_document(cls, fields):
+        return cls(fields.number("label_smoothing", 0.0, 1.0))
 
     def forward(self, logits, X, y):
         """Return the mean over the rows of weight times loss."""
@@ -344,6 +396,7 @@ class ClassLoss(nn.Module):
         )
 
 
+@documented
 class TargetLoss(nn.Module):
     """Weighted squared error of scaled targets; missing ones are left out.
 
@@ -358,6 +411,13 @@ class TargetLoss(nn.Module):
     >>> TargetLoss()(torch.ones(2, 2), None, y)
     tensor(1.2500)
     """
+
+    def _to_document(self, writer):
+        return {}
+
+    @classmethod
+    def _from_document(cls, fields):
+        return cls()
 
     def forward(self, outputs, X, y):
         """Return the mean over rows and outputs of weight times loss."""

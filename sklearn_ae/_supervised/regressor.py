@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._autoencoder.base import unchanged_on_error
 from sklearn_ae._compat import Self, _fit_context
+from sklearn_ae._document import documented
 from sklearn_ae._isolation import isolated
 from sklearn_ae._supervised.base import PretrainedPredictor
 from sklearn_ae._supervised.docstrings import fill_docstring
@@ -19,6 +20,7 @@ from sklearn_ae._tables.scaling import unit_of_tiny
 from sklearn_ae._tables.table import TableLike, TargetLike, naming
 
 
+@documented
 @fill_docstring
 class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     """Semi-supervised regressor: pre-training on all rows, fine-tuning on targets.
@@ -79,6 +81,29 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     >>> model.predict(X[:3]).shape
     (3,)
     """
+
+    _documented = (
+        *PretrainedPredictor._documented,
+        *("_target_shape", "_target_unit", "_target_scaler"),
+    )
+
+    def _fitted_to_document(self):
+        return {
+            **super()._fitted_to_document(),
+            "target_shape": self._target_shape,
+            "target_unit": self._target_unit,
+            "target_scaler": self._target_scaler,
+        }
+
+    def _fitted_from_document(self, fields):
+        super()._fitted_from_document(fields)
+        shape = (self.module_.n_outputs,)
+        self._target_shape = fields.integers("target_shape", 1, *shape)
+        fields.require(self._target_shape in (shape, ()), "target_shape")
+        fields.require(self._target_shape or shape == (1,), "target_shape")
+        self._target_unit = fields.array("target_unit", shape, least=0.0, most=1.0)
+        self._target_scaler = fields.part("target_scaler", StandardScaler)
+        fields.require(self._target_scaler.mean_.shape == shape, "target_scaler")
 
     @_fit_context(prefer_skip_nested_validation=True)
     @isolated

@@ -24,6 +24,7 @@ References
    arXiv:1607.06450, 2016.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -31,9 +32,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
+from sklearn_ae._document import describe_as
 from sklearn_ae._modules.dense import Dense
 from sklearn_ae._modules.neighbors import NeighborGraph
 from sklearn_ae._modules.virtual_adversarial import virtual_adversarial_divergence
+from sklearn_ae._net.documents import read_net, write_net
 from sklearn_ae._net.net import AutoencoderNet
 from sklearn_ae._net.paired_rows import PairedIterator, PairedRows, PairedTargets
 from sklearn_ae._supervised.label_spreading import spread_labels
@@ -302,3 +305,11 @@ class SemiSupervisedNet(AutoencoderNet):
     def _predict_inputs(self, inputs):
         """Return logits for what the network gets of the rows."""
         return self.compute(self.module_.predict_inputs, inputs)
+
+
+_NAMES = ("shares",)
+describe_as(
+    SemiSupervisedNet,
+    partial(write_net, names=_NAMES),
+    partial(read_net, net_class=SemiSupervisedNet, names=_NAMES),
+)

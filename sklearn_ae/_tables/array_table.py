@@ -1,10 +1,13 @@
 """Arrays and sparse matrices as tables."""
 
+from math import prod
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from sklearn_ae._compat import _num_samples
+from sklearn_ae._document import LARGEST_INT, documented
 from sklearn_ae._tables.table import (
     NUMBER,
     Table,
@@ -114,6 +117,7 @@ class ArrayTable(Table):
         return name_columns(chosen, None)
 
 
+@documented
 class ArrayForm:
     """Makes arrays of numbers.
 
@@ -127,6 +131,21 @@ class ArrayForm:
 
     def __init__(self, image_shape=None):
         self.image_shape = image_shape
+
+    def _to_document(self, writer):
+        return {"image_shape": self.image_shape or ()}
+
+    @classmethod
+    def _from_document(cls, fields):
+        return cls(fields.integers("image_shape", 1, LARGEST_INT) or None)
+
+    def stored(self):
+        """Return the form in plain values, which it is."""
+        return self
+
+    def fits(self, n_columns):
+        """Whether it is that of tables with so many columns."""
+        return self.image_shape is None or prod(self.image_shape) == n_columns
 
     def wrap(self, values, like=None, levels=None):
         """Return numbers as an array, of objects if categories are no numbers.

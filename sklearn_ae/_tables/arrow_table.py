@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sklearn_ae._tables.pandas_table import PandasForm, PandasTable
+from sklearn_ae._tables.forms import StoredForm, read_arrow_type
+from sklearn_ae._tables.pandas_table import PandasForm, PandasTable, write_dtype
 
 # Types of text that pandas cannot read.
 VIEWS = [pa.string_view()]
@@ -74,9 +75,23 @@ class ArrowForm(PandasForm):
         super().__init__(columns, dtypes, number_types={})
         self.schema = schema
 
+    def stored(self):
+        """Return the form in plain values."""
+        types = [(field.name, str(field.type)) for field in self.schema]
+        metadata = (self.schema.metadata or {}).items()
+        pairs = [tuple(text.decode("utf-8") for text in pair) for pair in metadata]
+        dtypes = [write_dtype(dtype) for dtype in self.dtypes]
+        return StoredForm("pyarrow", list(self.columns), dtypes, [], (types, pairs))
+
     def wrap(self, values, like=None, levels=None):
         """Return numbers as a table; see `PandasForm.wrap`."""
         return _from_pandas(super().wrap(values, levels=levels), self.schema)
+
+
+def read_schema(types, metadata):
+    """Return the schema that plain values stand for."""
+    fields = [pa.field(name, read_arrow_type(text)) for name, text in types]
+    return pa.schema(fields, dict(metadata) or None)
 
 
 def to_pandas(X):

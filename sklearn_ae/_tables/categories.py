@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.preprocessing import OrdinalEncoder
 
 from sklearn_ae._compat import did_you_mean
+from sklearn_ae._document import documented
 from sklearn_ae._tables.layout import Layout
 from sklearn_ae._tables.sampling import count_copies
 from sklearn_ae._tables.table import (
@@ -48,6 +49,7 @@ def hardly_repeat(n_levels, n_observed):
     return n_levels > max(FEW_CATEGORIES, n_observed / 2)
 
 
+@documented
 class Categories:
     """The categories of some columns of a table.
 
@@ -74,6 +76,75 @@ class Categories:
         self.is_categorical = is_categorical
         self.max_categories = max_categories
         self.names = range(len(is_categorical)) if names is None else list(names)
+
+    def columns(self):
+        """Return what was learnt of each column that has an observed cell.
+
+        Returns
+        -------
+        columns : list of tuple
+            Its position, its levels, their codes, and the level of each code.
+        """
+        columns = []
+        for column, encoder in self.encoders_.items():
+            levels = encoder.categories_[0]
+            codes = encoder.transform(levels[:, None])[:, 0].astype(int).tolist()
+            shown = [_index(levels, level) for level in self.levels_[column]]
+            columns.append((column, levels.tolist(), codes, shown))
+        return columns
+
+    def _to_document(self, writer):
+        columns = [
+            (*learnt, self.layout_.shares[learnt[0]].tolist())
+            for learnt in self.columns()
+        ]
+        most = self.max_categories
+        return {
+            "is_categorical": self.is_categorical,
+            "max_categories": None if most is None else int(most),
+            "columns": columns,
+        }
+
+    @classmethod
+    def _from_document(cls, fields):
+        categories = cls(
+            fields.array("is_categorical", (None,), bool),
+            fields.part("max_categories", int, type(None)),
+        )
+        categories.encoders_, categories.levels_ = {}, {}
+        shares = [None] * len(categories.is_categorical)
+        for column, *values in fields.parts("columns", tuple):
+            is_new = type(column) is int and 0 <= column < len(shares)
+            is_new = is_new and categories.is_categorical[column]
+            fields.require(is_new and column not in categories.encoders_, "columns")
+            fits = categories._set_column(column, *values)
+            fields.require(fits, "columns")
+            shares[column] = np.array(values[-1])
+        categories.layout_ = Layout(tuple(shares)) if categories.levels_ else None
+        return categories
+
+    def _set_column(self, column, levels, codes, shown, shares):
+        """Set what was learnt of a column; return whether its values fit together."""
+        cells = np.empty(len(levels), dtype=object)
+        for i, level in enumerate(levels):
+            cells[i] = level
+        codes, n_codes = np.array(codes), len(shown)
+        # The infrequent ones share the last code, and come first.
+        order = np.argsort(codes < n_codes - 1, kind="stable")
+        encoder = self._fit_encoder(cells[order] if n_codes < len(cells) else cells)
+        self.encoders_[column] = encoder
+        self.levels_[column] = cells[shown]
+        shares = np.array(shares)
+        return (
+            all(type(i) is int and 0 <= i < len(levels) for i in shown)
+            and np.array_equal(encoder.categories_[0], cells)
+            and np.array_equal(encoder.transform(cells[:, None])[:, 0], codes)
+            and np.array_equal(codes[shown], np.arange(n_codes))
+            and shares.shape == (n_codes,)
+            and shares.dtype == np.float64
+            and (shares >= 0).all()
+            and abs(shares.sum() - 1) < 1e-6
+        )
 
     def fit(self, table, sample_weight=None):
         """Learn the categories.
@@ -204,6 +275,11 @@ class Categories:
                     f"Column {self.names[column]!r} held categories of {was} in fit. "
                     f"Got {now}, such as {level!r}. {advice}"
                 )
+
+
+def _index(levels, level):
+    """Return the index of the level that is the same object, or equals it."""
+    return next(i for i, other in enumerate(levels) if other is level or other == level)
 
 
 def _kind_in_words(level):

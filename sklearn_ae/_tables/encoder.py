@@ -9,6 +9,7 @@ from numbers import Real
 from reprlib import repr as short_repr
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
@@ -29,6 +30,7 @@ from sklearn_ae._tables.reading import (
     check_cells,
     is_mapped,
 )
+from sklearn_ae._tables.restoring import make_form
 from sklearn_ae._tables.sampling import sample_rows
 from sklearn_ae._tables.scaling import Scaler
 from sklearn_ae._tables.table import is_missing, naming, to_numbers
@@ -194,7 +196,7 @@ class TableEncoder:
             self._categories = Categories(
                 self.is_categorical_, self.max_categories, self.names
             )
-        self.form_ = given.form()
+        self._form = given.form()
         if self.find_image_shape is not None:
             self._learn_image_shape(getattr(given.X, "shape", ()))
 
@@ -323,6 +325,12 @@ class TableEncoder:
             estimator.feature_names_in_ = self.feature_names_in_
 
     @property
+    def form_(self):
+        """Makes tables of the user's kind."""
+        self._form = make_form(self._form)
+        return self._form
+
+    @property
     def names(self):
         """Names of the columns, `None` if they have none."""
         return getattr(self, "feature_names_in_", None)
@@ -427,6 +435,20 @@ class TableEncoder:
     def _levels(self):
         """What the codes in each categorical column stand for."""
         return {} if self._categories is None else self._categories.levels_
+
+    def categories(self):
+        """Return what is known of each categorical column, as `Categories.columns`."""
+        return [] if self._categories is None else self._categories.columns()
+
+    def frame_of(self, columns):
+        """Return columns of cells, by their names, as a table that `check` takes."""
+        if self.names is not None:
+            return pd.DataFrame(columns)
+        return np.column_stack([cells.astype(object) for cells in columns.values()])
+
+    def scale(self):
+        """Return the numbers with which columns are scaled, by their names."""
+        return self._scaler.numbers()
 
     def fill(self, table, missing, values, kept):
         """Return a copy of a table with values in place of missing cells.

@@ -6,10 +6,13 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from sklearn_ae._document import documented
+
 # A constant column has no variance, and no indicator other than 0.
 LEAST_VARIANCE = 1e-6
 
 
+@documented
 @dataclass(frozen=True, eq=False)
 class Layout:
     """The encoded columns: all numeric ones, then a block for each categorical one.
@@ -26,6 +29,18 @@ class Layout:
     """
 
     shares: tuple
+
+    def _to_document(self, writer):
+        return {"shares": [None if s is None else s.tolist() for s in self.shares]}
+
+    @classmethod
+    def _from_document(cls, fields):
+        shares = fields.part("shares", list)
+        shares = tuple(None if share is None else np.array(share) for share in shares)
+        for share in shares:
+            fits = share is None or (share.dtype == np.float64 and share.ndim == 1)
+            fields.require(fits and (share is None or (share >= 0).all()), "shares")
+        return cls(shares)
 
     @cached_property
     def numeric(self):

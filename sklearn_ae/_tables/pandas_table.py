@@ -5,6 +5,13 @@ import pandas as pd
 from pandas.api import types
 from pandas.api.extensions import ExtensionDtype
 
+from sklearn_ae._document import CannotBeDescribedError
+from sklearn_ae._tables.forms import (
+    StoredForm,
+    describe_index,
+    read_arrow_type,
+    stored_number_types,
+)
 from sklearn_ae._tables.table import (
     BOOLEAN,
     CATEGORY,
@@ -191,6 +198,16 @@ class PandasForm:
         self.dtypes = dtypes
         self.number_types = number_types
 
+    def stored(self):
+        """Return the form in plain values."""
+        return StoredForm(
+            "pandas",
+            list(self.columns),
+            [write_dtype(dtype) for dtype in self.dtypes],
+            stored_number_types(self.number_types),
+            describe_index(self.columns),
+        )
+
     def wrap(self, values, like=None, levels=None):
         """Return numbers as a frame.
 
@@ -210,6 +227,52 @@ class PandasForm:
         frame = frame.astype(dict(enumerate(self.dtypes)))
         frame.columns = self.columns
         return frame
+
+
+def write_dtype(dtype):
+    """Return the dtype of a column in plain values."""
+    if isinstance(dtype, np.dtype):
+        return "numpy", dtype.str
+    if isinstance(dtype, pd.CategoricalDtype):
+        categories = dtype.categories
+        return "category", list(categories), dtype.ordered, categories.dtype == object
+    if isinstance(dtype, pd.SparseDtype):
+        return "sparse", dtype.subtype.str, dtype.fill_value
+    if isinstance(dtype, pd.StringDtype):
+        return "string", f"{dtype.storage} {'NA' if dtype.na_value is pd.NA else 'nan'}"
+    if isinstance(dtype, pd.ArrowDtype):
+        return "arrow", str(dtype.pyarrow_dtype)
+    if types.is_numeric_dtype(dtype):
+        return "masked", dtype.name
+    raise CannotBeDescribedError(
+        f"A column of dtype {dtype} cannot be saved. Give it another dtype, and fit "
+        "again."
+    )
+
+
+def read_dtype(stored):
+    """Return the dtype that plain values stand for, or one like it.
+
+    Releases of pandas differ in the dtypes of text that they have.
+    """
+    kind, *values = stored
+    if kind == "category":
+        categories, ordered, as_objects = values
+        index = pd.Index(categories, dtype=object if as_objects else None)
+        return pd.CategoricalDtype(index, ordered)
+    if kind == "sparse":
+        return pd.SparseDtype(np.dtype(values[0]), values[1])
+    if kind == "arrow":
+        return pd.ArrowDtype(read_arrow_type(*values))
+    if kind == "string":
+        storage, missing = values[0].split()
+        try:
+            if missing == "NA":
+                return pd.StringDtype(storage)
+            return pd.StringDtype(storage, na_value=np.nan)
+        except (ImportError, TypeError):
+            return np.dtype(object)
+    return np.dtype(*values) if kind == "numpy" else types.pandas_dtype(*values)
 
 
 def _is_native(dtype):

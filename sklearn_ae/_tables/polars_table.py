@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from sklearn_ae._tables.forms import StoredForm, stored_number_types
 from sklearn_ae._tables.table import (
     BOOLEAN,
     CATEGORY,
@@ -149,6 +150,15 @@ class PolarsForm:
         self.dtypes = dtypes
         self.number_types = number_types
 
+    def stored(self):
+        """Return the form in plain values."""
+        return StoredForm(
+            "polars",
+            list(self.columns),
+            [write_dtype(dtype) for dtype in self.dtypes],
+            stored_number_types(self.number_types),
+        )
+
     def wrap(self, values, like=None, levels=None):
         """Return numbers as a frame.
 
@@ -219,6 +229,23 @@ def as_values(y):
 def _is_wide(dtype):
     """Whether NumPy has no such integers."""
     return dtype.is_integer() and str(dtype).endswith("128")
+
+
+def write_dtype(dtype):
+    """Return the dtype of a column in plain values."""
+    if dtype == pl.Enum:
+        return "enum", list(dtype.categories)
+    if dtype == pl.Decimal:
+        return "decimal", dtype.precision, dtype.scale
+    return "polars", str(dtype.base_type())
+
+
+def read_dtype(stored):
+    """Return the dtype that plain values stand for."""
+    kind, *values = stored
+    if kind == "polars":
+        return getattr(pl, values[0])()
+    return pl.Enum(values[0]) if kind == "enum" else pl.Decimal(*values)
 
 
 def _is_missing(cells):

@@ -364,8 +364,14 @@ class Scaler:
         # A column of which nothing is known stays missing, there and back.
         self._center[~self.has_observed_] = np.nan
         self._scale = scale
-        self._float32_center = torch.from_numpy(self._center.astype(np.float32))
-        self._float32_factor = torch.from_numpy((1 / scale).astype(np.float32))
+        self._set_float32()
+
+    def _set_float32(self):
+        """Round center and scale to float32, and note whether that loses nothing."""
+        scale = self._scale
+        with np.errstate(over="ignore", under="ignore"):
+            self._float32_center = torch.from_numpy(self._center.astype(np.float32))
+            self._float32_factor = torch.from_numpy((1 / scale).astype(np.float32))
         self._fits_float32 = self.dtype_ == np.float32 and bool(
             np.all((scale > SMALLEST_FLOAT32_SCALE) & (scale < LARGEST_FLOAT32_SCALE))
             and not np.any(np.abs(self._center) > LARGEST_FLOAT32_SCALE)
@@ -421,6 +427,11 @@ class Scaler:
         share = np.clip(share, -LARGEST_CLIPPED, LARGEST_CLIPPED)
         X = share * SOFT_CLIP_LIMIT / np.sqrt(1 - share**2) * self._scale
         return np.clip(X + self._center, self._least, self._largest)
+
+    def numbers(self):
+        """Return what columns are scaled by, and whether float32 rows in float32."""
+        names = ("center", "scale", "is_constant", "least", "largest", "fits_float32")
+        return {name: getattr(self, f"_{name}") for name in names}
 
     def inverse_transform(self, values):
         """Return scaled rows in their original units, as an ndarray of `dtype_`."""

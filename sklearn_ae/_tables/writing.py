@@ -34,6 +34,13 @@ class NumberType:
             finite = [cell for cell in cells if cell.is_finite()]
             self.places = max([0, *(-cell.as_tuple().exponent for cell in finite)])
 
+    @classmethod
+    def of(cls, number_type, places):
+        """Return one of a known type and number of decimal places."""
+        found = cls(np.empty(0, dtype=object))
+        found.type, found.places = number_type, places
+        return found
+
     def cast(self, values):
         """Return floats as objects of this type, rounded; `NaN` stays."""
         cells = [value if value != value else self._cast(value) for value in values]

@@ -1,0 +1,1 @@
+"""Files of models: written, read, audited and described."""
