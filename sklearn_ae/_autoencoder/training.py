@@ -27,6 +27,7 @@ from sklearn_ae._seeding import seeded_for
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.rows import apply_in_parts, make_rows
 from sklearn_ae._tables.sampling import count_copies
+from sklearn_ae._tables.source_rows import SourceRows
 
 # Rows that tell how far clusters are to stand apart.
 SCALE_ROWS = 10_000
@@ -61,7 +62,10 @@ def read_table(autoencoder, X, owner, *, unknown=np.nan):
         find_image_shape=getattr(autoencoder.architecture, "find_image_shape", None),
         owner=type(owner).__name__,
     )
-    return encoder, encoder.check(X, reset=True, unknown=unknown)
+    rows = encoder.check(X, reset=True, unknown=unknown)
+    if isinstance(rows, SourceRows):
+        rows.verbose = max(autoencoder.verbose, getattr(owner, "verbose", 0))
+    return encoder, rows
 
 
 def resolve_scaling(autoencoder):
@@ -87,8 +91,7 @@ def fit_default_encoder(autoencoder, encoder, rows, sample_weight=None):
     encoder.fit(rows, sample_weight)
     if encoder.scaling_ == "standard":
         autoencoder.set_params(scaling="robust")
-        encoder.scaling = "robust"
-        encoder.fit(rows, sample_weight)
+        encoder.make_robust(rows, sample_weight)
 
 
 def fit_autoencoder(
@@ -111,7 +114,7 @@ def fit_autoencoder(
     encoder : TableEncoder
         Fitted.
     sample_weight : ndarray of shape (n_samples,), default=None
-    hidden : bool ndarray of shape (n_samples, n_features), default=None
+    hidden : HiddenCells, default=None
         Cells to train without, as if they were missing.
     warm : bool, default=False
         Whether to go on with the weights that the autoencoder has.
@@ -130,9 +133,14 @@ def fit_autoencoder(
     device = resolve_device(autoencoder.device)
     n_epochs = autoencoder.n_iter_ if warm else 0
     with seeded_for(autoencoder.random_state, device, n_epochs=n_epochs):
-        transform = encoder.transform if hidden is None else _hide(encoder, hidden)
-        copies = count_copies(sample_weight)
-        data = make_rows(rows, transform, sample_weight, device, copies=copies)
+        data = make_rows(
+            rows,
+            encoder.transform,
+            sample_weight,
+            device,
+            copies=count_copies(sample_weight),
+            hidden=hidden,
+        )
         data, valid = _split(autoencoder, data)
         net, start = _build_net(autoencoder, encoder, data, device, steps, warm)
         net.allow_missing(hidden is not None)
@@ -159,7 +167,7 @@ def fit_members(members, rows, encoder, sample_weight=None, hidden=None, **train
         Not fitted.
     rows, encoder, sample_weight
         As for `fit_autoencoder`.
-    hidden : list of ndarray, default=None
+    hidden : list of HiddenCells, default=None
         As for `fit_autoencoder`, one for each member.
     **training
         As for `fit_autoencoder`.
@@ -215,17 +223,6 @@ def fit_one_epoch(autoencoder, rows, encoder, sample_weight=None):
         _set_attributes(autoencoder, net, encoder, data, cells_near)
     raise_if_interrupted(net)
     return autoencoder
-
-
-def _hide(encoder, hidden):
-    """Return a function that scales a table without its hidden cells."""
-
-    def transform(X):
-        X = encoder.transform(X)
-        X[hidden] = np.nan
-        return X
-
-    return transform
 
 
 def _split(autoencoder, rows):

@@ -530,6 +530,7 @@ class AutoencoderTransformer(
             sample_weight = self._check_weight(sample_weight, rows)
             if not warm:
                 encoder.fit(rows, sample_weight)
+            rows = encoder.store(rows, sample_weight)
             fit_autoencoder(self, rows, encoder, sample_weight, warm=warm)
         return self
 
@@ -584,6 +585,7 @@ class AutoencoderTransformer(
                 encoder, rows = read_table(self, X, self)
                 sample_weight = self._check_weight(sample_weight, rows)
                 encoder.fit(rows, sample_weight)
+            rows = encoder.store(rows, sample_weight)
             fit_one_epoch(self, rows, encoder, sample_weight)
         return self
 

@@ -242,7 +242,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
             was fitted before is left as it was.
         """
         with unchanged_on_error(self):
-            X = self._as_table(X, y)
+            X, y = self._as_table(X, y)
             with naming(type(self).__name__):
                 classes, class_indices = read_labels(y, len(X), self.unlabeled_label)
             sample_weight = check_weight(sample_weight, len(X), type(self).__name__)

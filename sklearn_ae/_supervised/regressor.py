@@ -118,7 +118,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
             was fitted before is left as it was.
         """
         with unchanged_on_error(self):
-            X = self._as_table(X, y)
+            X, y = self._as_table(X, y)
             with naming(type(self).__name__):
                 values = read_targets(y, len(X))
             sample_weight = check_weight(sample_weight, len(X), type(self).__name__)

@@ -31,6 +31,8 @@ from sklearn_ae._tables.reading import (
 )
 from sklearn_ae._tables.sampling import sample_rows
 from sklearn_ae._tables.scaling import Scaler
+from sklearn_ae._tables.source_rows import SourceRows
+from sklearn_ae._tables.sources import SourceTable, StoredRows
 from sklearn_ae._tables.table import is_missing, naming, to_numbers
 
 # Cells of an array that a message shows.
@@ -110,7 +112,8 @@ class TableEncoder:
 
         Returns
         -------
-        rows : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_rows, n_columns)
+        rows : {ndarray, memmap, CSR matrix, CodedTable, SourceRows} of shape \
+                (n_rows, n_columns)
 
         Raises
         ------
@@ -124,12 +127,17 @@ class TableEncoder:
 
     def _check(self, X, reset, unknown):
         given = as_table(X)
+        if isinstance(given, SourceTable) and not reset:
+            # A file may have further columns, such as keys and targets.
+            given = given.project(self.names)
         table = self._check_columns(given, reset)
         if reset:
             self._learn_columns(table, given)
         else:
             numeric = np.flatnonzero(~self.is_categorical_).tolist()
             check_numeric_columns(table, numeric, self.names, self.has_observed_)
+        if isinstance(table, SourceTable):
+            return SourceRows(table, self._categories, unknown, self.owner)
         if not self.is_categorical_.any():
             return self._as_numbers(table)
         if sparse.issparse(table.X):
@@ -260,15 +268,50 @@ class TableEncoder:
         """
         self._scaler = Scaler(self.scaling, self.is_categorical_)
         with naming(self.owner):
-            if self._categories is not None:
-                self._categories.fit(rows.table, sample_weight)
-            self._scaler.fit(rows, sample_weight, self.names)
+            if isinstance(rows, SourceRows):
+                rows = rows.first_pass(sample_weight)
+                self._scaler.fit(rows, sample_weight, self.names)
+                if self._categories is not None:
+                    self._categories.fit_counted(rows.count)
+            else:
+                if self._categories is not None:
+                    self._categories.fit(rows.table, sample_weight)
+                self._scaler.fit(rows, sample_weight, self.names)
         if not self._scaler.has_observed_.any():
             raise ValueError(
                 f"X has no observed cell: all of them are missing. {self.owner} needs "
                 "at least one."
             )
         return self
+
+    def make_robust(self, rows, sample_weight=None):
+        """Let columns have a robust scale instead of the standard one.
+
+        The result is that of `fit` with ``scaling="robust"``, without a pass over all
+        rows.
+
+        Parameters
+        ----------
+        rows, sample_weight
+            As for `fit`, which was called with ``scaling="auto"`` before, or stored.
+        """
+        with naming(self.owner):
+            self.scaling = "robust"
+            self._scaler.make_robust(rows, sample_weight)
+
+    def store(self, rows, sample_weight=None):
+        """Return rows of a source, scaled, in a temporary file; others as they are.
+
+        Parameters
+        ----------
+        rows : {ndarray, memmap, CSR matrix, CodedTable, SourceRows} of shape \
+                (n_rows, n_columns)
+            Checked.
+        sample_weight : ndarray of shape (n_rows,), default=None
+        """
+        if not isinstance(rows, SourceRows):
+            return rows
+        return rows.store(self.transform, sample_weight)
 
     def check_cells(self, rows):
         """Refuse cells that no block of rows may hold; `fit` does so, too.
@@ -368,6 +411,8 @@ class TableEncoder:
         scaled : float32 ndarray of shape (n_rows, n_columns)
             Missing cells are `NaN`.
         """
+        if isinstance(block, StoredRows):
+            return np.array(block)
         with naming(self.owner):
             return self._scaler.transform(block, out)
 

@@ -273,11 +273,14 @@ class LazyRows(Rows):
         Turns some rows of X into a float32 ndarray.
     y, index, copies : Tensor, default=None
         As in :class:`Rows`.
+    hidden : HiddenCells, default=None
+        Cells that are left out, as if they were missing.
     """
 
-    def __init__(self, X, transform, y=None, index=None, copies=None):
+    def __init__(self, X, transform, y=None, index=None, copies=None, hidden=None):
         super().__init__(X, y, index, copies)
         self.transform = transform
+        self.hidden = hidden
 
     @property
     def device(self):
@@ -286,7 +289,12 @@ class LazyRows(Rows):
 
     def _take(self, indices):
         indices = indices.numpy() if isinstance(indices, torch.Tensor) else indices
-        return torch.from_numpy(self.transform(self.X[indices]))
+        X = self.transform(self.X[indices])
+        if self.hidden is not None:
+            if isinstance(indices, slice):
+                indices = np.arange(self.X.shape[0])[indices]
+            self.hidden.take_from(X, indices)
+        return torch.from_numpy(X)
 
 
 class SparseRows(LazyRows):
@@ -329,7 +337,8 @@ class MappedRows(LazyRows):
     def pieces(self, batch_size, shuffle):
         """Yield `Rows` of many blocks, and the order in which to visit them."""
         n_rows = len(self)
-        n_blocks = ceil(n_rows * self.X[:1].nbytes / BLOCK_BYTES)
+        row_bytes = getattr(self.X, "row_bytes", self.X[:1].nbytes)
+        n_blocks = ceil(n_rows * row_bytes / BLOCK_BYTES)
         n_blocks = min(n_blocks, n_rows)
         bounds = torch.linspace(0, n_rows, n_blocks + 1, dtype=torch.float64).long()
         order = torch.randperm(n_blocks) if shuffle else torch.arange(n_blocks)
@@ -388,7 +397,9 @@ def _in_lowest_terms(copies):
     return torch.from_numpy(copies) if copies.max() > 1 else None
 
 
-def make_rows(X, transform, sample_weight, device, targets=None, copies=None):
+def make_rows(
+    X, transform, sample_weight, device, targets=None, copies=None, hidden=None
+):
     """Return the rows of a validated table in the form that trains fastest.
 
     Parameters
@@ -404,6 +415,8 @@ def make_rows(X, transform, sample_weight, device, targets=None, copies=None):
         What is to be predicted.
     copies : int64 ndarray of shape (n_rows,), default=None
         How many equal rows each row stands for; `None`: one.
+    hidden : HiddenCells, default=None
+        Cells that are left out, as if they were missing.
 
     Returns
     -------
@@ -419,11 +432,14 @@ def make_rows(X, transform, sample_weight, device, targets=None, copies=None):
         ones = torch.ones(len(targets)) if weight is None else weight
         y = torch.cat([ones[:, None], targets], dim=1)
     if sparse.issparse(X):
-        rows = SparseRows(X, transform, y, copies=n_copies)
+        rows = SparseRows(X, transform, y, copies=n_copies, hidden=hidden)
     elif is_mapped(X) and X.size > MAPPED_CELLS:
-        rows = MappedRows(X, transform, y, copies=n_copies)
+        rows = MappedRows(X, transform, y, copies=n_copies, hidden=hidden)
     else:
-        rows = Rows(torch.from_numpy(transform(X)), y, copies=n_copies)
+        scaled = transform(X)
+        if hidden is not None:
+            hidden.take_from(scaled, np.arange(len(scaled)))
+        rows = Rows(torch.from_numpy(scaled), y, copies=n_copies)
     if weight is not None:
         rows = rows.subset(weight.nonzero()[:, 0].int())
         # In full precision: rounded, k times a weight is not that of k rows.
