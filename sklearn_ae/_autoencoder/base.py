@@ -7,6 +7,7 @@ from skorch import NeuralNet
 from skorch.history import History
 from torch import nn
 
+from sklearn_ae._collective import fitting_together
 from sklearn_ae._compat import Self
 from sklearn_ae._net.net import TrainingInterrupted
 
@@ -92,7 +93,8 @@ def unchanged_on_error(estimator):
     """
     before = vars(estimator).copy()
     try:
-        yield
+        with fitting_together(estimator):
+            yield
     except TrainingInterrupted:
         raise
     except BaseException:

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_ae._autoencoder.base import set_net_attributes
 from sklearn_ae._autoencoder.parameters import check_params
 from sklearn_ae._autoencoder.row_sampler import RowSampler
+from sklearn_ae._collective import is_first
 from sklearn_ae._compat import warn
 from sklearn_ae._defaults import DEFAULT_STEPS
 from sklearn_ae._modules.clustered import ClusteredLatent
@@ -64,7 +65,8 @@ def read_table(autoencoder, X, owner, *, unknown=np.nan):
     )
     rows = encoder.check(X, reset=True, unknown=unknown)
     if isinstance(rows, SourceRows):
-        rows.verbose = max(autoencoder.verbose, getattr(owner, "verbose", 0))
+        verbose = max(autoencoder.verbose, getattr(owner, "verbose", 0))
+        rows.verbose = verbose and is_first()
     return encoder, rows
 
 

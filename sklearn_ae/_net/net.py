@@ -14,10 +14,11 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
+from sklearn_ae._collective import here, same
 from sklearn_ae._isolation import calls, isolated
 from sklearn_ae._net.callbacks import ProgressBar
 from sklearn_ae._net.inference import infer, reconstruct
-from sklearn_ae._net.written_out import WrittenOutStep, write_out
+from sklearn_ae._net.written_out import WrittenOutStep, average_gradients, write_out
 from sklearn_ae._seeding import threads_for
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.rows import BatchIterator, Rows
@@ -46,6 +47,10 @@ def train(net: "AutoencoderNet", rows: Rows, valid: Rows | None = None) -> None:
     ValueError
         If the loss stops being finite.
     """
+    processes = here()
+    if processes is not None:
+        processes.set_same(net.module_.state_dict().values())
+        processes.set_same(net.criterion_.state_dict().values())
     product = net.module_.largest_product(min(net.batch_size, len(rows)))
     with diverging_as_value_error(net), threads_for(product):
         net.partial_fit((rows, valid))
@@ -425,8 +430,11 @@ class AutoencoderNet(NeuralNet):
         self._set_training(True)
         written_out = self._write_out()
         if written_out is None:
-            return super().train_step_single(batch, **fit_params)
-        return written_out.compute_gradients(batch)
+            step = super().train_step_single(batch, **fit_params)
+        else:
+            step = written_out.compute_gradients(batch)
+        average_gradients(self)
+        return step
 
     def _write_out(self) -> WrittenOutStep | None:
         """Return a step without autograd, None if the loss may need more of it."""
@@ -478,7 +486,7 @@ class AutoencoderNet(NeuralNet):
                 self.history.record_batch(f"{prefix}_batch_size", n_batch)
             self.notify("on_batch_end", batch=batch, training=training, **step)
         # Weights have a mean of 1 over all rows, not over those held out.
-        mean = float(total) / (float(sum(weights)) if weights else n_rows)
+        mean = same(float(total) / (float(sum(weights)) if weights else n_rows))
         self._record_loss(prefix, mean)
         self.history.record(f"{prefix}_batch_count", n_batches)
 

@@ -8,12 +8,14 @@ their weights and targets, and is `None` when there is neither.
 from copy import copy
 from itertools import pairwise
 from math import ceil
+from zlib import crc32
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch.utils.data import Dataset
 
+from sklearn_ae._collective import here
 from sklearn_ae._tables.reading import is_mapped, release_pages
 from sklearn_ae._tables.sampling import draw_in_steps
 
@@ -25,6 +27,8 @@ BLOCKS_IN_MEMORY = 32
 MERGED_ROWS = 10_000
 # Most cells of such a table.
 MERGED_CELLS = 2**21
+# Rows of a file that tell it from another one.
+CHECKED_ROWS = 4_096
 # A row that weighs more than a batch, divided by this, comes in parts.
 MOST_PARTS = 8
 # Rows that go through a network at once where nobody waits for them.
@@ -440,6 +444,9 @@ def make_rows(
         if hidden is not None:
             hidden.take_from(scaled, np.arange(len(scaled)))
         rows = Rows(torch.from_numpy(scaled), y, copies=n_copies)
+    processes = here()
+    if processes is not None:
+        processes.agree("The rows", [*X.shape, checksum(rows)])
     if weight is not None:
         rows = rows.subset(weight.nonzero()[:, 0].int())
         # In full precision: rounded, k times a weight is not that of k rows.
@@ -447,6 +454,26 @@ def make_rows(
     if len(rows) <= MERGED_ROWS and len(rows) * X.shape[1] <= MERGED_CELLS:
         rows = merge_equal_rows(rows, weight)
     return move_if_it_fits(rows, device)
+
+
+def checksum(rows):
+    """Return a number that tells rows from others; of those in files, by some of them.
+
+    Parameters
+    ----------
+    rows : Rows, SparseRows or MappedRows
+    """
+    X, y = rows.X, rows.y
+    if type(rows) is not Rows:
+        n_rows = min(len(rows), CHECKED_ROWS)
+        X, _ = rows[
+            torch.linspace(0, len(rows) - 1, n_rows, dtype=torch.float64).long()
+        ]
+    numbers = (part for part in (X, y) if part is not None)
+    total = 0
+    for part in numbers:
+        total = crc32(np.ascontiguousarray(part.cpu().numpy()).data, total)
+    return total
 
 
 def merge_equal_rows(rows, weight=None):
