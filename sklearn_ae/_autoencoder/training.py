@@ -17,6 +17,7 @@ from sklearn_ae._defaults import DEFAULT_STEPS
 from sklearn_ae._modules.clustered import ClusteredLatent
 from sklearn_ae._modules.latent_penalties import GaussianLatent
 from sklearn_ae._net.build import NetworkParams, build_net
+from sklearn_ae._net.checkpoint import resuming
 from sklearn_ae._net.net import (
     TrainingInterrupted,
     continue_from,
@@ -134,7 +135,11 @@ def fit_autoencoder(
     """
     device = resolve_device(autoencoder.device)
     n_epochs = autoencoder.n_iter_ if warm else 0
-    with seeded_for(autoencoder.random_state, device, n_epochs=n_epochs):
+    random_state = autoencoder.random_state
+    with (
+        resuming(autoencoder.get_params(deep=False)) as seed,
+        seeded_for(random_state, device, seed=seed, n_epochs=n_epochs),
+    ):
         data = make_rows(
             rows,
             encoder.transform,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sklearn_ae._collective import here, same
 from sklearn_ae._isolation import calls, isolated
 from sklearn_ae._net.callbacks import ProgressBar
+from sklearn_ae._net.checkpoint import Checkpoint
 from sklearn_ae._net.inference import infer, reconstruct
 from sklearn_ae._net.written_out import WrittenOutStep, average_gradients, write_out
 from sklearn_ae._seeding import threads_for
@@ -170,6 +171,7 @@ class AutoencoderNet(NeuralNet):
         )
         self.was_interrupted_ = False
         self.was_trained_ = False
+        self.n_epochs_done_ = 0
         # The written-out step that the epochs of one training share.
         self._step: WrittenOutStep | None = None
 
@@ -185,7 +187,11 @@ class AutoencoderNet(NeuralNet):
         after it would never see the last epoch.
         """
         super().initialize_callbacks()
-        self.callbacks_.sort(key=lambda item: isinstance(item[1], EarlyStopping))
+        # A checkpoint holds what all others have noted of the epoch.
+        last = EarlyStopping, Checkpoint
+        self.callbacks_.sort(
+            key=lambda item: [isinstance(item[1], kind) for kind in reversed(last)]
+        )
         self._listeners: dict[str, list[Callback]] = {}
         return self
 
@@ -383,6 +389,9 @@ class AutoencoderNet(NeuralNet):
     ) -> "AutoencoderNet":
         """Train, and note whether the user interrupted it, and after the first step."""
         self.was_interrupted_ = self.was_trained_ = False
+        epochs = self.max_epochs if epochs is None else epochs
+        # Those that were done before a checkpoint.
+        epochs, self.n_epochs_done_ = epochs - self.n_epochs_done_, 0
         try:
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
         except KeyboardInterrupt:
