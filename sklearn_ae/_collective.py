@@ -504,7 +504,7 @@ def _rendezvous() -> tuple[Any, int, int]:
 
 
 def local_index(n_devices: int) -> int | None:
-    """Return which device of this machine is that of this process, if there are more."""
+    """Return the index of the device of this process among those of the machine."""
     processes = entered()
     if processes is None or not n_devices:
         return None

@@ -25,9 +25,12 @@ class Room(NamedTuple):
 
 
 GROUND = Room(
-    ("_compat", "_isolation", "_seeding", "_defaults", "noise", "datasets"),
-    "private parts of other libraries, seeds and global state, the rules behind the "
-    "defaults; noise on batches, images for the examples",
+    (
+        *("_compat", "_isolation", "_collective", "_seeding", "_defaults"),
+        *("noise", "datasets"),
+    ),
+    "private parts of other libraries, seeds and global state, processes that fit "
+    "together, the rules behind the defaults; noise on batches, images for examples",
 )
 TABLES = Room(
     ("_tables",),
@@ -63,6 +66,12 @@ RANKS = (
         Room(
             ("_supervised",),
             "classifier and regressor: pre-training, fine-tuning",
+        ),
+    ),
+    (
+        Room(
+            ("distributed",),
+            "several processes, tables larger than memory, checkpoints",
         ),
     ),
     (Room(("_cli",), "the command line, one file for each command"),),

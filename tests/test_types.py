@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = [
     *("", ".architectures", ".latents", ".noise", ".metrics", ".displays"),
-    ".datasets",
+    *(".datasets", ".distributed"),
 ]
 # What the displays import for type checkers only.
 FOR_CHECKERS = {"Axes": matplotlib.axes.Axes, "Figure": matplotlib.figure.Figure}

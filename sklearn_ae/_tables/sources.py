@@ -17,6 +17,8 @@ import numpy as np
 
 from sklearn_ae._compat import did_you_mean
 
+# Bytes of a file that are read at once.
+BUFFER_BYTES = 2**20
 # Cells of a part: 8 MB as float64.
 PART_CELLS = 2**20
 # Formats whose files do not say which types their columns have.
@@ -150,6 +152,16 @@ class SourceTable:
         missing = names is None or not set(names) <= set(self.columns)
         return self if missing else SourceTable(self.reader, list(names))
 
+    def split(self, n_rows):
+        """Return tables of about so many consecutive rows, with all columns."""
+        tables = []
+        for given, n_own in self.reader.split(n_rows):
+            reader = type(self.reader)(given)
+            # pyarrow counts all rows of a file, whichever of its row groups are meant.
+            reader.n_rows = n_own
+            tables.append(SourceTable(reader))
+        return tables
+
     def pop(self, name):
         """Return a table without a column, and one of that column alone.
 
@@ -228,6 +240,13 @@ class _Dataset:
 
     def frames(self, columns, n_rows):
         """Yield record batches of consecutive rows."""
+        from pyarrow import dataset
+
+        options = {}
+        if isinstance(getattr(self.given, "format", None), dataset.ParquetFileFormat):
+            options["fragment_scan_options"] = dataset.ParquetFragmentScanOptions(
+                use_buffered_stream=True, buffer_size=BUFFER_BYTES, pre_buffer=False
+            )
         # Batches that are read ahead fill memory; reading is seldom what takes time.
         yield from self.given.to_batches(
             columns=columns,
@@ -235,6 +254,7 @@ class _Dataset:
             batch_readahead=1,
             fragment_readahead=1,
             use_threads=False,
+            **options,
         )
 
     def collect(self, columns):
@@ -252,6 +272,31 @@ class _Dataset:
         except (pa.ArrowException, OSError) as error:
             self._check_files()
             raise ValueError(f"X cannot be read: {error}") from error
+
+    def split(self, n_rows):
+        """Return data sets of some row groups of a file each, and their lengths."""
+        from pyarrow.dataset import FileSystemDataset, ParquetFileFragment
+
+        if not isinstance(self.given, FileSystemDataset):
+            return [(self.given, self.n_rows)]
+        fragments = []
+        for fragment in self.given.get_fragments():
+            if not isinstance(fragment, ParquetFileFragment):
+                fragments.append((fragment, fragment.count_rows()))
+                continue
+            groups, n_waiting = [], 0
+            for group in fragment.row_groups:
+                if groups and n_waiting + group.num_rows > n_rows:
+                    part = fragment.subset(row_group_ids=groups)
+                    fragments.append((part, n_waiting))
+                    groups, n_waiting = [], 0
+                groups.append(group.id)
+                n_waiting += group.num_rows
+            if groups:
+                part = fragment.subset(row_group_ids=groups)
+                fragments.append((part, n_waiting))
+        own = self.given.schema, self.given.format, self.given.filesystem
+        return [(FileSystemDataset([f], *own), n) for f, n in fragments if n]
 
     def describe(self):
         """Return which files these are, for messages."""
@@ -294,6 +339,14 @@ class _LazyFrame:
         """Return the whole table."""
         with self.explaining():
             return self.given.select(columns).collect()
+
+    def split(self, n_rows):
+        """Return lazy frames of so many rows each, and their lengths."""
+        lengths = [
+            (start, min(n_rows, self.n_rows - start))
+            for start in range(0, self.n_rows, n_rows)
+        ]
+        return [(self.given.slice(start, n), n) for start, n in lengths]
 
     @contextmanager
     def explaining(self):
