@@ -201,7 +201,8 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-            Rows, of numbers and categories. `NaN` and `None` are missing cells.
+            Rows, of numbers and categories. `NaN` and `None` are missing cells. Or a
+            source, see :doc:`/larger_than_memory`.
         y : None
             Ignored.
 

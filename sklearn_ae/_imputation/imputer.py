@@ -207,7 +207,8 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         ----------
         X : {array-like, dataframe} of shape (n_samples, n_features)
             Rows, in any units, of numbers and categories. `NaN`, `None` and
-            `pandas.NA` are missing cells.
+            `pandas.NA` are missing cells. Or a source, see
+            :doc:`/larger_than_memory`.
         y : None
             Ignored.
 

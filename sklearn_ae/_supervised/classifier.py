@@ -219,9 +219,9 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows, labelled or not, of numbers and categories. `NaN` and `None` are
-            missing cells.
-        y : array-like of shape (n_samples,)
-            Labels; `NaN`, `None`, `pandas.NA` and `unlabeled_label` mark rows without.
+            missing cells. Or a source, see :doc:`/larger_than_memory`.
+        y : array-like of shape (n_samples,), or str
+            Labels, or the name of their column in a source; `NaN`, `None`, `pandas.NA` and `unlabeled_label` mark rows without.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts, in both phases; only their ratios matter.
 

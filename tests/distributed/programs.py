@@ -201,12 +201,9 @@ def resumes(folder):
 
     class KilledOnce(Callback):
         def on_epoch_end(self, net, **kwargs):
-            if (
-                len(net.history) == 3
-                and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
-            ):
-                if RANK == 1:
-                    os.kill(os.getpid(), signal.SIGKILL)
+            is_new = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+            if RANK == 1 and is_new and len(net.history) == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     ae = make(callbacks=[KilledOnce(), Checkpoint(Path(folder, "run"))], max_epochs=6)
     with collective():
