@@ -54,9 +54,8 @@ def write_parquet(
     to : str or path-like
         Folder to write to; it is made if it is not there.
     method : str, default="transform"
-        "transform", "score_samples", "predict", "predict_proba" or another method that
-        takes rows. Results with one number for each row are in a column of the name
-        of the method.
+        Name of a method that takes rows, such as "score_samples" or "predict". Results
+        with one number for each row are in a column of the name of the method.
     keys : sequence of str, default=()
         Columns of the source that come first in the files, to tell the rows by.
 
@@ -129,10 +128,11 @@ def map_partitions(estimator: Any, frame: Any, method: str = "transform") -> Any
         number or label for each row.
     """
     import dask
-    from dask.dataframe.utils import meta_nonempty
+    from dask.dataframe.utils import make_meta, meta_nonempty
 
     check_is_fitted(estimator)
-    meta = _apply_to_partition(meta_nonempty(frame._meta), estimator, method)[:0]
+    some = meta_nonempty(make_meta(frame))
+    meta = _apply_to_partition(some, estimator, method)[:0]
     return frame.map_partitions(
         _apply_to_partition,
         dask.delayed(estimator, pure=True, traverse=False),
@@ -181,8 +181,8 @@ def _describe(
     if is_first() and not path.exists():
         if any(folder.glob("part-*.parquet")):
             raise ValueError(
-                f"The folder {str(folder)!r} holds parts of which nothing tells where "
-                "they are from. Give write_parquet an empty one."
+                f"The folder {str(folder)!r} holds parts, and nothing tells what they "
+                "are of. Give write_parquet an empty one."
             )
         unfinished = path.with_suffix(".tmp")
         unfinished.write_text(text, encoding="utf-8")

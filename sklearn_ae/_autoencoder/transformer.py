@@ -492,8 +492,9 @@ class AutoencoderTransformer(
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows, in any units, of numbers and categories. `NaN` and `None` are missing
-            cells. Or a source, such as ``pyarrow.dataset.dataset(folder)``, whose files do
-            not fit into memory, see :doc:`/larger_than_memory`. With a `Convolutional` architecture also images, an array of shape
+            cells. Or a source, such as ``pyarrow.dataset.dataset(folder)``, whose files
+            need not fit into memory, see :doc:`/larger_than_memory`. With a
+            `Convolutional` architecture also images, an array of shape
             (n_samples, channels, height, width) or (n_samples, height, width), here and
             below; reconstructions then have this shape.
         y : None

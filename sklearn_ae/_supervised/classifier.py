@@ -221,7 +221,8 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
             Rows, labelled or not, of numbers and categories. `NaN` and `None` are
             missing cells. Or a source, see :doc:`/larger_than_memory`.
         y : array-like of shape (n_samples,), or str
-            Labels, or the name of their column in a source; `NaN`, `None`, `pandas.NA` and `unlabeled_label` mark rows without.
+            Labels, or the name of their column in a source; `NaN`, `None`, `pandas.NA`
+            and `unlabeled_label` mark rows without.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts, in both phases; only their ratios matter.
 

@@ -96,8 +96,8 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
             Rows, labelled or not, of numbers and categories. `NaN` and `None` are
             missing cells. Or a source, see :doc:`/larger_than_memory`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), or str
-            Targets, or the name of their column in a source; `NaN`, `None` and `pandas.NA` are missing ones. A row may have some
-            of several targets.
+            Targets, or the name of their column in a source; `NaN`, `None` and
+            `pandas.NA` are missing ones. A row may have some of several targets.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts, in both phases; only their ratios matter.
 
