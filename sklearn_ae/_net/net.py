@@ -48,10 +48,9 @@ def train(net: "AutoencoderNet", rows: Rows, valid: Rows | None = None) -> None:
     ValueError
         If the loss stops being finite.
     """
-    processes = here()
-    if processes is not None:
-        processes.set_same(net.module_.state_dict().values())
-        processes.set_same(net.criterion_.state_dict().values())
+    if (processes := here()) is not None:
+        for part in (net.module_, net.criterion_):
+            processes.set_same(part.state_dict().values())
     product = net.module_.largest_product(min(net.batch_size, len(rows)))
     with diverging_as_value_error(net), threads_for(product):
         net.partial_fit((rows, valid))
@@ -184,10 +183,10 @@ class AutoencoderNet(NeuralNet):
         """Initialize the callbacks, and note which events each one listens to.
 
         Early stopping comes last: it ends training with an exception, and callbacks
-        after it would never see the last epoch.
+        after it would never see the last epoch. Only a checkpoint does, which holds
+        what all others have noted of an epoch that is not the last.
         """
         super().initialize_callbacks()
-        # A checkpoint holds what all others have noted of the epoch.
         last = EarlyStopping, Checkpoint
         self.callbacks_.sort(
             key=lambda item: [isinstance(item[1], kind) for kind in reversed(last)]
@@ -387,10 +386,12 @@ class AutoencoderNet(NeuralNet):
     def fit_loop(
         self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any
     ) -> "AutoencoderNet":
-        """Train, and note whether the user interrupted it, and after the first step."""
+        """Train, and note whether the user interrupted it, and after the first step.
+
+        Epochs that were done before a checkpoint are not done again.
+        """
         self.was_interrupted_ = self.was_trained_ = False
         epochs = self.max_epochs if epochs is None else epochs
-        # Those that were done before a checkpoint.
         epochs, self.n_epochs_done_ = epochs - self.n_epochs_done_, 0
         try:
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
