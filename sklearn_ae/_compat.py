@@ -81,6 +81,7 @@ __all__ = [
     "import_optional",
     "is_pandas_df",
     "is_polars_df",
+    "default_store",
     "mapped_file",
     "mse_loss_with_gradient",
     "read_mixture",
@@ -213,6 +214,16 @@ def import_optional(name: str, purpose: str, extra: str) -> ModuleType:
             f"{purpose} needs {name.partition('.')[0]}, which is not installed. "
             f'Install it with: pip install "sklearn_ae[{extra}]"'
         ) from error
+
+
+def default_store() -> Any:
+    """Return the store through which the processes of torch.distributed found another.
+
+    It is public only while they do so.
+    """
+    from torch.distributed import distributed_c10d
+
+    return distributed_c10d._get_default_store()
 
 
 def mapped_file(X: Any) -> mmap | None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
+from sklearn_ae._collective import same
 from sklearn_ae._document import describe_as
 from sklearn_ae._isolation import generators, is_forked
 
@@ -43,12 +44,13 @@ def draw_seed(random_state):
     """Return a seed below 2**32.
 
     `None` takes one from the operating system: scikit-learn would draw it from NumPy's
-    global state, which has to stay as it was found.
+    global state, which has to stay as it was found. Processes that fit together take
+    that of the first one.
     """
     if random_state is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
+        return same(int(np.random.SeedSequence().generate_state(1)[0]))
     if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**32, dtype=np.uint32))
+        return same(int(random_state.randint(2**32, dtype=np.uint32)))
     return int(random_state)
 
 

@@ -26,16 +26,11 @@ class Room(NamedTuple):
 
 GROUND = Room(
     (
-        "_compat",
-        "_isolation",
-        "_seeding",
-        "_defaults",
-        "_document",
-        "noise",
-        "datasets",
+        *("_compat", "_isolation", "_collective", "_seeding", "_defaults"),
+        *("_document", "noise", "datasets"),
     ),
-    "private parts of other libraries, seeds and global state, the rules behind the "
-    "defaults; noise on batches, images for the examples",
+    "private parts of other libraries, seeds and global state, processes that fit "
+    "together, the rules behind the defaults; noise on batches, images for examples",
 )
 TABLES = Room(
     ("_tables",),
@@ -73,7 +68,13 @@ RANKS = (
             "classifier and regressor: pre-training, fine-tuning",
         ),
     ),
-    (Room(("_persistence",), "files of models: written, read and checked; ONNX"),),
+    (
+        Room(("_persistence",), "files of models: written, read and checked; ONNX"),
+        Room(
+            ("distributed",),
+            "several processes, tables larger than memory, checkpoints",
+        ),
+    ),
     (Room(("_cli",), "the command line, one file for each command"),),
     (Room(("__init__", "__main__"), "the public names, and python -m sklearn_ae"),),
 )

@@ -20,14 +20,18 @@ from torch import nn
 import sklearn_ae
 from sklearn_ae import displays
 from sklearn_ae.architectures import Convolutional, TorchModule
+from sklearn_ae.distributed import Checkpoint
 from sklearn_ae.latents import Variational
 
 LIST = Path(__file__).with_name("public_api.txt")
 MODULES = [
     *("", ".architectures", ".latents", ".noise", ".metrics", ".displays"),
-    ".datasets",
+    *(".datasets", ".distributed"),
 ]
-REQUIRED = {TorchModule: {"cls": nn.Identity, "width": 3}}
+REQUIRED = {
+    TorchModule: {"cls": nn.Identity, "width": 3},
+    Checkpoint: {"folder": "run"},
+}
 
 
 def describe():

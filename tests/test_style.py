@@ -67,7 +67,7 @@ FRAME_LIBRARIES = {"pandas", "polars"}
 MAY_IMPORT_FRAMES = {"_tables", "datasets", "_cli"}
 # Methods of a named tuple have the underscore so that no field can have their name.
 PUBLIC_UNDERSCORES = {"_replace", "_asdict", "_fields", "_make"}
-MOST_ENTRIES = 24
+MOST_ENTRIES = 25
 # Lines of a file of the package, besides docstrings; and all lines of one of tests.
 MOST_LINES = 400
 MOST_TEST_LINES = 500

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = [
     *("", ".architectures", ".latents", ".noise", ".metrics", ".displays"),
-    ".datasets",
+    *(".datasets", ".distributed"),
 ]
 # What the displays import for type checkers only.
 FOR_CHECKERS = {"Axes": matplotlib.axes.Axes, "Figure": matplotlib.figure.Figure}
@@ -57,6 +57,7 @@ assert_type(mine.partial_fit(sparse.csr_array(X)), Mine)
 assert_type(mine.transform([[1, 2.0, None]]), NDArray[np.float32])
 assert_type(mine.score_samples(X), NDArray[np.float32])
 assert_type(mine.score(X), float)
+assert_type(mine.fit(frame.lazy()), Mine)
 assert_type(mine.sample(3, random_state=0), Any)
 assert_type(mine.loss_curve_, list[float])
 detector = AutoencoderAnomalyDetector(mine, random_state=0).fit(X)

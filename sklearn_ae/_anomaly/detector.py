@@ -240,7 +240,8 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
-            Rows, of numbers and categories. `NaN` and `None` are missing cells.
+            Rows, of numbers and categories. `NaN` and `None` are missing cells. Or a
+            source, see :doc:`/larger_than_memory`.
         y : None
             Ignored.
 
@@ -269,8 +270,12 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
                 template.set_params(n_components=n_components)
             rng = make_generator(self.random_state, Stream.DETECTOR_ROWS)
             held_out, used = self._split(n_rows, rng)
+            weight = None
+            if not hasattr(template, "net_"):
+                weight = self._fit_encoder(encoder, rows, held_out)
+            rows = encoder.store(rows, weight)
             self.estimators_, interrupt = self._fit_members(
-                template, encoder, rows, held_out, rng
+                template, encoder, rows, weight, rng
             )
             self.autoencoder_ = self.estimators_[0]
             self.table_encoder_ = encoder
@@ -302,15 +307,19 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
             template.set_params(device=self.device)
         return template
 
-    def _fit_members(self, template, encoder, rows, held_out, rng):
-        """Train autoencoders without the rows held out, as `fit_members` does."""
-        if hasattr(template, "net_"):
-            return [template], None
+    def _fit_encoder(self, encoder, rows, held_out):
+        """Learn the scale without the rows held out; return the weights that say so."""
         weight = None
         if len(held_out):
             weight = np.ones(rows.shape[0])
             weight[held_out] = 0
         encoder.fit(rows, weight)
+        return weight
+
+    def _fit_members(self, template, encoder, rows, weight, rng):
+        """Train autoencoders without the rows held out, as `fit_members` does."""
+        if hasattr(template, "net_"):
+            return [template], None
         steps = DEFAULT_STEPS
         if self.autoencoder is None:
             steps = default_detector_steps(rows.shape[1])

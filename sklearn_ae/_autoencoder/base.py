@@ -10,11 +10,12 @@ from skorch.history import History
 from torch import nn
 
 from sklearn_ae._autoencoder.packing import pack, unpack
+from sklearn_ae._collective import fitting_together
 from sklearn_ae._compat import Self, validate_params
 from sklearn_ae._document import CannotBeDescribedError, Fields, Reader, Writer
 from sklearn_ae._isolation import isolated
 from sklearn_ae._net import documents as _documents_of_nets  # noqa: F401
-from sklearn_ae._net.net import TrainingInterrupted
+from sklearn_ae._net.failures import TrainingInterrupted
 from sklearn_ae._tables import documents as _documents_of_tables  # noqa: F401
 
 # Where the functions are that skl2onnx asks for.
@@ -187,7 +188,8 @@ def unchanged_on_error(estimator):
     """
     before = vars(estimator).copy()
     try:
-        yield
+        with fitting_together(estimator):
+            yield
     except TrainingInterrupted:
         raise
     except BaseException:

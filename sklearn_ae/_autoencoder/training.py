@@ -11,16 +11,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_ae._autoencoder.base import set_net_attributes
 from sklearn_ae._autoencoder.parameters import check_params
 from sklearn_ae._autoencoder.row_sampler import RowSampler
+from sklearn_ae._collective import is_first
 from sklearn_ae._compat import warn
 from sklearn_ae._defaults import DEFAULT_STEPS
 from sklearn_ae._modules.clustered import ClusteredLatent
 from sklearn_ae._modules.latent_penalties import GaussianLatent
 from sklearn_ae._net.blueprint import NetworkParams
 from sklearn_ae._net.build import build_net
+from sklearn_ae._net.checkpoint import resuming
+from sklearn_ae._net.failures import TrainingInterrupted, raise_if_interrupted
 from sklearn_ae._net.net import (
-    TrainingInterrupted,
     continue_from,
-    raise_if_interrupted,
     train,
 )
 from sklearn_ae._net.params import TrainingParams, resolve_device
@@ -28,6 +29,7 @@ from sklearn_ae._seeding import seeded_for
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.rows import apply_in_parts, make_rows
 from sklearn_ae._tables.sampling import count_copies
+from sklearn_ae._tables.source_rows import SourceRows
 
 # Rows that tell how far clusters are to stand apart.
 SCALE_ROWS = 10_000
@@ -62,7 +64,11 @@ def read_table(autoencoder, X, owner, *, unknown=np.nan):
         find_image_shape=getattr(autoencoder.architecture, "find_image_shape", None),
         owner=type(owner).__name__,
     )
-    return encoder, encoder.check(X, reset=True, unknown=unknown)
+    rows = encoder.check(X, reset=True, unknown=unknown)
+    if isinstance(rows, SourceRows):
+        verbose = max(autoencoder.verbose, getattr(owner, "verbose", 0))
+        rows.verbose = verbose and is_first()
+    return encoder, rows
 
 
 def resolve_scaling(autoencoder):
@@ -88,8 +94,7 @@ def fit_default_encoder(autoencoder, encoder, rows, sample_weight=None):
     encoder.fit(rows, sample_weight)
     if encoder.scaling_ == "standard":
         autoencoder.set_params(scaling="robust")
-        encoder.scaling = "robust"
-        encoder.fit(rows, sample_weight)
+        encoder.make_robust(rows, sample_weight)
 
 
 def fit_autoencoder(
@@ -112,7 +117,7 @@ def fit_autoencoder(
     encoder : TableEncoder
         Fitted.
     sample_weight : ndarray of shape (n_samples,), default=None
-    hidden : bool ndarray of shape (n_samples, n_features), default=None
+    hidden : HiddenCells, default=None
         Cells to train without, as if they were missing.
     warm : bool, default=False
         Whether to go on with the weights that the autoencoder has.
@@ -130,10 +135,19 @@ def fit_autoencoder(
     """
     device = resolve_device(autoencoder.device)
     n_epochs = autoencoder.n_iter_ if warm else 0
-    with seeded_for(autoencoder.random_state, device, n_epochs=n_epochs):
-        transform = encoder.transform if hidden is None else _hide(encoder, hidden)
-        copies = count_copies(sample_weight)
-        data = make_rows(rows, transform, sample_weight, device, copies=copies)
+    random_state = autoencoder.random_state
+    with (
+        resuming(autoencoder.get_params(deep=False)) as seed,
+        seeded_for(random_state, device, seed=seed, n_epochs=n_epochs),
+    ):
+        data = make_rows(
+            rows,
+            encoder.transform,
+            sample_weight,
+            device,
+            copies=count_copies(sample_weight),
+            hidden=hidden,
+        )
         data, valid = _split(autoencoder, data)
         net, start = _build_net(autoencoder, encoder, data, device, steps, warm)
         net.allow_missing(hidden is not None)
@@ -160,7 +174,7 @@ def fit_members(members, rows, encoder, sample_weight=None, hidden=None, **train
         Not fitted.
     rows, encoder, sample_weight
         As for `fit_autoencoder`.
-    hidden : list of ndarray, default=None
+    hidden : list of HiddenCells, default=None
         As for `fit_autoencoder`, one for each member.
     **training
         As for `fit_autoencoder`.
@@ -216,17 +230,6 @@ def fit_one_epoch(autoencoder, rows, encoder, sample_weight=None):
         _set_attributes(autoencoder, net, encoder, data, cells_near)
     raise_if_interrupted(net)
     return autoencoder
-
-
-def _hide(encoder, hidden):
-    """Return a function that scales a table without its hidden cells."""
-
-    def transform(X):
-        X = encoder.transform(X)
-        X[hidden] = np.nan
-        return X
-
-    return transform
 
 
 def _split(autoencoder, rows):

@@ -51,9 +51,10 @@ from sklearn_ae._net.inference import decode, encode, infer, minus_loss, reconst
 from sklearn_ae._net.neighbor_embedding import NeighborEmbeddingNet
 from sklearn_ae._net.net import AutoencoderNet
 from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded
-from sklearn_ae._tables.encoder import TableEncoder, check_weight
+from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.reading import as_array
 from sklearn_ae._tables.table import TableLike
+from sklearn_ae._tables.weights import check_weight
 from sklearn_ae.latents import (
     Clustered,
     Contractive,
@@ -533,7 +534,9 @@ class AutoencoderTransformer(
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows, in any units, of numbers and categories. `NaN` and `None` are missing
-            cells. With a `Convolutional` architecture also images, an array of shape
+            cells. Or a source, such as ``pyarrow.dataset.dataset(folder)``, whose files
+            need not fit into memory, see :doc:`/larger_than_memory`. With a
+            `Convolutional` architecture also images, an array of shape
             (n_samples, channels, height, width) or (n_samples, height, width), here and
             below; reconstructions then have this shape.
         y : None
@@ -571,6 +574,7 @@ class AutoencoderTransformer(
             sample_weight = self._check_weight(sample_weight, rows)
             if not warm:
                 encoder.fit(rows, sample_weight)
+            rows = encoder.store(rows, sample_weight)
             fit_autoencoder(self, rows, encoder, sample_weight, warm=warm)
         return self
 
@@ -625,6 +629,7 @@ class AutoencoderTransformer(
                 encoder, rows = read_table(self, X, self)
                 sample_weight = self._check_weight(sample_weight, rows)
                 encoder.fit(rows, sample_weight)
+            rows = encoder.store(rows, sample_weight)
             fit_one_epoch(self, rows, encoder, sample_weight)
         return self
 

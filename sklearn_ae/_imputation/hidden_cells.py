@@ -1,13 +1,14 @@
 """Cells hidden from training, and what they say about predictions of missing cells."""
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from sklearn_ae._document import documented
 from sklearn_ae._net.inference import infer
-from sklearn_ae._tables.reading import to_tensor
+from sklearn_ae._tables.reading import blocks_of_rows, to_tensor
 from sklearn_ae._tables.sampling import draw_in_steps
 
 # Share of the observed cells that are hidden from training.
@@ -24,24 +25,87 @@ PRIOR_CELLS = 5.0
 MIN_VARIANCE = 1e-12
 
 
-def hide(observed, rng):
-    """Return a mask of observed cells, drawn at random, to hide from training.
+class MissingCells:
+    """The missing cells of a table.
 
     Parameters
     ----------
-    observed : bool ndarray of shape (n_rows, n_columns)
-    rng : numpy.random.Generator
+    missing : bool ndarray of shape (n_rows, n_columns), default=None
+    stored : StoredRows, default=None
+        Scaled rows of a table whose mask would take too much memory.
     """
-    n_rows, n_columns = observed.shape
-    hidden = np.zeros_like(observed)
+
+    def __init__(self, missing=None, stored=None):
+        self.missing, self.stored = missing, stored
+        if stored is None:
+            self.n_rows, self.n_missing = len(missing), missing.sum(axis=0)
+        else:
+            blocks = blocks_of_rows(stored)
+            self.n_rows = len(stored)
+            self.n_missing = sum(np.isnan(block).sum(axis=0) for _, block in blocks)
+
+    def of_rows(self, rows):
+        """Return a mask of the missing cells of some rows."""
+        if self.stored is None:
+            return self.missing[rows]
+        return np.isnan(np.asarray(self.stored[rows]))
+
+
+class HiddenCells(NamedTuple):
+    """Cells of a table that are hidden from training."""
+
+    rows: np.ndarray
+    """The rows that may have hidden cells, ascending."""
+    mask: np.ndarray
+    """Which cells of these are hidden, of shape (n_hidden_rows, n_columns)."""
+
+    def take_from(self, X, indices):
+        """Make the hidden cells of some rows missing.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_chosen, n_columns)
+            Changed in place.
+        indices : ndarray of shape (n_chosen,)
+            Which rows these are.
+        """
+        X[self.of_rows(indices)] = np.nan
+
+    def of_rows(self, indices):
+        """Return a mask of the hidden cells of some rows.
+
+        Parameters
+        ----------
+        indices : ndarray of shape (n_chosen,)
+        """
+        positions = np.searchsorted(self.rows, indices).clip(max=len(self.rows) - 1)
+        return self.mask[positions] & (self.rows[positions] == indices)[:, None]
+
+
+def hide(missing, observed, rng):
+    """Return observed cells, drawn at random, to hide from training.
+
+    Parameters
+    ----------
+    missing : MissingCells
+    observed : bool ndarray of shape (n_columns,)
+        Which columns have observed cells to learn from.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    hidden : HiddenCells
+    """
+    n_rows, n_columns = missing.n_rows, len(observed)
     rows = np.arange(n_rows)
     if n_rows > MAX_HIDDEN_ROWS:
         rows = np.sort(rng.choice(n_rows, MAX_HIDDEN_ROWS, replace=False))
-    hidden[rows] = rng.random((len(rows), n_columns)) < HIDDEN_SHARE
-    hidden &= observed
+    mask = rng.random((len(rows), n_columns)) < HIDDEN_SHARE
+    mask &= ~missing.of_rows(rows) & observed
     # A column has to keep something to learn from.
-    hidden[:, observed.sum(axis=0) < 2 * hidden.sum(axis=0) + 2] = False
-    return hidden
+    n_observed = np.where(observed, n_rows - missing.n_missing, 0)
+    mask[:, n_observed < 2 * mask.sum(axis=0) + 2] = False
+    return HiddenCells(rows, mask)
 
 
 @documented
@@ -89,9 +153,9 @@ class Shrinkage:
         encoder : TableEncoder
             Scales rows, and knows where columns stand in the output of a net.
         nets : list of AutoencoderNet
-        rows : {ndarray, CodedTable} of shape (n_rows, n_columns)
+        rows : {ndarray, memmap, CodedTable} of shape (n_rows, n_columns)
             The checked rows of `fit`.
-        hidden : list of bool ndarray of shape (n_rows, n_columns)
+        hidden : list of HiddenCells
             For each net the cells that it was trained without.
         predict : callable
             Takes a net and scaled rows, and returns predictions of all cells, numbers
@@ -208,14 +272,16 @@ def hidden_rows(encoder, nets, rows, hidden, rng):
     is_hidden : bool ndarray of shape (n_rows, n_outputs)
     """
     outputs = column_of_output(encoder)
-    for net, mask in zip(nets, hidden, strict=True):
-        chosen = draw(np.flatnonzero(mask.any(axis=1)), _most_rows(encoder), rng)
+    for net, cells in zip(nets, hidden, strict=True):
+        chosen = np.flatnonzero(cells.mask.any(axis=1))
+        chosen = draw(chosen, _most_rows(encoder), rng)
         if len(chosen):
-            scaled = encoder.transform(rows[chosen])
+            mask = cells.mask[chosen]
+            scaled = encoder.transform(rows[cells.rows[chosen]])
             truth = _truth(net, encoder, scaled)
             # The truth may be a category that a frozen autoencoder does not know.
-            is_hidden = mask[chosen][:, outputs] & ~np.isnan(truth)
-            scaled[mask[chosen]] = np.nan
+            is_hidden = mask[:, outputs] & ~np.isnan(truth)
+            scaled[mask] = np.nan
             yield net, scaled, truth, is_hidden
 
 

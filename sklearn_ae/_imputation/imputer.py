@@ -31,7 +31,7 @@ from sklearn_ae._compat import (
 )
 from sklearn_ae._document import documented
 from sklearn_ae._imputation.column_values import ColumnValues
-from sklearn_ae._imputation.hidden_cells import Shrinkage, hide
+from sklearn_ae._imputation.hidden_cells import MissingCells, Shrinkage, hide
 from sklearn_ae._imputation.neighbor_cells import NeighborCells
 from sklearn_ae._isolation import isolated
 from sklearn_ae._net.inference import expect, infer
@@ -43,6 +43,7 @@ from sklearn_ae._seeding import (
 )
 from sklearn_ae._tables.encoder import TableEncoder, take_rows
 from sklearn_ae._tables.reading import as_table
+from sklearn_ae._tables.sources import SourceTable, StoredRows
 from sklearn_ae._tables.table import DenseTableLike, name_columns, naming
 from sklearn_ae._tables.writing import floats_hold
 from sklearn_ae.noise import HidingNoise
@@ -239,7 +240,8 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         ----------
         X : {array-like, dataframe} of shape (n_samples, n_features)
             Rows, in any units, of numbers and categories. `NaN`, `None` and
-            `pandas.NA` are missing cells.
+            `pandas.NA` are missing cells. Or a source, see
+            :doc:`/larger_than_memory`.
         y : None
             Ignored.
 
@@ -269,16 +271,18 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             template = self._make_template()
             frozen = isinstance(self.autoencoder, FrozenEstimator)
             encoder, rows = self._read_table(template, _as_dense_table(X))
-            missing = _table_as_given(X, rows).missing()
-            observed = encoder.has_observed_ if frozen else ~missing.all(axis=0)
             self.table_encoder_ = encoder
-            if frozen:
-                encoder.check_cells(rows)
-            else:
+            if not frozen:
                 encoder.fit(rows)
-            self._note_columns(missing, observed)
+            rows = encoder.store(rows)
+            missing = _missing_cells(X, rows)
+            observed = missing.n_missing < missing.n_rows
+            if frozen:
+                observed = encoder.has_observed_
+                encoder.check_cells(rows)
+            self._note_columns(missing.n_missing > 0, observed)
             n_members = 1 if frozen else self.n_estimators
-            hidden = [hide(~missing & observed, rng) for _ in range(n_members)]
+            hidden = [hide(missing, observed, rng) for _ in range(n_members)]
             self.estimators_, interrupt = self._fit_members(template, rows, hidden, rng)
             self.autoencoder_ = self.estimators_[0]
             self.n_iter_ = self.max_iter or self._default_max_iter()
@@ -295,10 +299,10 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         default = AutoencoderTransformer(weight_decay=0.0)
         return self._take_autoencoder(default, HidingNoise())
 
-    def _note_columns(self, missing, observed):
+    def _note_columns(self, has_missing, observed):
         """Set the attributes that describe the columns."""
         self.table_encoder_.describe_to(self)
-        self._indicated = missing.any(axis=0)
+        self._indicated = has_missing
         self._kept = observed
         if not self._kept.all():
             names = getattr(self, "feature_names_in_", None)
@@ -432,7 +436,11 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
 
     def _check(self, X):
         """Return the table in which cells are to be filled, and its checked rows."""
-        rows = self.table_encoder_.check(_as_dense_table(X))
+        X = _as_dense_table(X)
+        if isinstance(X, SourceTable):
+            # What comes back is a table in memory, and its observed cells are these.
+            X = X.project(self.table_encoder_.names).collected
+        rows = self.table_encoder_.check(X)
         # Those without missing cells go through no network, which would find them.
         self.table_encoder_.check_cells(rows)
         return _table_as_given(X, rows), rows
@@ -535,6 +543,13 @@ def _table_as_given(X, rows):
         objects = table.X.reshape(rows.shape)
         given = rows if floats_hold(objects, rows) else objects
     return as_table(given)
+
+
+def _missing_cells(X, rows):
+    """Return the missing cells of a table and its checked, or stored, rows."""
+    if isinstance(rows, StoredRows):
+        return MissingCells(stored=rows)
+    return MissingCells(_table_as_given(X, rows).missing())
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class NeighborCells:
         chosen = np.sort(draw(np.arange(rows.shape[0]), n_references, rng))
         self._references = encoder.transform(rows[chosen])
         told = self._references.copy()
-        told[np.any([mask[chosen] for mask in hidden], axis=0)] = np.nan
+        told[np.any([cells.of_rows(chosen) for cells in hidden], axis=0)] = np.nan
         self._keep(nets, told, predict)
         sums = torch.zeros(2, rows.shape[1], dtype=torch.float64)
         for net, scaled, truth, is_hidden in hidden_rows(

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from sklearn_ae._collective import in_shares
 from sklearn_ae._document import Fields, Writer, documented
 from sklearn_ae._modules.columns import Columns
 from sklearn_ae._modules.dense import Dense, largest_product
@@ -216,11 +217,15 @@ class Autoencoder(nn.Module):
             Whether to return also what the penalty on the latent is computed from.
         """
         X = self.inputs(X, noisy=self.training)
-        if self.latent is None or not (self.training or with_penalty_terms):
-            return self.decode(self.encode_inputs(X))
-        Z, penalty_terms = self.latent(self.encode_inputs, X)
-        raw = self.decode(Z)
-        return (raw, penalty_terms) if with_penalty_terms else raw
+
+        def function(X: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+            if self.latent is None or not (self.training or with_penalty_terms):
+                return self.decode(self.encode_inputs(X))
+            Z, penalty_terms = self.latent(self.encode_inputs, X)
+            raw = self.decode(Z)
+            return (raw, penalty_terms) if with_penalty_terms else raw
+
+        return in_shares(function, X) if self.training else function(X)
 
     def encode(
         self,

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from sklearn_ae._collective import randn_rows
+
 # Hidden units of the network from the mean to the logarithm of the variance.
 VARIANCE_UNITS = 64
 
@@ -109,7 +111,7 @@ class GaussianLatent(Latent):
 
     def draw(self, mean: Tensor, log_variance: Tensor) -> Tensor:
         """Return latents around their means."""
-        return mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+        return mean + torch.exp(log_variance / 2) * randn_rows(mean)
 
     def penalty(
         self, penalty_terms: Tensor, weight: Tensor | None, nat_weight: Tensor | None
@@ -224,7 +226,7 @@ class ContractiveLatent(Latent):
 
     def forward(self, encode: Encoder, X: Tensor) -> tuple[Tensor, Tensor]:
         """Return the latents, and the squared norm of their derivatives, estimated."""
-        return self.along(encode, X, torch.randn_like(X))
+        return self.along(encode, X, randn_rows(X))
 
     def along(
         self, encode: Encoder, X: Tensor, direction: Tensor

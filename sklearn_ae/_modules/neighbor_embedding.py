@@ -22,6 +22,7 @@ from scipy.sparse import csr_array
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
+from sklearn_ae._collective import randn_rows
 from sklearn_ae._isolation import calls
 from sklearn_ae._modules.latent_penalties import Encoder, Latent
 from sklearn_ae._modules.neighbors import nearest_neighbors
@@ -89,7 +90,7 @@ class EmbeddedLatent(Latent):
     def forward(self, encode: Encoder, X: Tensor) -> tuple[Tensor, Tensor]:
         """Return the latents, perturbed while training, twice."""
         if self.training:
-            X = X + self.noise_std * torch.randn_like(X)
+            X = X + self.noise_std * randn_rows(X)
         Z = encode(X)
         return Z, Z
 

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, normalize
 
+from sklearn_ae._collective import randn_rows
+
 
 def virtual_adversarial_divergence(
     predict: Callable[[Tensor], Tensor], inputs: Tensor, log_p: Tensor, radius: Tensor
@@ -56,7 +58,7 @@ def virtual_adversarial_divergence(
         log_q = log_softmax(predict(inputs + step), 1)
         return (log_p.exp() * (log_p - log_q)).sum(1)
 
-    step = normalize(torch.randn_like(inputs), dim=1) * radius
+    step = normalize(randn_rows(inputs), dim=1) * radius
     step.requires_grad_()
     (gradient,) = torch.autograd.grad(divergence(step).sum(), step)
     return divergence(normalize(gradient, dim=1, eps=1e-20) * radius)

@@ -41,11 +41,11 @@ class L2SP(Callback):
     ) -> None:
         """Copy the weights at the start; biases do not decay."""
         groups = net.optimizer_.param_groups
-        self.weights_ = [
+        self._weights = [
             [weight.data for weight in group["params"] if weight.ndim > 1]
             for group in groups
         ]
-        self.starts_ = [[w.clone() for w in weights] for weights in self.weights_]
+        self.starts_ = [[w.clone() for w in weights] for weights in self._weights]
 
     def on_batch_end(
         self, net: NeuralNet, training: bool | None = None, **kwargs: Any
@@ -53,7 +53,7 @@ class L2SP(Callback):
         """Take a step towards the start; implicit, so that none is too long."""
         if training:
             groups = net.optimizer_.param_groups
-            pairs = zip(groups, self.weights_, self.starts_, strict=True)
+            pairs = zip(groups, self._weights, self.starts_, strict=True)
             for group, weights, starts in pairs:
                 step = group["lr"] * self.strength
                 if weights:
@@ -63,7 +63,7 @@ class L2SP(Callback):
         self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
     ) -> None:
         """Forget the weights at the start."""
-        del self.weights_, self.starts_
+        del self._weights, self.starts_
 
 
 class CosineDecay(Callback):

@@ -7,6 +7,7 @@ from skorch.utils import noop
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from sklearn_ae._collective import is_first
 from sklearn_ae._net.callbacks import BestWeights, CosineDecay, Plateau, ProgressBar
 from sklearn_ae._net.net import AutoencoderNet, NamedCallback
 from sklearn_ae._net.params import (
@@ -59,7 +60,7 @@ def make_net(
         train_split=None,
         own_callbacks=[*callbacks, *_own_callbacks(training)],
         callbacks=training.callbacks,
-        verbose=int(training.verbose > 1),
+        verbose=int(training.verbose > 1 and is_first()),
         device=str(training.device),
         precision=resolve_precision(
             training.precision,
@@ -95,6 +96,6 @@ def _own_callbacks(training: TrainingParams) -> list[NamedCallback]:
             load_best=True,
         )
         callbacks.append(("early_stopping", stopping))
-    if training.verbose == 1:
+    if training.verbose == 1 and is_first():
         callbacks.append(("progress_bar", ProgressBar()))
     return callbacks

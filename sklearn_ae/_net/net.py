@@ -1,8 +1,7 @@
 """The skorch net of an autoencoder."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -14,11 +13,14 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
+from sklearn_ae._collective import here, same
 from sklearn_ae._isolation import calls, isolated
 from sklearn_ae._net.callbacks import ProgressBar
+from sklearn_ae._net.checkpoint import Checkpoint
+from sklearn_ae._net.failures import TrainingDiverged, diverging_as_value_error
 from sklearn_ae._net.inference import infer, reconstruct
 from sklearn_ae._net.params import TrainingParams
-from sklearn_ae._net.written_out import WrittenOutStep, write_out
+from sklearn_ae._net.written_out import WrittenOutStep, average_gradients, write_out
 from sklearn_ae._seeding import threads_for
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.rows import BatchIterator, Rows
@@ -47,6 +49,9 @@ def train(net: "AutoencoderNet", rows: Rows, valid: Rows | None = None) -> None:
     ValueError
         If the loss stops being finite.
     """
+    if (processes := here()) is not None:
+        for part in (net.module_, net.criterion_):
+            processes.set_same(part.state_dict().values())
     product = net.module_.largest_product(min(net.batch_size, len(rows)))
     with diverging_as_value_error(net), threads_for(product):
         net.partial_fit((rows, valid))
@@ -55,27 +60,6 @@ def train(net: "AutoencoderNet", rows: Rows, valid: Rows | None = None) -> None:
             raise TrainingDiverged("loss")
     if net.was_interrupted_ and not net.was_trained_:
         raise KeyboardInterrupt
-
-
-class TrainingInterrupted(KeyboardInterrupt):
-    """Training was interrupted, and what was trained so far is on the estimator."""
-
-    def __init__(
-        self,
-        message: str = "Training was interrupted. What was trained so far is kept.",
-    ) -> None:
-        super().__init__(message)
-
-
-def raise_if_interrupted(net: "AutoencoderNet") -> None:
-    """Raise the interrupt that ended the last training of a net, if one did.
-
-    Raises
-    ------
-    TrainingInterrupted
-    """
-    if net.was_interrupted_:
-        raise TrainingInterrupted
 
 
 def continue_from(net: "AutoencoderNet", earlier: "AutoencoderNet") -> None:
@@ -95,23 +79,6 @@ def continue_from(net: "AutoencoderNet", earlier: "AutoencoderNet") -> None:
             "anew."
         ) from error
     net.history_ = deepcopy(earlier.history_)
-
-
-@contextmanager
-def diverging_as_value_error(net: "AutoencoderNet") -> Iterator[None]:
-    """Explain a loss that is no finite number any more."""
-    try:
-        yield
-    except TrainingDiverged as error:
-        raise ValueError(
-            f"The {error} stopped being a finite number in epoch {len(net.history)}. "
-            f"Try a smaller lr than {net.lr}, scaling='standard' if it was switched "
-            "off, or another loss."
-        ) from None
-
-
-class TrainingDiverged(ArithmeticError):
-    """A loss is not a finite number any more."""
 
 
 def _has_table_encoder(net: "AutoencoderNet") -> bool:
@@ -170,6 +137,7 @@ class AutoencoderNet(NeuralNet):
         )
         self.was_interrupted_ = False
         self.was_trained_ = False
+        self.n_epochs_done_ = 0
         # The written-out step that the epochs of one training share.
         self._step: WrittenOutStep | None = None
 
@@ -182,10 +150,14 @@ class AutoencoderNet(NeuralNet):
         """Initialize the callbacks, and note which events each one listens to.
 
         Early stopping comes last: it ends training with an exception, and callbacks
-        after it would never see the last epoch.
+        after it would never see the last epoch. Only a checkpoint does, which holds
+        what all others have noted of an epoch that is not the last.
         """
         super().initialize_callbacks()
-        self.callbacks_.sort(key=lambda item: isinstance(item[1], EarlyStopping))
+        last = EarlyStopping, Checkpoint
+        self.callbacks_.sort(
+            key=lambda item: [isinstance(item[1], kind) for kind in reversed(last)]
+        )
         self._listeners: dict[str, list[Callback]] = {}
         return self
 
@@ -381,8 +353,13 @@ class AutoencoderNet(NeuralNet):
     def fit_loop(
         self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any
     ) -> "AutoencoderNet":
-        """Train, and note whether the user interrupted it, and after the first step."""
+        """Train, and note whether the user interrupted it, and after the first step.
+
+        Epochs that were done before a checkpoint are not done again.
+        """
         self.was_interrupted_ = self.was_trained_ = False
+        epochs = self.max_epochs if epochs is None else epochs
+        epochs, self.n_epochs_done_ = epochs - self.n_epochs_done_, 0
         try:
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
         except KeyboardInterrupt:
@@ -430,8 +407,11 @@ class AutoencoderNet(NeuralNet):
         self._set_training(True)
         written_out = self._write_out()
         if written_out is None:
-            return super().train_step_single(batch, **fit_params)
-        return written_out.compute_gradients(batch)
+            step = super().train_step_single(batch, **fit_params)
+        else:
+            step = written_out.compute_gradients(batch)
+        average_gradients(self)
+        return step
 
     def _write_out(self) -> WrittenOutStep | None:
         """Return a step without autograd, None if the loss may need more of it."""
@@ -483,7 +463,7 @@ class AutoencoderNet(NeuralNet):
                 self.history.record_batch(f"{prefix}_batch_size", n_batch)
             self.notify("on_batch_end", batch=batch, training=training, **step)
         # Weights have a mean of 1 over all rows, not over those held out.
-        mean = float(total) / (float(sum(weights)) if weights else n_rows)
+        mean = same(float(total) / (float(sum(weights)) if weights else n_rows))
         self._record_loss(prefix, mean)
         self.history.record(f"{prefix}_batch_count", n_batches)
 

@@ -13,6 +13,7 @@ import torch
 from skorch.callbacks import Callback
 from torch.optim import Optimizer
 
+from sklearn_ae._collective import local_index
 from sklearn_ae._compat import cpu_has_bfloat16, did_you_mean
 from sklearn_ae._document import Fields, Writer, describe_as, documented
 
@@ -318,7 +319,10 @@ def resolve_device(device: str | torch.device) -> torch.device:
     """
     if device == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return torch.device("cpu") if accelerator is None else accelerator
+        if accelerator is None:
+            return torch.device("cpu")
+        index = local_index(torch.accelerator.device_count())
+        return accelerator if index is None else torch.device(accelerator.type, index)
     try:
         usable = torch.device(device)
         torch.ones(1, device=usable).add_(1).item()

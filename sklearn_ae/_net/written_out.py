@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from sklearn_ae._collective import here
 from sklearn_ae._compat import (
     activation_gradients,
     calls_only_forward,
@@ -195,33 +196,52 @@ class WrittenOutStep:
     def compute_gradients(self, batch: Any) -> dict[str, Tensor]:
         """Compute the gradients, and return the loss and the output."""
         X, y = batch
-        raw = self.dense.forward(self.net.module_.inputs(X, noisy=True))
-        gradient = self.dense.output_gradient
+        inputs = self.net.module_.inputs(X, noisy=True)
+        processes = here()
+        if processes is None:
+            raw = self.dense.forward(inputs)
+            gradient = self.dense.output_gradient
+        else:
+            own = self.dense.forward(processes.own(inputs))
+            raw = processes.gather(own, len(X))
+            gradient = torch.empty_like(raw)
         may_have_missing = self.is_mse and self.net.criterion_.may_have_missing
         if self.is_mse and not may_have_missing:
             loss = mse_loss_with_gradient(raw, X, y, gradient)
         elif self.is_mse and y is None:
             loss = mse_of_observed_with_gradient(raw, X, gradient)
         else:
-            loss = self._loss_by_autograd(raw, X, y)
+            loss = self._loss_by_autograd(raw, X, y, gradient)
+        if processes is not None:
+            own = processes.own(gradient) * processes.size
+            self.dense.output_gradient.copy_(own)
         self.dense.backward()
         return {"loss": loss, "y_pred": raw}
 
     def take(self, batch: Any) -> dict[str, Tensor]:
         """Compute the gradients and change the weights."""
         step = self.compute_gradients(batch)
+        average_gradients(self.net)
         optimizer = self.adam or self.net.optimizer_
         optimizer.step()
         return step
 
-    def _loss_by_autograd(self, raw: Tensor, X: Tensor, y: Any) -> Tensor:
-        """Return the loss, and store the gradient of the output."""
+    def _loss_by_autograd(
+        self, raw: Tensor, X: Tensor, y: Any, gradient: Tensor
+    ) -> Tensor:
+        """Return the loss, and write the gradient of the output."""
         leaf = raw.detach().requires_grad_()
         with torch.enable_grad():
             loss = self.net.get_loss(leaf, y, X=X, training=True)
-        (gradient,) = torch.autograd.grad(loss, leaf)
-        self.dense.output_gradient.copy_(gradient)
+        gradient.copy_(*torch.autograd.grad(loss, leaf))
         return loss.detach()
+
+
+def average_gradients(net: Any) -> None:
+    """Average the gradients over the processes that fit together, if several do."""
+    processes = here()
+    if processes is not None:
+        processes.average_gradients(w for _, w in net.get_all_learnable_params())
 
 
 def write_out(net: Any) -> WrittenOutStep | None:

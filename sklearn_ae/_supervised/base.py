@@ -33,11 +33,10 @@ from sklearn_ae._defaults import (
 from sklearn_ae._isolation import isolated
 from sklearn_ae._modules.convolutional import ConvolutionalNetwork
 from sklearn_ae._modules.dense import Dense
+from sklearn_ae._net.failures import TrainingInterrupted, raise_if_interrupted
 from sklearn_ae._net.inference import encode, has_nan, infer
 from sklearn_ae._net.net import (
     AutoencoderNet,
-    TrainingInterrupted,
-    raise_if_interrupted,
 )
 from sklearn_ae._net.params import TrainingParams, check_training, resolve_device
 from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded_for
@@ -51,6 +50,7 @@ from sklearn_ae._supervised.targets import make_labelled_rows
 from sklearn_ae._tables.encoder import SHOWN_CELLS, TableEncoder, check_frame
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.sampling import count_copies
+from sklearn_ae._tables.sources import SourceTable
 from sklearn_ae._tables.table import TableLike, naming
 
 # Hidden layers of the default autoencoder are as wide as the table, but not narrower.
@@ -183,7 +183,10 @@ class PretrainedPredictor(
         set_net_attributes(self, net)
 
     def _as_table(self, X, y):
-        """Return X as a table that has rows, before y is compared with them."""
+        """Return X as a table that has rows, and y, before the two are compared.
+
+        A source may hold y in a column.
+        """
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is "
@@ -197,7 +200,9 @@ class PretrainedPredictor(
             elif len(shape) < 2 or shape[0] == 0:
                 # It raises in scikit-learn's words.
                 check_array(table.X, accept_sparse=True, dtype=None, estimator=self)
-        return table
+            if isinstance(y, str) and isinstance(table, SourceTable):
+                table, y = table.pop(y)
+        return table, y
 
     def _fit(self, X, targets, weights, criterion, probe, n_outputs):
         """Pre-train on all rows, and fine-tune on those that have a target.
@@ -282,7 +287,7 @@ class PretrainedPredictor(
         autoencoder = self._take_autoencoder(default, default_noise())
         encoder, rows = self._read_table(autoencoder, X)
         if hasattr(autoencoder, "net_"):
-            return autoencoder, encoder, rows, None
+            return autoencoder, encoder, encoder.store(rows, sample_weight), None
         if self.random_state is not None and autoencoder.random_state is None:
             autoencoder.set_params(random_state=seed)
         if self.autoencoder is None:
@@ -297,6 +302,7 @@ class PretrainedPredictor(
             fit_default_encoder(autoencoder, encoder, rows, sample_weight)
         else:
             encoder.fit(rows, sample_weight)
+        rows = encoder.store(rows, sample_weight)
         _, interrupt = fit_members([autoencoder], rows, encoder, sample_weight)
         return autoencoder, encoder, rows, interrupt
 

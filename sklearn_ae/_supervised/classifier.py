@@ -28,8 +28,8 @@ from sklearn_ae._supervised.targets import (
     read_labels,
     weights_of_classes,
 )
-from sklearn_ae._tables.encoder import check_weight
 from sklearn_ae._tables.table import TableLike, TargetLike, naming
+from sklearn_ae._tables.weights import check_weight
 
 # Fewer labelled rows than this cannot tell whether rows of one class lie together.
 LEAST_LABELLED = 20
@@ -240,9 +240,10 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows, labelled or not, of numbers and categories. `NaN` and `None` are
-            missing cells.
-        y : array-like of shape (n_samples,)
-            Labels; `NaN`, `None`, `pandas.NA` and `unlabeled_label` mark rows without.
+            missing cells. Or a source, see :doc:`/larger_than_memory`.
+        y : array-like of shape (n_samples,), or str
+            Labels, or the name of their column in a source; `NaN`, `None`, `pandas.NA`
+            and `unlabeled_label` mark rows without.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts, in both phases; only their ratios matter.
 
@@ -263,7 +264,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
             was fitted before is left as it was.
         """
         with unchanged_on_error(self):
-            X = self._as_table(X, y)
+            X, y = self._as_table(X, y)
             with naming(type(self).__name__):
                 classes, class_indices = read_labels(y, len(X), self.unlabeled_label)
             sample_weight = check_weight(sample_weight, len(X), type(self).__name__)

@@ -9,6 +9,7 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.nn.functional import cross_entropy, linear
 
+from sklearn_ae._collective import in_shares
 from sklearn_ae._compat import calls_only_forward
 from sklearn_ae._defaults import default_n_bins
 from sklearn_ae._document import documented
@@ -143,9 +144,13 @@ class Predictor(nn.Module):
     def forward(self, X):
         """Return the raw output for scaled rows, corrupted first while training."""
         inputs = self.inputs(X, noisy=self.training)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            Z = self.encoder.encode_inputs(inputs)
-        outputs = self.head(Z)
+
+        def function(inputs):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+                Z = self.encoder.encode_inputs(inputs)
+            return self.head(Z)
+
+        outputs = in_shares(function, inputs) if self.training else function(inputs)
         return outputs if self.start is None else outputs + self.start(X)
 
     def predict(self, X, may_have_missing=False):

@@ -15,9 +15,9 @@ from sklearn_ae._supervised.docstrings import fill_docstring
 from sklearn_ae._supervised.linear_probe import TargetProbe
 from sklearn_ae._supervised.predictor import TargetLoss
 from sklearn_ae._supervised.targets import check_observed, read_targets
-from sklearn_ae._tables.encoder import check_weight
 from sklearn_ae._tables.scaling import unit_of_tiny
 from sklearn_ae._tables.table import TableLike, TargetLike, naming
+from sklearn_ae._tables.weights import check_weight
 
 
 @documented
@@ -119,10 +119,10 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
             Rows, labelled or not, of numbers and categories. `NaN` and `None` are
-            missing cells.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; `NaN`, `None` and `pandas.NA` are missing ones. A row may have some
-            of several targets.
+            missing cells. Or a source, see :doc:`/larger_than_memory`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), or str
+            Targets, or the name of their column in a source; `NaN`, `None` and
+            `pandas.NA` are missing ones. A row may have some of several targets.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts, in both phases; only their ratios matter.
 
@@ -143,7 +143,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
             was fitted before is left as it was.
         """
         with unchanged_on_error(self):
-            X = self._as_table(X, y)
+            X, y = self._as_table(X, y)
             with naming(type(self).__name__):
                 values = read_targets(y, len(X))
             sample_weight = check_weight(sample_weight, len(X), type(self).__name__)

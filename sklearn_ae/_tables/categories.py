@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from datetime import datetime
 from numbers import Number
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.preprocessing import OrdinalEncoder
@@ -47,6 +48,17 @@ _ADVICE = {
 def hardly_repeat(n_levels, n_observed):
     """Whether so many different values in so many cells are no categories."""
     return n_levels > max(FEW_CATEGORIES, n_observed / 2)
+
+
+class CountedLevels(NamedTuple):
+    """The distinct values of a column, and how often they occur."""
+
+    levels: np.ndarray
+    """The values, of shape (n_levels,)."""
+    weights: np.ndarray
+    """The summed weight of the rows with each of them."""
+    n_observed: int
+    """How many rows they come from."""
 
 
 @documented
@@ -161,19 +173,42 @@ class Categories:
         ValueError
             If they hardly repeat.
         """
-        self.encoders_, self.levels_, shares = {}, {}, [None] * table.shape[1]
         rows = slice(None) if sample_weight is None else np.flatnonzero(sample_weight)
         weight = None if sample_weight is None else sample_weight[rows]
+        copies = count_copies(weight)
+
+        def count(column):
+            levels, indices = table.levels(column, rows)
+            observed = indices >= 0
+            indices = indices[observed]
+            weights = np.bincount(
+                indices, None if weight is None else weight[observed], len(levels)
+            )
+            n_observed = len(indices) if copies is None else copies[observed].sum()
+            return CountedLevels(levels, weights, n_observed)
+
+        return self.fit_counted(count)
+
+    def fit_counted(self, count):
+        """Learn the categories from how often they occur.
+
+        Parameters
+        ----------
+        count : callable
+            Takes the index of a column, and returns its :class:`CountedLevels`.
+        """
+        self.encoders_, self.levels_ = {}, {}
+        shares = [None] * len(self.is_categorical)
         for column in np.flatnonzero(self.is_categorical).tolist():
-            with self._naming(column):
-                levels, indices = table.levels(column, rows)
-                if len(levels):
-                    shares[column] = self._fit_column(column, levels, indices, weight)
+            with self.naming(column):
+                counted = count(column)
+                if len(counted.levels):
+                    shares[column] = self._fit_column(column, *counted)
         self.layout_ = Layout(tuple(shares)) if self.levels_ else None
         return self
 
     @contextmanager
-    def _naming(self, column):
+    def naming(self, column):
         """Name the column whose cells cannot be compared."""
         try:
             yield
@@ -184,14 +219,9 @@ class Categories:
                 "them one type that can be sorted, for example with astype(str)."
             ) from error
 
-    def _fit_column(self, column, levels, indices, weight):
+    def _fit_column(self, column, levels, weights, n_observed):
         """Learn the categories of a column; return the share of each."""
-        observed = indices >= 0
-        indices = indices[observed]
-        copies = count_copies(weight)
-        n_observed = len(indices) if copies is None else copies[observed].sum()
         self._check_repetition(column, len(levels), n_observed)
-        weights = np.bincount(indices, None if weight is None else weight[observed])
         # Of equally frequent ones the order of the values decides, not that of rows.
         by_value = np.argsort(levels)
         levels, weights = levels[by_value], weights[by_value]
@@ -249,7 +279,7 @@ class Categories:
         return np.column_stack(columns)
 
     def _code_column(self, table, column, rows, unknown):
-        with self._naming(column):
+        with self.naming(column):
             levels, indices = table.levels(column, rows)
         codes = np.full(len(levels) + 1, np.nan)
         if column in self.encoders_ and len(levels):

@@ -2,11 +2,8 @@
 
 from collections import Counter
 from copy import copy, deepcopy
-from decimal import Decimal
 from functools import cache
 from math import prod
-from numbers import Real
-from reprlib import repr as short_repr
 
 import numpy as np
 import pandas as pd
@@ -14,7 +11,6 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
-from sklearn_ae._compat import _check_sample_weight
 from sklearn_ae._isolation import isolated
 from sklearn_ae._tables.array_table import ArrayTable
 from sklearn_ae._tables.categories import (
@@ -25,7 +21,6 @@ from sklearn_ae._tables.categories import (
 )
 from sklearn_ae._tables.reading import (
     as_table,
-    as_values,
     blocks_of_rows,
     check_cells,
     is_mapped,
@@ -33,7 +28,9 @@ from sklearn_ae._tables.reading import (
 from sklearn_ae._tables.restoring import make_form
 from sklearn_ae._tables.sampling import sample_rows
 from sklearn_ae._tables.scaling import Scaler
-from sklearn_ae._tables.table import is_missing, naming, to_numbers
+from sklearn_ae._tables.source_rows import SourceRows
+from sklearn_ae._tables.sources import SourceTable, StoredRows
+from sklearn_ae._tables.table import naming, to_numbers
 
 # Cells of an array that a message shows.
 SHOWN_CELLS = 10
@@ -112,7 +109,8 @@ class TableEncoder:
 
         Returns
         -------
-        rows : {ndarray, memmap, CSR matrix, CodedTable} of shape (n_rows, n_columns)
+        rows : {ndarray, memmap, CSR matrix, CodedTable, SourceRows} of shape \
+                (n_rows, n_columns)
 
         Raises
         ------
@@ -126,12 +124,17 @@ class TableEncoder:
 
     def _check(self, X, reset, unknown):
         given = as_table(X)
+        if isinstance(given, SourceTable) and not reset:
+            # A file may have further columns, such as keys and targets.
+            given = given.project(self.names)
         table = self._check_columns(given, reset)
         if reset:
             self._learn_columns(table, given)
         else:
             numeric = np.flatnonzero(~self.is_categorical_).tolist()
             check_numeric_columns(table, numeric, self.names, self.has_observed_)
+        if isinstance(table, SourceTable):
+            return SourceRows(table, self._categories, unknown, self.owner)
         if not self.is_categorical_.any():
             return self._as_numbers(table)
         if sparse.issparse(table.X):
@@ -262,15 +265,50 @@ class TableEncoder:
         """
         self._scaler = Scaler(self.scaling, self.is_categorical_)
         with naming(self.owner):
-            if self._categories is not None:
-                self._categories.fit(rows.table, sample_weight)
-            self._scaler.fit(rows, sample_weight, self.names)
+            if isinstance(rows, SourceRows):
+                rows = rows.first_pass(sample_weight)
+                self._scaler.fit(rows, sample_weight, self.names)
+                if self._categories is not None:
+                    self._categories.fit_counted(rows.count)
+            else:
+                if self._categories is not None:
+                    self._categories.fit(rows.table, sample_weight)
+                self._scaler.fit(rows, sample_weight, self.names)
         if not self._scaler.has_observed_.any():
             raise ValueError(
                 f"X has no observed cell: all of them are missing. {self.owner} needs "
                 "at least one."
             )
         return self
+
+    def make_robust(self, rows, sample_weight=None):
+        """Let columns have a robust scale instead of the standard one.
+
+        The result is that of `fit` with ``scaling="robust"``, without a pass over all
+        rows.
+
+        Parameters
+        ----------
+        rows, sample_weight
+            As for `fit`, which was called with ``scaling="auto"`` before, or stored.
+        """
+        with naming(self.owner):
+            self.scaling = "robust"
+            self._scaler.make_robust(rows, sample_weight)
+
+    def store(self, rows, sample_weight=None):
+        """Return rows of a source, scaled, in a temporary file; others as they are.
+
+        Parameters
+        ----------
+        rows : {ndarray, memmap, CSR matrix, CodedTable, SourceRows} of shape \
+                (n_rows, n_columns)
+            Checked.
+        sample_weight : ndarray of shape (n_rows,), default=None
+        """
+        if not isinstance(rows, SourceRows):
+            return rows
+        return rows.store(self.transform, sample_weight)
 
     def check_cells(self, rows):
         """Refuse cells that no block of rows may hold; `fit` does so, too.
@@ -376,6 +414,8 @@ class TableEncoder:
         scaled : float32 ndarray of shape (n_rows, n_columns)
             Missing cells are `NaN`.
         """
+        if isinstance(block, StoredRows):
+            return np.array(block)
         with naming(self.owner):
             return self._scaler.transform(block, out)
 
@@ -506,67 +546,6 @@ def check_frame(table, owner):
             f"{owner} takes columns with unique names. Got {repeated} more than once. "
             "Rename these columns, or drop all but one of each name."
         )
-
-
-def check_weight(sample_weight, n_rows, owner):
-    """Return sample weights as an ndarray, `None` as it is.
-
-    Parameters
-    ----------
-    sample_weight : array-like or None
-    n_rows : int
-    owner : str
-        Name of the estimator in use, for messages.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there is not one for each row, one is no number, missing, negative or too
-        large for float64, or all are 0.
-    """
-    if sample_weight is None:
-        return None
-    with naming(owner):
-        sample_weight = _check_sample_weight(
-            _as_weights(sample_weight),
-            np.broadcast_to(0.0, (n_rows, 1)),
-            dtype=np.float64,
-            ensure_non_negative=True,
-        )
-        if not sample_weight.any():
-            raise ValueError(
-                "Sample weights must contain at least one non-zero number."
-            )
-    if sample_weight.max() > 1e300 / len(sample_weight):
-        # Their sum would overflow.
-        sample_weight = sample_weight / sample_weight.max()
-    return sample_weight
-
-
-def _as_weights(sample_weight):
-    """Return weights as floats, one of them or an ndarray, if they are numbers."""
-    weights = as_values(sample_weight, "sample_weight")
-    rule = "sample_weight must have a number for each row"
-    missing = is_missing(weights)
-    if missing.any():
-        row = np.argwhere(missing)[0][0] if missing.ndim else 0
-        raise ValueError(
-            f"{rule}. Got none for row {row}. A weight of 0 leaves a row out."
-        )
-    if weights.dtype.kind not in "fiub":
-        for weight in weights.flat:
-            if weights.dtype.kind != "O" or not isinstance(weight, (Real, Decimal)):
-                type_name = type(weight).__name__.rstrip("_")
-                raise ValueError(
-                    f"{rule}. Got {short_repr(str(weight))} of type {type_name}."
-                )
-    try:
-        return weights.astype(np.float64) if weights.ndim else float(weights)
-    except OverflowError as error:
-        raise ValueError(
-            "Input sample_weight contains a value too large for dtype('float64'). Only "
-            "ratios of weights matter: divide all of them by the largest one."
-        ) from error
 
 
 def take_rows(rows, indices):

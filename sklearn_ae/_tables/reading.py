@@ -13,7 +13,20 @@ from sklearn_ae._compat import is_pandas_df, is_polars_df, mapped_file
 from sklearn_ae._tables import pandas_table
 from sklearn_ae._tables.array_table import ArrayTable
 from sklearn_ae._tables.pandas_table import PandasTable
-from sklearn_ae._tables.table import Table, is_missing, name_columns, with_none
+from sklearn_ae._tables.sources import (
+    SourceTable,
+    StoredRows,
+    as_source_table,
+    is_source,
+    refuse_paths,
+)
+from sklearn_ae._tables.table import (
+    CATEGORY,
+    Table,
+    is_missing,
+    name_columns,
+    with_none,
+)
 
 # Cells of a block: 8 MB as float64, small enough to stay out of the memory bill.
 BLOCK_CELLS = 2**20
@@ -26,18 +39,19 @@ def as_table(X):
 
     Parameters
     ----------
-    X : {array-like, sparse matrix, dataframe, Table} of shape (n_rows, n_columns)
+    X : {array-like, sparse matrix, dataframe, Table, source} of shape \
+            (n_rows, n_columns)
 
     Returns
     -------
-    table : ArrayTable, PandasTable, PolarsTable or ArrowTable
+    table : ArrayTable, PandasTable, PolarsTable, ArrowTable or SourceTable
 
     Raises
     ------
     TypeError
-        If X is a polars LazyFrame, or a tensor that is sparse.
+        If X is a path, or a tensor that is sparse.
     """
-    if isinstance(X, Table):
+    if isinstance(X, (Table, SourceTable)):
         return X
     if is_pandas_df(X):
         return PandasTable(X)
@@ -45,19 +59,22 @@ def as_table(X):
         from sklearn_ae._tables.polars_table import PolarsTable
 
         return PolarsTable(X)
+    if is_source(X):
+        return as_source_table(X)
     if _is_arrow(X) and hasattr(X, "columns"):
         from sklearn_ae._tables.arrow_table import ArrowTable
 
         return ArrowTable(X)
-    _refuse_lazy(X, "X")
+    refuse_paths(X)
     return ArrayTable(as_array(X))
 
 
-def _refuse_lazy(X, name):
-    if type(X).__name__ == "LazyFrame":
+def _refuse_source(y, name):
+    if is_source(y):
+        method = "collect" if hasattr(y, "collect") else "to_table"
         raise TypeError(
-            f"{name} must hold rows. Got a polars LazyFrame, which only says how to "
-            f"get them; pass {name}.collect()."
+            f"{name} must hold values. Got a {type(y).__name__}, which only says how "
+            f"to get them; pass {name}.{method}(), or the name of a column of X."
         )
 
 
@@ -168,7 +185,7 @@ def as_values(y, name="y"):
 
     Parameters
     ----------
-    y : array-like, series or dataframe
+    y : array-like, series, dataframe or SourceTable
     name : str, default="y"
         Name of the argument, for messages.
 
@@ -180,9 +197,11 @@ def as_values(y, name="y"):
     Raises
     ------
     TypeError
-        If y is sparse or a polars LazyFrame.
+        If y is sparse or a source.
     """
-    _refuse_lazy(y, name)
+    _refuse_source(y, name)
+    if isinstance(y, SourceTable):
+        return _read_column(y)
     if sparse.issparse(y):
         raise TypeError(
             f"Sparse data was passed for {name}, which must be dense. Use "
@@ -210,6 +229,23 @@ def as_values(y, name="y"):
         return pandas_table.as_values(y)
     values = np.asarray(y)
     return values.astype(object) if values.dtype.kind == "T" else values
+
+
+def _read_column(column):
+    """Return the cells of the only column of a source."""
+    is_text, known, parts = column.kinds() == [CATEGORY], {}, []
+    for table in column.parts():
+        if not is_text:
+            frame = table.given
+            is_arrow = hasattr(frame, "column")
+            parts.append(as_values(frame.column(0) if is_arrow else frame.to_series()))
+            continue
+        # Each level once: text takes much more memory than a reference to it.
+        levels, indices = table.levels(0)
+        levels = [known.setdefault(level, level) for level in levels.tolist()]
+        observed = [levels[i] for i in indices[indices >= 0].tolist()]
+        parts.append(with_none(observed, indices < 0))
+    return infer_dtype(np.concatenate(parts))
 
 
 def infer_dtype(values):
@@ -296,7 +332,7 @@ def blocks_of_rows(X, cells=BLOCK_CELLS):
 
     Parameters
     ----------
-    X : {ndarray, sparse matrix} of shape (n_rows, n_columns)
+    X : {ndarray, sparse matrix, SourceRows} of shape (n_rows, n_columns)
     cells : int, default=2**20
 
     Yields
@@ -306,6 +342,12 @@ def blocks_of_rows(X, cells=BLOCK_CELLS):
     """
     n_rows, n_columns = X.shape
     step = max(1, cells // max(1, n_columns))
+    if hasattr(X, "blocks"):
+        start = 0
+        for block in X.blocks(step):
+            yield slice(start, start + len(block)), block
+            start += len(block)
+        return
     # scikit-learn's gen_batches validates its arguments at each call, which takes
     # longer than the network does for one row.
     for start in range(0, n_rows, step):
@@ -345,8 +387,10 @@ def check_cells(block, names=None):
 
 
 def dense(X):
-    """Return a block of rows as an ndarray."""
-    return X.toarray() if sparse.issparse(X) else np.asarray(X)
+    """Return a block of rows as an ndarray; those that were scaled stay marked."""
+    if sparse.issparse(X):
+        return X.toarray()
+    return X if isinstance(X, StoredRows) else np.asarray(X)
 
 
 def to_tensor(array):

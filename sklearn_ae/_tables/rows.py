@@ -8,12 +8,14 @@ their weights and targets, and is `None` when there is neither.
 from copy import copy
 from itertools import pairwise
 from math import ceil
+from zlib import crc32
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch.utils.data import Dataset
 
+from sklearn_ae._collective import here
 from sklearn_ae._tables.reading import is_mapped, release_pages
 from sklearn_ae._tables.sampling import draw_in_steps
 
@@ -25,6 +27,8 @@ BLOCKS_IN_MEMORY = 32
 MERGED_ROWS = 10_000
 # Most cells of such a table.
 MERGED_CELLS = 2**21
+# Rows of a file that tell it from another one.
+CHECKED_ROWS = 4_096
 # A row that weighs more than a batch, divided by this, comes in parts.
 MOST_PARTS = 8
 # Rows that go through a network at once where nobody waits for them.
@@ -273,11 +277,14 @@ class LazyRows(Rows):
         Turns some rows of X into a float32 ndarray.
     y, index, copies : Tensor, default=None
         As in :class:`Rows`.
+    hidden : HiddenCells, default=None
+        Cells that are left out, as if they were missing.
     """
 
-    def __init__(self, X, transform, y=None, index=None, copies=None):
+    def __init__(self, X, transform, y=None, index=None, copies=None, hidden=None):
         super().__init__(X, y, index, copies)
         self.transform = transform
+        self.hidden = hidden
 
     @property
     def device(self):
@@ -286,7 +293,12 @@ class LazyRows(Rows):
 
     def _take(self, indices):
         indices = indices.numpy() if isinstance(indices, torch.Tensor) else indices
-        return torch.from_numpy(self.transform(self.X[indices]))
+        X = self.transform(self.X[indices])
+        if self.hidden is not None:
+            if isinstance(indices, slice):
+                indices = np.arange(self.X.shape[0])[indices]
+            self.hidden.take_from(X, indices)
+        return torch.from_numpy(X)
 
 
 class SparseRows(LazyRows):
@@ -329,7 +341,8 @@ class MappedRows(LazyRows):
     def pieces(self, batch_size, shuffle):
         """Yield `Rows` of many blocks, and the order in which to visit them."""
         n_rows = len(self)
-        n_blocks = ceil(n_rows * self.X[:1].nbytes / BLOCK_BYTES)
+        row_bytes = getattr(self.X, "row_bytes", self.X[:1].nbytes)
+        n_blocks = ceil(n_rows * row_bytes / BLOCK_BYTES)
         n_blocks = min(n_blocks, n_rows)
         bounds = torch.linspace(0, n_rows, n_blocks + 1, dtype=torch.float64).long()
         order = torch.randperm(n_blocks) if shuffle else torch.arange(n_blocks)
@@ -388,7 +401,9 @@ def _in_lowest_terms(copies):
     return torch.from_numpy(copies) if copies.max() > 1 else None
 
 
-def make_rows(X, transform, sample_weight, device, targets=None, copies=None):
+def make_rows(
+    X, transform, sample_weight, device, targets=None, copies=None, hidden=None
+):
     """Return the rows of a validated table in the form that trains fastest.
 
     Parameters
@@ -404,6 +419,8 @@ def make_rows(X, transform, sample_weight, device, targets=None, copies=None):
         What is to be predicted.
     copies : int64 ndarray of shape (n_rows,), default=None
         How many equal rows each row stands for; `None`: one.
+    hidden : HiddenCells, default=None
+        Cells that are left out, as if they were missing.
 
     Returns
     -------
@@ -419,11 +436,17 @@ def make_rows(X, transform, sample_weight, device, targets=None, copies=None):
         ones = torch.ones(len(targets)) if weight is None else weight
         y = torch.cat([ones[:, None], targets], dim=1)
     if sparse.issparse(X):
-        rows = SparseRows(X, transform, y, copies=n_copies)
+        rows = SparseRows(X, transform, y, copies=n_copies, hidden=hidden)
     elif is_mapped(X) and X.size > MAPPED_CELLS:
-        rows = MappedRows(X, transform, y, copies=n_copies)
+        rows = MappedRows(X, transform, y, copies=n_copies, hidden=hidden)
     else:
-        rows = Rows(torch.from_numpy(transform(X)), y, copies=n_copies)
+        scaled = transform(X)
+        if hidden is not None:
+            hidden.take_from(scaled, np.arange(len(scaled)))
+        rows = Rows(torch.from_numpy(scaled), y, copies=n_copies)
+    processes = here()
+    if processes is not None:
+        processes.agree("The rows", [*X.shape, checksum(rows)])
     if weight is not None:
         rows = rows.subset(weight.nonzero()[:, 0].int())
         # In full precision: rounded, k times a weight is not that of k rows.
@@ -431,6 +454,26 @@ def make_rows(X, transform, sample_weight, device, targets=None, copies=None):
     if len(rows) <= MERGED_ROWS and len(rows) * X.shape[1] <= MERGED_CELLS:
         rows = merge_equal_rows(rows, weight)
     return move_if_it_fits(rows, device)
+
+
+def checksum(rows):
+    """Return a number that tells rows from others; of those in files, by some of them.
+
+    Parameters
+    ----------
+    rows : Rows, SparseRows or MappedRows
+    """
+    X, y = rows.X, rows.y
+    if type(rows) is not Rows:
+        n_rows = min(len(rows), CHECKED_ROWS)
+        X, _ = rows[
+            torch.linspace(0, len(rows) - 1, n_rows, dtype=torch.float64).long()
+        ]
+    numbers = (part for part in (X, y) if part is not None)
+    total = 0
+    for part in numbers:
+        total = crc32(np.ascontiguousarray(part.cpu().numpy()).data, total)
+    return total
 
 
 def merge_equal_rows(rows, weight=None):

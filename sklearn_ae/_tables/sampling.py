@@ -52,17 +52,31 @@ def draw_in_steps(n_rows, shifts):
     return bounds[:-1] + (shifts * np.diff(bounds)).astype(np.int64)
 
 
-def sample_rows(X, sample_weight):
-    """Return float64 rows that stand for a table, in proportion to weight."""
-    n_rows = min(QUANTILE_ROWS, max(1000, QUANTILE_CELLS // X.shape[1]))
+def sample_indices(shape, sample_weight):
+    """Return ascending indices of rows that stand for a table, in proportion to weight.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Number of rows and of columns.
+    sample_weight : ndarray of shape (n_rows,) or None
+    """
+    n_rows = min(QUANTILE_ROWS, max(1000, QUANTILE_CELLS // shape[1]))
     # A seed of its own: the scale of a table does not depend on `random_state`.
     shifts = np.random.default_rng(0).random(n_rows)
-    if sample_weight is None:
-        n_all = X.shape[0]
-        few = n_all <= n_rows
-        indices = np.arange(n_all) if few else draw_in_steps(n_all, shifts)
-    else:
-        indices = _draw_by_weight(sample_weight, shifts)
+    if sample_weight is not None:
+        return _draw_by_weight(sample_weight, shifts)
+    few = shape[0] <= n_rows
+    return np.arange(shape[0]) if few else draw_in_steps(shape[0], shifts)
+
+
+def sample_rows(X, sample_weight):
+    """Return float64 rows that stand for a table, in proportion to weight."""
+    sample = getattr(X, "sample", None)
+    if sample is not None:
+        # Gathered in a pass over all rows.
+        return sample
+    indices = sample_indices(X.shape, sample_weight)
     parts = []
     # Reading one row of a mapped file makes many of its neighbours resident.
     for part in np.array_split(indices, ceil(len(indices) / 256)):

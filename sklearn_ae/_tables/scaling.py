@@ -142,6 +142,12 @@ class Scaler:
             self._fit_quartiles(sample_rows(X, sample_weight))
         return self
 
+    def make_robust(self, X, sample_weight=None):
+        """Let a fitted standard scale become a robust one; parameters as in `fit`."""
+        self.scaling = self.scaling_ = "robust"
+        self._set_center_and_scale()
+        self._fit_quartiles(sample_rows(X, sample_weight))
+
     def _find_shared_unit(self, X, sample_weight):
         """Find the columns that share a unit: most of them, or none."""
         is_number = self.has_observed_.copy()

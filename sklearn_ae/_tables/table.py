@@ -4,17 +4,26 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from reprlib import repr as short_repr
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+
+class Source(Protocol):
+    """A data set of pyarrow, or a lazy frame of polars."""
+
+    @property
+    def schema(self) -> Any:
+        """Names and types of the columns."""
+
+
 # What may be y. Series of pandas and polars are ArrayLike, lists with `None` are not.
 TargetLike: TypeAlias = ArrayLike | Sequence[Any]
 # What may be X, unless it is sparse. Frames are ArrayLike, rows with `None` are not.
-DenseTableLike: TypeAlias = ArrayLike | Sequence[Any]
+DenseTableLike: TypeAlias = ArrayLike | Sequence[Any] | Source
 # What may be X.
 TableLike: TypeAlias = DenseTableLike | sparse.spmatrix | sparse.sparray
 

@@ -110,11 +110,6 @@ def test__fit__infinite_or_text_cell_of_a_frame__names_the_column():
         make().fit(FRAME.astype(object).replace({"ash": FRAME.ash[0]}, "red"))
 
 
-def test__fit__lazy_frame__says_to_collect_it():
-    X = pl.DataFrame({"a": [1.0, 2.0]}).lazy()
-    fails_before_training(make(), X, TypeError, r"LazyFrame.*pass X\.collect\(\)")
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
