@@ -19,14 +19,13 @@ CELL_WIDTH = 22
 
 def run(arguments):
     """Print the outliers of the table that the arguments name."""
-    results.check_table(arguments)
-    picture = results.picture_path(arguments)
     console = Console(arguments)
     if arguments.train is None:
         table = usual = load(arguments, console)
     else:
         usual = load(_training_table(arguments), console)
         table = load_new(arguments.path, arguments, console, usual)
+    picture = results.picture_path(arguments)
     contamination = arguments.contamination or "auto"
     detector = AutoencoderAnomalyDetector(
         contamination=contamination, **training(arguments)
@@ -39,10 +38,11 @@ def run(arguments):
         findings.draw(picture)
     console.lines("", *findings.report())
     console.lines("", *findings.summary(arguments))
-    if picture is not None:
-        console.lines(f"A picture of the scores is in {picture}.")
-    elif str(arguments.output) != "-":
-        console.lines(results.NO_PICTURES)
+    if str(arguments.output) != "-":
+        console.lines(
+            f"A picture of them is in {picture}." if picture else results.NO_PICTURES,
+            f"All scores are in {arguments.output}.",
+        )
 
 
 def _training_table(arguments):
@@ -152,8 +152,6 @@ class Findings:
         ]
         if arguments.fdr is not None:
             lines += self._on_false_alarms(arguments)
-        if str(arguments.output) != "-":
-            lines.append(f"All scores are in {arguments.output}.")
         return lines
 
     def _on_false_alarms(self, arguments):

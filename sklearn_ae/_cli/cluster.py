@@ -19,7 +19,6 @@ STABLE = 0.5
 
 def run(arguments):
     """Write the cluster of each row of the table that the arguments name."""
-    results.check_table(arguments)
     console = Console(arguments)
     table = load(arguments, console)
     if arguments.k >= len(table.X) / 2:

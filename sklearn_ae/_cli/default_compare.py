@@ -77,7 +77,6 @@ class Comparison:
 def run(arguments):
     """Run the comparison that the arguments ask for."""
     console = Console(arguments)
-    _check_folder(arguments)
     comparison = _split_table(arguments, console)
     table, train, held_out = comparison.table, comparison.train, comparison.held_out
     folder = make_folder(arguments.output)
@@ -163,6 +162,7 @@ def _split_table(arguments, console):
             f"--n-components {arguments.n_components} is more than the {n_columns} "
             "columns that can be learnt from."
         )
+    _check_folder(arguments)
     if arguments.path is not None:
         console.columns(table, arguments.target)
     X = X[list(table.X)]

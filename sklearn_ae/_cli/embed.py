@@ -10,7 +10,6 @@ from sklearn_ae._cli.steps import Console, fit, load, pluralize, training
 
 def run(arguments):
     """Write the latents of the table that the arguments name."""
-    results.check_table(arguments)
     console = Console(arguments)
     table = load(arguments, console)
     n_components = arguments.n_components

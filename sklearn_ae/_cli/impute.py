@@ -11,7 +11,6 @@ from sklearn_ae.displays._text import printed_cell
 
 def run(arguments):
     """Write the table of the arguments without missing cells."""
-    results.check_table(arguments)
     console = Console(arguments)
     table = load(arguments, console)
     imputer = fit(make_imputer(arguments), table.X)

@@ -40,7 +40,7 @@ examples:
   {program} wine.parquet --n-components 3 --output pictures
       three numbers a row; pictures and latents go to the folder "pictures"
 
-commands, each with a --help of its own:
+commands, each with a --help of its own, such as {program} anomalies --help:
 """
 
 ANOMALIES_DESCRIPTION = """\
@@ -210,6 +210,7 @@ def _make_anomalies():
         help="how many rows to print (default: %(default)s)",
     )
     add_output(parser, "anomalies.csv", "the scores of all rows")
+    parser.set_defaults(draws=True)
     add_common(parser, "the training")
     return parser
 
@@ -259,6 +260,7 @@ def _make_map():
     target = "column that colours the dots, which is not learnt from"
     parser.add_argument("--target", metavar="COLUMN", help=target)
     add_output(parser, "map.csv", "the coordinates of all rows")
+    parser.set_defaults(draws=True)
     add_common(parser, "the training")
     return parser
 

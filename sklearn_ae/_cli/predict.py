@@ -16,7 +16,6 @@ N_FOLDS = 5
 
 def run(arguments):
     """Predict the target that the arguments name."""
-    results.check_table(arguments)
     console = Console(arguments)
     table = load(arguments, console, arguments.target, is_predicted=True)
     target = table.target

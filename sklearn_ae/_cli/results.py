@@ -31,6 +31,7 @@ def check_table(arguments):
             f"{', '.join([*SEPARATORS, PARQUET[0]])}, or - for standard output."
         )
     check_file(path, arguments)
+    picture_path(arguments)
 
 
 def check_file(path, arguments):
@@ -57,14 +58,15 @@ def check_file(path, arguments):
 
 
 def picture_path(arguments):
-    """Return where a picture goes beside a table, None without matplotlib.
+    """Return where a picture goes beside a table, None without one or matplotlib.
 
     Raises
     ------
     UserError
         If there is one already.
     """
-    if str(arguments.output) == "-" or not can_draw():
+    is_drawn = getattr(arguments, "draws", False) and str(arguments.output) != "-"
+    if not is_drawn or not can_draw():
         return None
     name = arguments.output.name
     for suffix in (*SEPARATORS, *PARQUET):
@@ -125,7 +127,7 @@ def _write_parquet(frame, part, path):
     except ImportError as error:
         raise UserError(
             f"Writing {path} needs pyarrow, which is not installed. Install it with: "
-            'pip install "sklearn_ae[files]"'
+            "pip install pyarrow"
         ) from error
 
 

@@ -12,10 +12,9 @@ from sklearn_ae.latents import NeighborEmbedding
 
 def run(arguments):
     """Draw the table that the arguments name."""
-    results.check_table(arguments)
-    picture = results.picture_path(arguments)
     console = Console(arguments)
     table = load(arguments, console, arguments.target)
+    picture = results.picture_path(arguments)
     autoencoder = fit(
         AutoencoderTransformer(2, latent=NeighborEmbedding(), **training(arguments)),
         table.X,

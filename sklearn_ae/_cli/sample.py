@@ -8,7 +8,6 @@ from sklearn_ae.latents import Variational
 
 def run(arguments):
     """Write rows that are like those of the table that the arguments name."""
-    results.check_table(arguments)
     console = Console(arguments)
     table = load(arguments, console)
     autoencoder = fit(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from sklearn_ae._cli.errors import UserError
+from sklearn_ae._cli.results import check_table
 from sklearn_ae._cli.tables import (
     columns_table,
     leave_out_unusable,
@@ -78,6 +79,7 @@ def load(arguments, console, target=None, *, is_predicted=False):
     if is_predicted:
         table = with_target(table)
     table = leave_out_unusable(table, np.arange(len(table.X)))
+    check_table(arguments)
     console.columns(table, target)
     return table
 

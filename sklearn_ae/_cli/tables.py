@@ -121,7 +121,10 @@ def read_table(path, options, target=None, *, min_rows=MIN_ROWS, kinds=None):
     _check_names(raw, options, target, kinds)
     columns = read_columns(raw, options, target, kinds)
     used = [each for each in columns if each.kind in (NUMBER, CATEGORY, DATE)]
-    X = pd.DataFrame({each.name: each.cells for each in used if each.name != target})
+    X = pd.DataFrame(
+        {each.name: each.cells for each in used if each.name != target},
+        index=raw.frame.index,
+    )
     cells = next((each.cells for each in used if each.name == target), None)
     if target is not None and cells is None:
         raise UserError(f"The target {target!r} holds neither numbers nor categories.")
@@ -259,8 +262,11 @@ def leave_out_unusable(table, rows):
         If fewer than two columns are left, or some have infinite values.
     """
     seen = table.X.iloc[rows]
-    kinds = {name: CATEGORY for name in table.categories}
-    faults = {name: fault(seen[name], kinds.get(name, NUMBER)) for name in seen}
+    is_number = {name: _is_numeric(seen[name]) for name in seen}
+    faults = {
+        name: fault(seen[name], NUMBER if is_number[name] else CATEGORY)
+        for name in seen
+    }
     reasons = {}
     for name, reason in faults.items():
         if reason is not None:
@@ -277,6 +283,11 @@ def leave_out_unusable(table, rows):
             f"has {len(used)}. {left_out}".rstrip()
         )
     return replace(table, X=table.X[used], notes=(*table.notes, *more))
+
+
+def _is_numeric(cells):
+    dtype = cells.dtype
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
 
 
 def _target(column):

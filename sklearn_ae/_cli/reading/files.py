@@ -94,7 +94,7 @@ def read_cells(path, options):
         package = "pyarrow" if "pyarrow" in str(error) else package.partition(".")[0]
         raise UserError(
             f"Reading {name} needs {package}, which is not installed. Install it with: "
-            'pip install "sklearn_ae[files]"'
+            f"pip install {package}"
         ) from None
     except (UserError, MemoryError):
         raise
