@@ -25,7 +25,8 @@ def check_table(arguments):
     path = arguments.output
     if str(path) == "-":
         return
-    if _separator(path) is None and path.suffix.lower() not in PARQUET:
+    known = path.is_dir() or _separator(path) is not None
+    if not known and path.suffix.lower() not in PARQUET:
         raise UserError(
             f"Cannot tell the format of {path}: --output takes a name that ends in "
             f"{', '.join([*SEPARATORS, PARQUET[0]])}, or - for standard output."

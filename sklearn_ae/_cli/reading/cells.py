@@ -37,6 +37,8 @@ class Numbers:
         These, and others that are no marks of a missing cell.
     others : dict of str to int
         The others, with how many there are.
+    missing : dict of str to int
+        These and the marks.
     written : str
         An example of a cell that is no plain number, and its value; "" without any.
     leading_zero : str or None
@@ -47,6 +49,7 @@ class Numbers:
     n_numbers: int
     n_cells: int
     others: dict = field(default_factory=dict)
+    missing: dict = field(default_factory=dict)
     written: str = ""
     leading_zero: str | None = None
 
@@ -166,16 +169,14 @@ class TextCells:
         parsed = [parse_number(level, decimal) for level in levels]
         kept = _of_one_kind(parsed, self.counts)
         values = np.array([np.nan if each is None else each.value for each in kept])
-        is_mark = np.array([level in MISSING_NUMBERS for level in levels])
         infinite = [INFINITE.fullmatch(level) is not None for level in levels]
-        is_number = np.isfinite(values) | (np.array(infinite) & ~is_mark)
-        others = {
+        is_number = np.isfinite(values) | np.array(infinite)
+        missing = {
             level: int(n)
-            for level, n, number, mark in zip(
-                levels, self.counts, is_number, is_mark, strict=True
-            )
-            if not number and not mark
+            for level, n, number in zip(levels, self.counts, is_number, strict=True)
+            if level and not number
         }
+        others = {t: n for t, n in missing.items() if t not in MISSING_NUMBERS}
         zeros = [
             level
             for level in levels
@@ -189,6 +190,7 @@ class TextCells:
             n_numbers,
             n_numbers + sum(others.values()),
             others,
+            missing,
             _example(levels, kept),
             zeros[0] if zeros else None,
         )

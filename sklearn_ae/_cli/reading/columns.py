@@ -117,7 +117,14 @@ class _Reader:
             return Column(name, IDENTIFIER, cells, "names the rows")
         is_category = name in options.categories or self.kinds.get(name) == CATEGORY
         if is_category:
-            return self._category(name, TextCells.written(cells, options), marks=False)
+            written = TextCells.written(cells, options)
+            column = self._category(name, written, marks=False)
+            reason = None if name in {self.target, *self.kinds} else fault(
+                column.cells, CATEGORY
+            )
+            if reason is None:
+                return column
+            return Column(name, LEFT_OUT, detail=column.detail, reason=reason)
         if name in options.dates_by_name:
             return self._forced_date(name, text)
         column = self._typed(name) if text is None else self._text(name, text)
@@ -166,7 +173,8 @@ class _Reader:
             )
             return Column(name, LEFT_OUT, detail=reason, reason=reason)
         if n_cells and np.isfinite(days).sum() >= MOST * n_cells:
-            self._note_exceptions(name, text, np.isnan(days), "dates")
+            others = text.texts(np.isnan(days))
+            self._note_exceptions(name, text, others, "dates")
             return self._date(name, days)
         if n_cells and numbers.n_numbers >= n_cells / 2:
             self._note(
@@ -180,7 +188,7 @@ class _Reader:
         infinite = text.where(lambda cell: INFINITE.fullmatch(cell) is not None)
         if infinite.any():
             raise infinite_error(name, self.raw.place(int(np.argmax(infinite))))
-        self._note_exceptions(name, text, np.isnan(numbers.values), "numbers")
+        self._note_exceptions(name, text, numbers.missing, "numbers")
         if numbers.written:
             self._note(
                 f"{name} is read as numbers, such as {numbers.written}; --categories "
@@ -188,8 +196,7 @@ class _Reader:
             )
         return self._number(name, pd.Series(numbers.values))
 
-    def _note_exceptions(self, name, text, is_missing, what):
-        others = text.texts(is_missing)
+    def _note_exceptions(self, name, text, others, what):
         if others:
             n_all = text.n_written
             n_others = sum(others.values())
@@ -245,7 +252,7 @@ class _Reader:
                 f"order is known: say --dates {name}=dmy, {name}=mdy or, with a format "
                 f"of Python, {name}=%d/%m/%Y."
             )
-        self._note_exceptions(name, text, np.isnan(days), "dates")
+        self._note_exceptions(name, text, text.texts(np.isnan(days)), "dates")
         return self._date(name, days)
 
     # Columns that nothing can be learnt from.
@@ -298,7 +305,7 @@ class _Reader:
         rows = self.raw.rows
         rows = np.arange(len(values)) if rows is None else rows
         if name in self.raw.nameless:
-            return bool((np.diff(values) > 0).all() and (values % 1 == 0).all())
+            return len(np.unique(values)) == len(values) and (values % 1 == 0).all()
         return bool((values - rows == values[0] - rows[0]).all() and values[0] % 1 == 0)
 
 

@@ -142,9 +142,6 @@ def _fit(text, separator, quote):
 def _find_separator(text, quote, name):
     fits = [_fit(text, separator, quote) for separator in SEPARATORS]
     fits = [fit for fit in fits if fit is not None]
-    if not fits:
-        # One that raises the error again, with the line.
-        return Fit(",", [], 0, 0.0)
     wide = [fit for fit in fits if fit.width > 1]
     likely = [fit for fit in wide if fit.is_exact]
     likely = likely or [fit for fit in wide if fit.share > 0.5]
@@ -174,7 +171,10 @@ def _holds_only_numbers_with(fit, others):
 
 def _one_column(fits, name):
     """Return the reading of a table with one column, if nothing else is likely."""
-    (comma,) = (fit for fit in fits if fit.separator == ",")
+    comma = next((fit for fit in fits if fit.separator == ","), None)
+    if comma is None:
+        # Reading it raises the error again, with the line.
+        return Fit(",", [], 0, 0.0)
     words = {len(record[0].split()) for record in comma.records}
     if any(fit.share < 1 for fit in fits):
         wide = max(fits, key=lambda fit: fit.share * (fit.width > 1))

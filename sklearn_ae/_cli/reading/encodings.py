@@ -17,6 +17,8 @@ BYTE_ORDER_MARKS = (
 WESTERN = "cp1252"
 # Signs that stand beside letters in such a text.
 SIGNS_AT_LETTERS = set("\u00a0°®™©ªº´‘’“”‚„…–—«»¡¿§·•")
+# Those of them that stand in the middle of a word.
+SIGNS_IN_WORDS = set("’´·")
 # Bytes that are decoded at a time.
 CHUNK = 1 << 20
 
@@ -112,8 +114,10 @@ def _reads_as_western(data):
             letters += 1
             in_a_row += not before.isascii() and before.isalpha()
             usual += unicodedata.category(letter)[0] == "L" and "À" <= letter <= "ÿ"
-        elif letter not in SIGNS_AT_LETTERS and (before + after).strip():
-            if any(each.isalpha() for each in (before, after)):
+        else:
+            n_beside = before.isalpha() + after.isalpha()
+            allowed = (None, SIGNS_AT_LETTERS, SIGNS_IN_WORDS)[n_beside]
+            if allowed is not None and letter not in allowed:
                 return False
     return letters == 0 or (in_a_row < letters / 3 and usual > letters / 2)
 

@@ -42,13 +42,13 @@ FOREIGN = (
     (b"SQLite format 3\x00", "a SQLite database", "CSV"),
     (b"\x80\x04\x95", "a pickle, which is never opened", "Parquet"),
 )
+WORKBOOKS = (".xlsx", ".xlsm")
 READERS = {
     ".parquet": read_parquet,
     ".pq": read_parquet,
     ".feather": read_feather,
     ".arrow": read_feather,
-    ".xlsx": read_workbook,
-    ".xlsm": read_workbook,
+    **dict.fromkeys(WORKBOOKS, read_workbook),
     ".npz": read_arrays,
     ".npy": read_arrays,
     ".json": read_json,
@@ -86,12 +86,12 @@ def read_cells(path, options):
     for start, what, instead in FOREIGN:
         if data.startswith(start):
             raise UserError(f"Cannot read {name}: it is {what}. Save it as {instead}.")
-    reader = READERS.get(_suffix(data, inner), read_delimited)
+    suffix = _suffix(data, inner)
+    reader = READERS.get(suffix, read_delimited)
     try:
         raw = reader(data, name, options)
-    except ImportError as error:
-        package = getattr(error, "name", None) or "a package"
-        package = "pyarrow" if "pyarrow" in str(error) else package.partition(".")[0]
+    except ImportError:
+        package = "openpyxl" if suffix in WORKBOOKS else "pyarrow"
         raise UserError(
             f"Reading {name} needs {package}, which is not installed. Install it with: "
             f"pip install {package}"

@@ -133,8 +133,8 @@ def read_workbook(data, name, options):
             f"There is no sheet {options.sheet!r} in {name}. It has: {', '.join(sheets)}."
         )
     sheet = sheets[0] if options.sheet is None else options.sheet
-    cells = book.parse(
-        sheet, header=None, dtype=object, keep_default_na=False, na_values=[]
+    cells = pd.read_excel(
+        book, sheet, header=None, dtype=object, keep_default_na=False, na_values=[]
     )
     cells = cells.iloc[options.skip_lines :]
     cells = cells.where(cells.notna(), "").map(_stripped)
