@@ -125,12 +125,12 @@ class Findings:
         names = [printed_cell(name, CELL_WIDTH) for name in self.table.X.columns]
         width = max(len("column"), *map(len, names))
         lines = [
-            f"{head:>{start}}{'score':>9}  {'column':<{width}}  {'share':>5}  "
+            f"{head:>{start}} {'score':>8}  {'column':<{width}}  {'share':>5}  "
             f"{'value':<{CELL_WIDTH}}  expected"
         ]
         for position, label in enumerate(labels):
             score = self.scores[self.top[position]]
-            beginning = f"{label:>{start}}{score:>9.2f}"
+            beginning = f"{label:>{start}} {score:>8.2f}"
             for name, share, value, expected in self._reasons(position):
                 lines.append(
                     f"{beginning:<{start + 9}}  "

@@ -7,7 +7,7 @@ from sklearn.cluster import KMeans
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._cli import results
 from sklearn_ae._cli.errors import UserError
-from sklearn_ae._cli.steps import Console, fit, load, pluralize, training
+from sklearn_ae._cli.steps import Console, fit, load, training
 from sklearn_ae.displays._text import printed_cell
 from sklearn_ae.latents import Clustered
 

@@ -120,7 +120,9 @@ def _check_folder(arguments):
     """Refuse a folder that cannot be one, or with files that would be overwritten."""
     folder = arguments.output
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"Cannot make the folder {folder}: there is a file of this name.")
+        raise UserError(
+            f"Cannot make the folder {folder}: there is a file of this name."
+        )
     taken = [folder / name for name in FILES if (folder / name).exists()]
     if taken and not arguments.force:
         raise UserError(

@@ -156,9 +156,7 @@ def _make_compare():
     add_path(parser, " (default: the handwritten digits)", nargs="?")
     target = "column of your table to predict from the others"
     parser.add_argument("--target", metavar="COLUMN", help=target)
-    _add_n_components(
-        parser, "10 for the digits, else chosen by the number of columns"
-    )
+    _add_n_components(parser, "10 for the digits, else chosen by the number of columns")
     parser.add_argument(
         "--output",
         type=Path,

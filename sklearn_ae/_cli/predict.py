@@ -117,5 +117,3 @@ def _accuracy(is_right, y):
         f"Expected accuracy by cross-validation: {accuracy:.1%} (give or take "
         f"{2 * deviation:.1%}); always the most frequent class gives {guessed:.1%}."
     )
-
-

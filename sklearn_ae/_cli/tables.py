@@ -287,7 +287,9 @@ def leave_out_unusable(table, rows):
 
 def _is_numeric(cells):
     dtype = cells.dtype
-    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(
+        dtype
+    )
 
 
 def _target(column):

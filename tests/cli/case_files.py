@@ -70,7 +70,9 @@ def spoiled():
             "when": [f"{i % 28 + 1:02d}.{i % 12 + 1:02d}.2020" for i in range(n)]
         },
         "free_text.csv": {
-            "comment": [f"Customer called about order {i}, it was late" for i in range(n)]
+            "comment": [
+                f"Customer called about order {i}, it was late" for i in range(n)
+            ]
         },
         "currency.csv": {"income": [f"${v:,.0f}" for v in income]},
         "euros.csv": {"income": [f"{v:.2f} €" for v in income]},

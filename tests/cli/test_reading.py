@@ -122,7 +122,10 @@ def test__read_table__dates__are_days(folder, name):
     assert kinds(table)["when"] == "date"
     first = (pd.Timestamp("2020-01-01") - pd.Timestamp(0)).days
     assert table.X["when"].iloc[0] == first
-    assert any(line.split()[:3] == ["when", "date", "2020-01-01"] for line in columns_table(table))
+    assert any(
+        line.split()[:3] == ["when", "date", "2020-01-01"]
+        for line in columns_table(table)
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,7 +185,9 @@ def write(tmp_path, text, name="table.csv", encoding="utf-8"):
 
 def rows_of(*cells):
     """Return 12 lines of rows, whose cells are formats for the number of the row."""
-    return "".join("".join(cells).format(i=i, odd=i % 2, d=i % 9) + "\n" for i in range(12))
+    return "".join(
+        "".join(cells).format(i=i, odd=i % 2, d=i % 9) + "\n" for i in range(12)
+    )
 
 
 @pytest.mark.parametrize(
@@ -206,9 +211,15 @@ def test__read_table__two_readings__asks(tmp_path, text, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("encoding", ["cp1251", "koi8-r", "cp1253", "shift_jis", "cp437"])
-def test__read_table__letters_of_another_encoding__are_never_guessed(tmp_path, encoding):
-    word = {"cp1253": "Αθήνα", "shift_jis": "東京", "cp437": "Köln"}.get(encoding, "Москва")
+@pytest.mark.parametrize(
+    "encoding", ["cp1251", "koi8-r", "cp1253", "shift_jis", "cp437"]
+)
+def test__read_table__letters_of_another_encoding__are_never_guessed(
+    tmp_path, encoding
+):
+    word = {"cp1253": "Αθήνα", "shift_jis": "東京", "cp437": "Köln"}.get(
+        encoding, "Москва"
+    )
     path = write(tmp_path, "a,b\n" + rows_of("{i}," + word), encoding=encoding)
     with pytest.raises(UserError, match="say which with --encoding"):
         read(path)
@@ -216,7 +227,9 @@ def test__read_table__letters_of_another_encoding__are_never_guessed(tmp_path, e
 
 
 def test__read_table__day_or_month_first__asks_and_leaves_out(tmp_path):
-    path = write(tmp_path, "a,b,when\n" + rows_of("{i},{odd},0{d}/03/2020").replace("00/", "01/"))
+    path = write(
+        tmp_path, "a,b,when\n" + rows_of("{i},{odd},0{d}/03/2020").replace("00/", "01/")
+    )
     table = read(path, keep=("a",))
     assert "when" not in table.X
     assert "--dates when=dmy or --dates when=mdy" in " ".join(table.notes)

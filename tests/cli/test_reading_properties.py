@@ -14,7 +14,7 @@ from sklearn_ae._cli.reading.options import ReadingOptions
 from sklearn_ae._cli.tables import read_table
 
 N_ROWS = 20
-CITIES = ["Köln", "München", "Doe, John", "a;b", "say \"x\"", "1|2"]
+CITIES = ["Köln", "München", "Doe, John", "a;b", 'say "x"', "1|2"]
 ENCODINGS = ["utf-8", "utf-8-sig", "cp1252", "latin-1", "utf-16", "utf-16-le", "utf-32"]
 MARKS = ["", "NA", "?", "-", "n/a", "null", "NaN", "unknown"]
 
@@ -43,11 +43,15 @@ def spoiled_files(draw):
         delimiter=separator,
         quoting=draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])),
         lineterminator=draw(st.sampled_from(["\n", "\r\n", "\r"])),
-    ).writerows([("number", "count", "city"), *zip(written, counts, cities, strict=True)])
+    ).writerows(
+        [("number", "count", "city"), *zip(written, counts, cities, strict=True)]
+    )
     text = stream.getvalue() + draw(st.sampled_from(["", "\n"]))
     X = pd.DataFrame({"number": numbers, "count": counts, "city": cities})
     X.loc[missing, "number"] = np.nan
-    return text.encode(draw(st.sampled_from(ENCODINGS))), X
+    encoding = draw(st.sampled_from(ENCODINGS))
+    text = text.replace("€", "EUR") if encoding == "latin-1" else text
+    return text.encode(encoding), X
 
 
 def _text(value, digits, decimal, grouping):
@@ -66,6 +70,9 @@ def check_same_or_message(path, X):
     assert list(read) == list(X)
     for name in X:
         column = read[name]
+        text, point = f"{name} is read as text", f"The point in all cells of {name}"
+        if any(note.startswith((text, point)) for note in table.notes):
+            continue
         if column.kind == "number":
             expected = X[name].to_numpy(float)
             np.testing.assert_allclose(column.cells, expected, rtol=1e-12)
@@ -120,5 +127,3 @@ def test__read_table__usual_writers__same_table(tmp_path, separator, decimal, en
     path = tmp_path / "usual.csv"
     X.to_csv(path, index=False, sep=separator, decimal=decimal, encoding=encoding)
     assert check_same_or_message(path, X)
-
-

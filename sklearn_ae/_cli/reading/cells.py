@@ -1,5 +1,6 @@
 """Cells of one column: its texts counted once, and read as numbers or dates."""
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -176,12 +177,8 @@ class TextCells:
             for level, n, number in zip(levels, self.counts, is_number, strict=True)
             if level and not number
         }
-        others = {t: n for t, n in missing.items() if t not in MISSING_NUMBERS}
-        zeros = [
-            level
-            for level in levels
-            if len(level) > 1 and level.lstrip("+-")[:1] == "0" and level[1:].isdigit()
-        ]
+        others = {t: n for t, n in missing.items() if t.lower() not in MISSING_NUMBERS}
+        zeros = [level for level in levels if re.fullmatch(LEADING_ZERO, level)]
         n_numbers = int(self.counts[is_number].sum())
         # Only now: what the user counts as missing is a number all the same.
         values[np.isin(values, self.missing_numbers)] = np.nan
@@ -238,9 +235,7 @@ def _of_one_kind(parsed, counts):
     if len(units) > 1:
         kinds -= {"money"}
     return [
-        cell
-        if cell is not None and (cell.kind in kinds or cell.value == 0)
-        else None
+        cell if cell is not None and (cell.kind in kinds or cell.value == 0) else None
         for cell in parsed
     ]
 
@@ -291,7 +286,11 @@ def _as_float(cells):
         # Decimals, and whole numbers that are larger than any dtype.
         values = [np.nan if _is_missing(each) else float(each) for each in cells]
         return pd.Series(values, dtype="float64")
-    return cells.astype("Float64").astype("float64") if cells.hasnans else cells.astype(float)
+    return (
+        cells.astype("Float64").astype("float64")
+        if cells.hasnans
+        else cells.astype(float)
+    )
 
 
 def _as_days(cells):
@@ -302,5 +301,3 @@ def _as_days(cells):
     except (TypeError, ValueError, OverflowError):
         return None
     return (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(1, "D")
-
-

@@ -119,8 +119,10 @@ class _Reader:
         if is_category:
             written = TextCells.written(cells, options)
             column = self._category(name, written, marks=False)
-            reason = None if name in {self.target, *self.kinds} else fault(
-                column.cells, CATEGORY
+            reason = (
+                None
+                if name in {self.target, *self.kinds}
+                else fault(column.cells, CATEGORY)
             )
             if reason is None:
                 return column
@@ -267,7 +269,9 @@ class _Reader:
         if reason is None:
             return column
         if kept:
-            found = f"{column.cells.nunique():,} values in {column.cells.count():,} cells"
+            found = (
+                f"{column.cells.nunique():,} values in {column.cells.count():,} cells"
+            )
             raise UserError(
                 f"--keep {column.name} cannot be followed: a column needs values that "
                 f"vary and, if it is text, repeat, and this one has {found}. Leave "

@@ -1,7 +1,7 @@
 """Decimal point or decimal comma: one for a whole file, by cells that leave no doubt."""
 
 import re
-
+from dataclasses import dataclass
 
 from sklearn_ae._cli.errors import UserError
 from sklearn_ae._cli.reading.patterns import MISSING_NUMBERS, parse_number
@@ -33,12 +33,12 @@ def find_decimal(texts, raw, options):
     """
     if options.decimal is not None:
         return options.decimal
-    certain, doubtful = {".": {}, ",": {}}, {".": {}, ",": {}}
-    for name, text in texts.items():
-        found = _vote(text)
-        if found is not None:
-            mark, is_certain, example = found
-            (certain if is_certain else doubtful)[mark][name] = example
+    votes = {name: _vote(text) for name, text in texts.items()}
+    votes = {name: vote for name, vote in votes.items() if vote is not None}
+    certain = {
+        mark: {name: v.example for name, v in votes.items() if v.is_for(mark)}
+        for mark in ".,"
+    }
     if certain["."] and certain[","]:
         examples = [next(iter(certain[mark].items())) for mark in ".,"]
         (point, a), (comma, b) = examples
@@ -50,22 +50,49 @@ def find_decimal(texts, raw, options):
     if certain[","]:
         raw.taken["decimal"] = NAMES[","]
         return ","
-    # With a comma between cells, the one in a cell stands between thousands.
-    unclear = {"," if raw.separator not in (",", "") else None}
-    unclear |= {"." if raw.separator == ";" else None}
-    for mark in unclear - {None}:
-        if doubtful[mark] and not certain["."]:
-            name, example = next(iter(doubtful[mark].items()))
-            raise UserError(
-                f"Cannot tell whether the {NAMES[mark]} in {name} of {raw.name}, as in "
-                f"{example!r}, marks decimals or thousands: say so with --decimal . or "
-                "--decimal ,"
-            )
+    if not certain["."]:
+        for name, vote in votes.items():
+            if _is_doubtful(vote, raw.separator):
+                raise UserError(
+                    f"Cannot tell whether the {NAMES[vote.mark]} in {name} of "
+                    f"{raw.name}, as in {vote.example!r}, marks decimals or thousands: "
+                    "say so with --decimal . or --decimal ,"
+                )
+            if vote.mark == ".":
+                raw.notes.append(
+                    f"The point in all cells of {name}, as in {vote.example!r}, is read "
+                    "as one for decimals: --decimal , reads thousands."
+                )
     return "."
 
 
+def _is_doubtful(vote, separator):
+    """Whether cells may be read in two ways in a file where nothing else tells.
+
+    A comma in a cell marks thousands where commas separate cells. A point in some cells
+    and not in others would be one decimal of three digits or none.
+    """
+    if vote.mark == ",":
+        return separator not in (",", "")
+    return separator == ";" or not vote.in_all
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What a column says: a mark, whether for certain, and whether all cells have it."""
+
+    mark: str
+    is_certain: bool
+    example: str
+    in_all: bool
+
+    def is_for(self, mark):
+        """Whether it leaves no doubt that this is the decimal mark."""
+        return self.is_certain and self.mark == mark
+
+
 def _vote(text):
-    """Return the mark that a column speaks for, whether for certain, and a cell."""
+    """Return what a column says, None if it has no say."""
     plain = text.is_plain
     if plain is not None:
         grouped = rf"[+-]?[1-9]\d{{0,2}}(?:{re.escape(plain)}\d{{3}})+"
@@ -73,14 +100,15 @@ def _vote(text):
         if not len(cells):
             return None
         certain = cells[~cells.str.fullmatch(grouped)]
-        return plain, bool(len(certain)), (certain if len(certain) else cells).iloc[0]
+        example = (certain if len(certain) else cells).iloc[0]
+        return Vote(plain, bool(len(certain)), example, len(cells) == text.n_written)
     return _vote_of_levels(text)
 
 
 def _vote_of_levels(text):
     counts, examples, n_numbers, n_cells = {}, {}, 0, 0
     for level, n in zip(text.levels, text.counts, strict=True):
-        if level in MISSING_NUMBERS:
+        if level.lower() in MISSING_NUMBERS:
             continue
         n_cells += n
         values = {mark: parse_number(level, mark) for mark in ".,"}
@@ -98,6 +126,5 @@ def _vote_of_levels(text):
         return None
     certain = {vote: n for vote, n in counts.items() if vote[1]}
     mark, is_certain = max(certain or counts, key=counts.get)
-    return mark, is_certain, examples[mark, is_certain]
-
-
+    in_all = sum(counts.values()) == n_numbers
+    return Vote(mark, is_certain, examples[mark, is_certain], in_all)

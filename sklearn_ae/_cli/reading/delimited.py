@@ -245,7 +245,7 @@ def _names(record, fit, line, name, options):
     if len(names) > width:
         names = _trim(names, width)
     n_named = sum(map(bool, names))
-    if len(names) != width and fit.share > 0.5 or (n_named == 1 and width > 2):
+    if (len(names) != width and fit.share > 0.5) or (n_named == 1 and width > 2):
         raise _title(record, fit, line, name, n_named)
     return names
 

@@ -109,7 +109,9 @@ def read_json_lines(data, name, options):
 
 
 def _decoded(data):
-    return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    return data.decode(
+        "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    )
 
 
 def _frame(content, name):
@@ -171,7 +173,9 @@ def _of_cells(cells, line, name, options):
         names = [str(each) for each in cells.iloc[0]]
         cells, line = cells.iloc[1:], line + 1
     columns = {
-        i: pd.Series([None if each == "" else each for each in cells[column]], dtype=object)
+        i: pd.Series(
+            [None if each == "" else each for each in cells[column]], dtype=object
+        )
         for i, column in enumerate(cells)
     }
     frame = pd.DataFrame(columns).infer_objects()
@@ -211,7 +215,9 @@ def _chosen_array(tables, name, options):
             )
         return options.sheet
     if not tables:
-        raise UserError(f"{name} holds no array of rows: it takes one of two dimensions.")
+        raise UserError(
+            f"{name} holds no array of rows: it takes one of two dimensions."
+        )
     if len(tables) > 1:
         raise UserError(
             f"{name} holds several arrays of rows, {', '.join(tables)}: name one with "

@@ -72,10 +72,38 @@ PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 LEADING_ZERO = r"[+-]?0\d+"
 # Cells of text that count as missing, as in pandas, and a question mark.
 MISSING_TEXT = frozenset(
-    "NA N/A NaN nan -NaN -nan null NULL None <NA> #N/A #NA n/a ?".split()
+    [
+        "NA",
+        "N/A",
+        "NaN",
+        "nan",
+        "-NaN",
+        "-nan",
+        "null",
+        "NULL",
+        "None",
+        "<NA>",
+        "#N/A",
+        "#NA",
+        "n/a",
+        "?",
+    ]
 )
-# Cells among numbers that say that there is none.
-MISSING_NUMBERS = MISSING_TEXT | {"", "-", "--", "–", "—", ".", "*", "#DIV/0!", "#VALUE!"}
+# Cells among numbers that say that there is none, in small letters.
+MISSING_NUMBERS = {each.lower() for each in MISSING_TEXT} | {
+    *["", "-", "--", "–", "—", ".", "*", "x", "#div/0!", "#value!", "#ref!", "#null!"],
+    *["unknown", "missing", "nil", "n.a.", "not available", "not applicable"],
+    *[
+        "blank",
+        "(blank)",
+        "(missing)",
+        "undefined",
+        "tbd",
+        "k.a.",
+        "unbekannt",
+        "inconnu",
+    ],
+}
 INFINITE = re.compile(r"[+-]?(inf|infinity|∞)", re.IGNORECASE)
 TOTAL = re.compile(
     r"(grand |sub)?(total|totals|sum|summe|gesamt|somme|suma|totale|insgesamt|average|"
