@@ -23,8 +23,8 @@ def run(arguments):
     table = load(arguments, console)
     if arguments.k >= len(table.X) / 2:
         raise UserError(
-            f"-k {arguments.k} clusters are too many for {len(table.X)} rows: take less "
-            "than half as many."
+            f"-k {arguments.k} clusters are too many for {len(table.X)} rows: take "
+            "less than half as many."
         )
     autoencoder = fit(
         AutoencoderTransformer(latent=Clustered(arguments.k), **training(arguments)),

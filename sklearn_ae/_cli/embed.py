@@ -15,8 +15,8 @@ def run(arguments):
     n_components = arguments.n_components
     if n_components is not None and n_components > table.X.shape[1]:
         raise UserError(
-            f"--n-components {n_components} is more than the {table.X.shape[1]} columns "
-            "that can be learnt from."
+            f"--n-components {n_components} is more than the {table.X.shape[1]} "
+            "columns that can be learnt from."
         )
     autoencoder = fit(
         AutoencoderTransformer(n_components, **training(arguments)), table.X

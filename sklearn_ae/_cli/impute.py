@@ -62,7 +62,7 @@ def report(X, n_missing, shrinkage):
     return [
         *lines,
         "",
-        f"{total} filled, of {X.size:,}. Where the other columns tell nothing (0 %), the "
-        "mean or the",
-        "most frequent category was filled in.",
+        f"{total} filled, of {X.size:,}. Where the other columns tell nothing (0 %), "
+        "the mean or",
+        "the most frequent category was filled in.",
     ]

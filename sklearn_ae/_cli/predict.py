@@ -51,7 +51,7 @@ def make_predictor(target, params):
 
 
 def labels(target):
-    """Return what to learn from: names of classes or numbers; None or NaN if missing."""
+    """Return what to learn from: classes or numbers, None or NaN where missing."""
     if not target.classes:
         return target.values
     names = np.array([*target.classes, None], dtype=object)
@@ -101,10 +101,11 @@ def _cross_validate(table, params, console):
         found[held_out] = model.predict(table.X.iloc[known[held_out]])
     if target.classes:
         return _accuracy(found == y[known], y[known])
-    error = found.astype(float) - y[known]
+    found = found.astype(float)
+    error = np.median(np.abs(found - y[known]))
     return (
-        f"Expected R2 by cross-validation: {r2_score(y[known], found.astype(float)):.2f}; "
-        f"predictions are off by {np.median(np.abs(error)):.3g} at the median."
+        f"Expected R2 by cross-validation: {r2_score(y[known], found):.2f}; "
+        f"predictions are off by {error:.3g} at the median."
     )
 
 

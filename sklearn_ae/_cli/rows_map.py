@@ -32,8 +32,8 @@ def run(arguments):
         results.save_display(LatentSpaceDisplay(plane, y), picture)
     console.lines(
         "",
-        "Rows that are alike lie close together; distances between groups, and the axes,",
-        "mean little.",
+        "Rows that are alike lie close together; distances between groups, and the",
+        "axes, mean little.",
     )
     if str(arguments.output) != "-":
         console.lines(f"The coordinates are in {arguments.output}.")

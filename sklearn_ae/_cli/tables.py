@@ -132,7 +132,7 @@ def read_table(path, options, target=None, *, min_rows=MIN_ROWS, kinds=None):
     return InputTable(
         raw.name,
         X,
-        notes=tuple([*raw.notes, *_taken(raw), *_reasons(columns)]),
+        notes=(*raw.notes, *_taken(raw), *_reasons(columns)),
         columns=tuple(columns),
         written=raw.frame,
         target_cells=cells,

@@ -1,4 +1,4 @@
-"""Files as people have them: the table that each holds, or one line that says why not."""
+"""Files as people have them: the table that each holds, or one line that says why."""
 
 import io
 
@@ -206,7 +206,7 @@ def rows_of(*cells):
 def test__read_table__two_readings__asks(tmp_path, text, message):
     if "decimal point" in message:
         message = "decimal point"
-    with pytest.raises(UserError, match="^[^\n]*$") as caught:
+    with pytest.raises(UserError, match=r"^[^\n]*$") as caught:
         read(write(tmp_path, text))
     assert message in str(caught.value)
 

@@ -96,7 +96,12 @@ class TextCells:
         if not (len(cells) and pd.api.types.infer_dtype(cells) == "string"):
             texts = ["" if _is_missing(each) else _as_text(each) for each in cells]
             cells = pd.Series(texts, dtype="str")
-        return cls(cells.fillna("").str.strip(), options.missing)
+        # No copies of a text file, whose cells are stripped and never missing.
+        if cells.hasnans:
+            cells = cells.fillna("")
+        if cells.str.contains(r"^\s|\s$", regex=True).any():
+            cells = cells.str.strip()
+        return cls(cells, options.missing)
 
     @cached_property
     def _factorized(self):
@@ -286,11 +291,8 @@ def _as_float(cells):
         # Decimals, and whole numbers that are larger than any dtype.
         values = [np.nan if _is_missing(each) else float(each) for each in cells]
         return pd.Series(values, dtype="float64")
-    return (
-        cells.astype("Float64").astype("float64")
-        if cells.hasnans
-        else cells.astype(float)
-    )
+    # By way of a dtype that knows pandas.NA.
+    return cells.astype("Float64").astype("float64")
 
 
 def _as_days(cells):

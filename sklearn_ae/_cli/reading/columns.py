@@ -1,4 +1,4 @@
-"""What each column of a file is: a number, a category, a date, or nothing to learn from.
+"""What each column of a file is: numbers, categories, dates, or nothing to learn from.
 
 The rules are those of the guide to the command line. A rule that takes more than it is
 given adds a note, which says how to overrule it.
@@ -180,8 +180,8 @@ class _Reader:
             return self._date(name, days)
         if n_cells and numbers.n_numbers >= n_cells / 2:
             self._note(
-                f"{name} is read as text: {numbers.n_numbers:,} of its {n_cells:,} cells "
-                f"are numbers, and {n_cells - numbers.n_numbers:,} are not "
+                f"{name} is read as text: {numbers.n_numbers:,} of its {n_cells:,} "
+                f"cells are numbers, and {n_cells - numbers.n_numbers:,} are not "
                 f"({_shown(numbers.others)}); --missing counts a text as missing."
             )
         return self._category(name, text)
@@ -204,16 +204,17 @@ class _Reader:
             n_others = sum(others.values())
             self._note(
                 f"{n_all - n_others:,} of {n_all:,} cells of {name} are {what}, the "
-                f"others ({_shown(others)}) count as missing; --categories {name} takes "
-                "all as text."
+                f"others ({_shown(others)}) count as missing; --categories {name} "
+                "takes all as text."
             )
 
     def _category(self, name, text, marks=True):
         cells, counted = text.categories(marks)
         if counted:
             n_cells = sum(counted.values())
+            of_cells = f"{n_cells:,} of {text.n_written:,} cells of {name}"
             self._note(
-                f"{n_cells:,} of {text.n_written:,} cells of {name} ({_shown(counted)}) "
+                f"{of_cells} ({_shown(counted)}) "
                 f"count as missing; --categories {name} keeps them as a category."
             )
         return Column(name, CATEGORY, cells, _levels_text(cells))
@@ -299,8 +300,8 @@ class _Reader:
         if words >= FREE_TEXT_WORDS:
             return False
         self._note(
-            f"{name} is taken for an identifier, since its text is another in each row, "
-            f"and left out: --ignore {name} leaves it out of the results, too."
+            f"{name} is taken for an identifier, since its text is another in each "
+            f"row, and left out: --ignore {name} leaves it out of the results, too."
         )
         return True
 

@@ -1,4 +1,4 @@
-"""Decimal point or decimal comma: one for a whole file, by cells that leave no doubt."""
+"""Decimal point or decimal comma: one for a file, by cells that leave no doubt."""
 
 import re
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ def find_decimal(texts, raw, options):
         examples = [next(iter(certain[mark].items())) for mark in ".,"]
         (point, a), (comma, b) = examples
         raise UserError(
-            f"{point} of {raw.name} has a decimal point ({a!r}), {comma} a decimal comma "
-            f"({b!r}): say which it is with --decimal . or --decimal , and columns of "
+            f"{point} of {raw.name} has a decimal point ({a!r}), {comma} a "
+            f"decimal comma ({b!r}): say which it is with --decimal . or --decimal , and columns of "
             "other text with --categories."
         )
     if certain[","]:
@@ -60,8 +60,8 @@ def find_decimal(texts, raw, options):
                 )
             if vote.mark == ".":
                 raw.notes.append(
-                    f"The point in all cells of {name}, as in {vote.example!r}, is read "
-                    "as one for decimals: --decimal , reads thousands."
+                    f"The point in all cells of {name}, as in {vote.example!r}, is "
+                    "read as one for decimals: --decimal , reads thousands."
                 )
     return "."
 
@@ -79,7 +79,7 @@ def _is_doubtful(vote, separator):
 
 @dataclass(frozen=True)
 class Vote:
-    """What a column says: a mark, whether for certain, and whether all cells have it."""
+    """What a column says: a mark, how certain it is, and whether all cells have it."""
 
     mark: str
     is_certain: bool

@@ -152,8 +152,8 @@ def _find_separator(text, quote, name):
     if len(likely) != 1:
         raise UserError(
             f"Cannot tell what separates the cells of {name}: more than one of "
-            f"{', '.join(SEPARATORS.values())} does so in each line alike, or none. Say "
-            "which with --separator."
+            f"{', '.join(SEPARATORS.values())} does so in each line alike, or none. "
+            "Say which with --separator."
         )
     return likely[0]
 
@@ -214,8 +214,8 @@ def _read(text, fit, quote, name, options):
                 batch = []
     except csv.Error as error:
         raise UserError(
-            f"Cannot read {name} at line {last + 1 + skipped}, or at a quote that opens "
-            f"above and is not closed: {error}. Correct that line, or name another "
+            f"Cannot read {name} at line {last + 1 + skipped}, or at a quote "
+            f"that opens above and is not closed: {error}. Correct that line, or name another "
             "separator with --separator."
         ) from error
     if names is None:
@@ -224,12 +224,12 @@ def _read(text, fit, quote, name, options):
             f"{skipped} lines that are skipped."
         )
     _store(columns, batch)
-    frame = pd.DataFrame(dict(enumerate(map(_joined, columns))))
+    frame = pd.DataFrame({i: _joined(columns, i) for i in range(len(columns))})
     raw = RawTable(name, frame, separator=separator, lines=np.array(lines, dtype=int))
     if n_cut:
         raw.notes.append(
-            f"{n_cut:,} lines of {name}, from line {first_cut} on, end in an empty cell "
-            "more than there are names: these cells were left out."
+            f"{n_cut:,} lines of {name}, from line {first_cut} on, end in an empty "
+            "cell more than there are names: these cells were left out."
         )
     name_columns(raw, names)
     return raw
@@ -260,8 +260,8 @@ def _title(record, fit, line, name, n_cells):
     end = line + below - 1
     cells = "one cell" if n_cells == 1 else f"{n_cells} cells"
     return UserError(
-        f"Line {line} of {name}, {_shown(record, fit.separator)}, has {cells}, and most "
-        f"lines have {fit.width}: if it is a title above the names, leave it out with "
+        f"Line {line} of {name}, {_shown(record, fit.separator)}, has {cells}, "
+        f"and most lines have {fit.width}: if it is a title above the names, leave it out with "
         f"--skip-lines {end}; else correct it."
     )
 
@@ -273,8 +273,8 @@ def _cut(record, names, line, name, separator):
         cells = "1 cell" if len(record) == 1 else f"{len(record)} cells"
         raise UserError(
             f"Line {line} of {name} has {cells}, and the first one {len(names)}: "
-            f"{_shown(record, separator)}. Correct that line, or name another separator "
-            "with --separator."
+            f"{_shown(record, separator)}. Correct that line, or name another "
+            "separator with --separator."
         )
     return record
 
@@ -291,7 +291,9 @@ def _store(columns, batch):
         parts.append(pd.Series([cell.strip() for cell in cells], dtype="str"))
 
 
-def _joined(parts):
+def _joined(columns, i):
+    """Return a column, whose parts are needed no more."""
+    parts, columns[i] = columns[i], None
     if not parts:
         return pd.Series([], dtype="str")
     return pd.concat(parts, ignore_index=True)

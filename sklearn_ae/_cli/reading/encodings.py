@@ -16,9 +16,9 @@ BYTE_ORDER_MARKS = (
 # What a text of western Europe or America is in if it is not Unicode.
 WESTERN = "cp1252"
 # Signs that stand beside letters in such a text.
-SIGNS_AT_LETTERS = set("\u00a0°®™©ªº´‘’“”‚„…–—«»¡¿§·•")
+SIGNS_AT_LETTERS = set("\u00a0°®™©ªº\u00b4\u2018\u2019“”\u201a„…\u2013—«»¡¿§·•")
 # Those of them that stand in the middle of a word.
-SIGNS_IN_WORDS = set("’´·")
+SIGNS_IN_WORDS = set("\u2019\u00b4·")
 # Bytes that are decoded at a time.
 CHUNK = 1 << 20
 

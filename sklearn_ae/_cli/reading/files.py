@@ -111,7 +111,7 @@ def _cannot_read(name, error):
 
 
 def _unpack(data, name, options, notes):
-    """Return the bytes of a table, and the name that they had inside of a packed file."""
+    """Return the bytes of a table, and the name that they had in a packed file."""
     inner = name.lower()
     for suffixes, magic, unpack in PACKERS:
         is_named = inner.endswith(suffixes)

@@ -102,8 +102,8 @@ def read_json_lines(data, name, options):
             ) from error
         if not isinstance(records[-1], dict):
             raise UserError(
-                f"Line {number} of {name} is no record: it takes names and values, such "
-                'as {"age": 45}.'
+                f"Line {number} of {name} is no record: it takes names and values, "
+                'such as {"age": 45}.'
             )
     return _of_frame(pd.DataFrame(records), name)
 
@@ -132,7 +132,8 @@ def read_workbook(data, name, options):
     sheets = [str(each) for each in book.sheet_names]
     if options.sheet is not None and options.sheet not in sheets:
         raise UserError(
-            f"There is no sheet {options.sheet!r} in {name}. It has: {', '.join(sheets)}."
+            f"There is no sheet {options.sheet!r} in {name}. It has: "
+            f"{', '.join(sheets)}."
         )
     sheet = sheets[0] if options.sheet is None else options.sheet
     cells = pd.read_excel(
@@ -150,14 +151,14 @@ def read_workbook(data, name, options):
     if options.header and width > 2 and written[0].sum() == 1:
         raise UserError(
             f"Row {line} of {name} ({cells.iloc[0, np.argmax(written[0])]!r}) has one "
-            f"cell, and others have {width}: if it is a title above the names, leave it "
-            f"out with --skip-lines {line}."
+            f"cell, and others have {width}: if it is a title above the names, leave "
+            f"it out with --skip-lines {line}."
         )
     raw = _of_cells(cells, line, name, options)
     if options.sheet is None and len(sheets) > 1:
         raw.notes.append(
-            f"{name} has {len(sheets)} sheets, of which the first, {sheet!r}, was read: "
-            "--sheet names another one."
+            f"{name} has {len(sheets)} sheets, of which the first, {sheet!r}, was "
+            "read: --sheet names another one."
         )
     return raw
 

@@ -11,7 +11,7 @@ CURRENCY = (
     r"CZK|HUF|RUB|BRL|MXN|ZAR|KRW|TRY|SFr\.?|Fr\.?|kr\.?|zł|Kč|Ft|Rs\.?"
 )
 # What may stand between thousands, besides the mark that is no decimal mark.
-GROUPING = " '’\u00a0\u202f\u2009"
+GROUPING = " '\u2019\u00a0\u202f\u2009"
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun")
 MONTHS += ("jul", "aug", "sep", "oct", "nov", "dec")
 
@@ -91,7 +91,20 @@ MISSING_TEXT = frozenset(
 )
 # Cells among numbers that say that there is none, in small letters.
 MISSING_NUMBERS = {each.lower() for each in MISSING_TEXT} | {
-    *["", "-", "--", "–", "—", ".", "*", "x", "#div/0!", "#value!", "#ref!", "#null!"],
+    *[
+        "",
+        "-",
+        "--",
+        "\u2013",
+        "—",
+        ".",
+        "*",
+        "x",
+        "#div/0!",
+        "#value!",
+        "#ref!",
+        "#null!",
+    ],
     *["unknown", "missing", "nil", "n.a.", "not available", "not applicable"],
     *[
         "blank",
@@ -114,7 +127,7 @@ TOTAL = re.compile(
 
 @dataclass(frozen=True)
 class NumberCell:
-    """A cell that is a number, with its kind, unit and what stands between thousands."""
+    """A cell that is a number: its kind, unit, and what stands between thousands."""
 
     value: float
     kind: str = "number"
