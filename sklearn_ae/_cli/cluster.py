@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.cluster import KMeans
 
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._cli import results
@@ -31,8 +30,7 @@ def run(arguments):
         table.X,
     )
     latents = autoencoder.transform(table.X)
-    kmeans = KMeans(arguments.k, n_init=10, random_state=arguments.seed)
-    clusters = by_size(kmeans.fit_predict(latents))
+    clusters = assigned(latents, arguments.k)
     frame = pd.DataFrame({"cluster": clusters})
     frame = results.with_rows(table, frame, arguments.append)
     results.write_table(frame, arguments.output)
@@ -42,18 +40,19 @@ def run(arguments):
         console.lines(f"The cluster of each row is in {arguments.output}.")
 
 
-def by_size(clusters):
-    """Return clusters numbered from 1, the largest one first."""
-    counts = np.bincount(clusters)
-    numbers = np.empty(len(counts), dtype=int)
-    numbers[np.argsort(-counts, kind="stable")] = np.arange(1, len(counts) + 1)
-    return numbers[clusters]
+def assigned(latents, n_clusters):
+    """Return the number of each row's cluster, from 1: the most probable one.
+
+    The last latents of a row are the probabilities of its clusters, up to a factor.
+    """
+    return latents[:, -n_clusters:].argmax(axis=1) + 1
 
 
 def report(table, clusters):
     """Return the lines that say what each cluster is like."""
     lines = [f"{'cluster':>7}  {'rows':>8}  what tells it from the other rows"]
-    for number in np.unique(clusters):
+    numbers, counts = np.unique(clusters, return_counts=True)
+    for number in numbers[np.argsort(-counts, kind="stable")]:
         inside = clusters == number
         traits = sorted(_traits(table, inside), reverse=True)[:N_SHOWN]
         shown = "; ".join(text for _, text in traits)

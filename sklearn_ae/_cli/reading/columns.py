@@ -155,9 +155,13 @@ class _Reader:
 
     def _text(self, name, text):
         numbers = text.numbers(self.decimal)
-        if name in self.kinds:
-            return self._as_numbers(name, text, numbers)
         n_cells = numbers.n_cells
+        if name in self.kinds:
+            days, _ = text.dates()
+            if numbers.n_numbers < np.isfinite(days).sum():
+                self._note_exceptions(name, text, text.texts(np.isnan(days)), "dates")
+                return self._date(name, days)
+            return self._as_numbers(name, text, numbers)
         if n_cells and numbers.has_leading_zeros and name != self.target:
             self._note(
                 f"{name} is read as text, since cells begin with a zero, such as "

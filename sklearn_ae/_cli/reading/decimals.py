@@ -43,9 +43,9 @@ def find_decimal(texts, raw, options):
         examples = [next(iter(certain[mark].items())) for mark in ".,"]
         (point, a), (comma, b) = examples
         raise UserError(
-            f"{point} of {raw.name} has a decimal point ({a!r}), {comma} a "
-            f"decimal comma ({b!r}): say which it is with --decimal . or --decimal , and columns of "
-            "other text with --categories."
+            f"{point} of {raw.name} has a decimal point ({a!r}), {comma} a decimal "
+            f"comma ({b!r}): say which it is with --decimal . or --decimal , and name "
+            "columns of other text with --categories."
         )
     if certain[","]:
         raw.taken["decimal"] = NAMES[","]

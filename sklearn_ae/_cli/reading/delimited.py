@@ -214,9 +214,9 @@ def _read(text, fit, quote, name, options):
                 batch = []
     except csv.Error as error:
         raise UserError(
-            f"Cannot read {name} at line {last + 1 + skipped}, or at a quote "
-            f"that opens above and is not closed: {error}. Correct that line, or name another "
-            "separator with --separator."
+            f"Cannot read {name} at line {last + 1 + skipped}, or at a quote that "
+            f"opens above and is not closed: {error}. Correct that line, or name "
+            "another separator with --separator."
         ) from error
     if names is None:
         raise UserError(
@@ -260,9 +260,9 @@ def _title(record, fit, line, name, n_cells):
     end = line + below - 1
     cells = "one cell" if n_cells == 1 else f"{n_cells} cells"
     return UserError(
-        f"Line {line} of {name}, {_shown(record, fit.separator)}, has {cells}, "
-        f"and most lines have {fit.width}: if it is a title above the names, leave it out with "
-        f"--skip-lines {end}; else correct it."
+        f"Line {line} of {name}, {_shown(record, fit.separator)}, has {cells}, and "
+        f"most lines have {fit.width}: if it is a title above the names, leave it out "
+        f"with --skip-lines {end}; else correct it."
     )
 
 
