@@ -26,7 +26,7 @@ def write_invoices(folder, week, n_rows, rng):
     """Write the invoices of a week as a program in Germany exports them."""
     hours = rng.integers(1, 40, n_rows)
     rate = rng.choice([80, 95, 120], n_rows)
-    supplier = rng.choice(["Bauer", "Müller", "Groß & Co", "Yılmaz"], n_rows)
+    supplier = rng.choice(["Bauer", "Müller", "Groß & Co", "Yilmaz"], n_rows)
     amount = hours * rate * rng.choice([1.0, 1.19], n_rows)
     if week > 1:
         amount[17] *= 10

@@ -10,7 +10,6 @@ import pytest
 from sklearn_ae import (
     AutoencoderAnomalyDetector,
     AutoencoderImputer,
-    AutoencoderTransformer,
 )
 from sklearn_ae._cli.main import main
 from tests.cli.case_files import ERRORS, NOTES, customers, write_cases
@@ -28,34 +27,8 @@ COMMANDS = {
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Return a function that runs the command line in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        code = main([*map(str, arguments)])
-        streams = capsys.readouterr()
-        return code, streams.out, streams.err
-
-    return run
-
-
-@pytest.fixture
-def briefly(monkeypatch):
-    """Let commands train for one epoch: what they print and write has the same form."""
-    short = AutoencoderTransformer(2, max_epochs=1, random_state=0)
-
-    def fit(estimator, X, y=None):
-        if "autoencoder" in estimator.get_params():
-            estimator.set_params(autoencoder=short)
-        if "max_epochs" in estimator.get_params():
-            estimator.set_params(max_epochs=1)
-        return estimator.fit(X, y)
-
-    for name in ("anomalies", "impute", "embed", "cluster", "rows_map", "predict"):
-        monkeypatch.setattr(f"sklearn_ae._cli.{name}.fit", fit)
-    monkeypatch.setattr("sklearn_ae._cli.sample.fit", fit)
-    monkeypatch.setattr("sklearn_ae._cli.default_compare.fit", fit)
+def run(run_here):
+    return run_here
 
 
 def write(frame, name="table.csv"):
