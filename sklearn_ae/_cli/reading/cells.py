@@ -281,6 +281,8 @@ def values_of_type(cells):
         except (TypeError, ValueError, OverflowError):
             return None, None
     if kind == DATE:
+        if pd.api.types.is_timedelta64_dtype(cells):
+            return NUMBER, cells / pd.Timedelta(1, "D")
         days = _as_days(cells)
         return (DATE, days) if days is not None else (None, None)
     return (CATEGORY, cells) if kind in (BOOLEAN, CATEGORY) else (None, None)
@@ -297,8 +299,6 @@ def _as_float(cells):
 
 def _as_days(cells):
     try:
-        if pd.api.types.is_timedelta64_dtype(cells):
-            return cells / pd.Timedelta(1, "D")
         moments = pd.to_datetime(cells, utc=True)
     except (TypeError, ValueError, OverflowError):
         return None

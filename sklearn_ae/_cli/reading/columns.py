@@ -22,6 +22,7 @@ from sklearn_ae._cli.reading.patterns import (
 )
 from sklearn_ae._tables.categories import hardly_repeat
 from sklearn_ae._tables.reading import as_table
+from sklearn_ae.displays._text import printed_cell
 
 # Kinds of columns, as they are printed.
 NUMBER, CATEGORY, DATE = "number", "category", "date"
@@ -145,6 +146,8 @@ class _Reader:
             return Column(name, LEFT_OUT, reason=OTHER)
         if kind == DATE:
             return self._date(name, cells.to_numpy())
+        if pd.api.types.is_timedelta64_dtype(self.raw.frame[name]):
+            self._note(f"{name} holds durations, which are read as days.")
         if kind == NUMBER:
             for mark in numbers_of(self.options.missing):
                 cells = cells.mask(cells == mark)
@@ -405,7 +408,7 @@ def _is_text(cells):
 
 def _levels_text(cells):
     counts = cells.value_counts()
-    shown = ", ".join(str(level) for level in counts.index[:3])
+    shown = ", ".join(printed_cell(str(level)) for level in counts.index[:3])
     rest = ", ..." if len(counts) > 3 else ""
     levels = "1 level" if len(counts) == 1 else f"{len(counts):,} levels"
     colon = ": " if len(counts) else ""

@@ -226,6 +226,7 @@ def _read(text, fit, quote, name, options):
     _store(columns, batch)
     frame = pd.DataFrame({i: _joined(columns, i) for i in range(len(columns))})
     raw = RawTable(name, frame, separator=separator, lines=np.array(lines, dtype=int))
+    _drop_empty_rows(raw)
     if n_cut:
         raw.notes.append(
             f"{n_cut:,} lines of {name}, from line {first_cut} on, end in an empty "
@@ -254,7 +255,8 @@ def _title(record, fit, line, name, n_cells):
     """Return the error of a first line that is not that of the names."""
     below = 1
     for each in fit.records[1:]:
-        if len(each) == fit.width and sum(bool(cell.strip()) for cell in each) > 1:
+        n_written = sum(bool(cell.strip()) for cell in each)
+        if len(each) == fit.width and n_written > 1 and each[0][:1] != "#":
             break
         below += 1
     end = line + below - 1
@@ -289,6 +291,20 @@ def _store(columns, batch):
     """Append rows to columns; text in one block takes less memory than in objects."""
     for parts, cells in zip(columns, zip(*batch, strict=True), strict=False):
         parts.append(pd.Series([cell.strip() for cell in cells], dtype="str"))
+
+
+def _drop_empty_rows(raw):
+    """Leave out the rows at the end that have separators alone."""
+    n_rows = len(raw.frame)
+    while n_rows and not any(raw.frame.iloc[n_rows - 1]):
+        n_rows -= 1
+    n_empty = len(raw.frame) - n_rows
+    if n_empty:
+        raw.frame, raw.lines = raw.frame.iloc[:n_rows], raw.lines[:n_rows]
+        raw.notes.append(
+            f"The last {n_empty:,} lines of {raw.name} have no cell with anything in "
+            "it: they were left out."
+        )
 
 
 def _joined(columns, i):

@@ -1,6 +1,7 @@
 """Encodings of text files: found without doubt, or asked for."""
 
 import codecs
+import re
 import unicodedata
 
 from sklearn_ae._cli.errors import UserError
@@ -19,6 +20,19 @@ WESTERN = "cp1252"
 SIGNS_AT_LETTERS = set("\u00a0°®™©ªº\u00b4\u2018\u2019“”\u201a„…\u2013—«»¡¿§·•")
 # Those of them that stand in the middle of a word.
 SIGNS_IN_WORDS = set("\u2019\u00b4·")
+# Encodings that a message suggests, and how many of them.
+CANDIDATES = (
+    "cp1250",
+    "cp1251",
+    "cp1253",
+    "mac_roman",
+    "cp850",
+    "gb18030",
+    "shift_jis",
+)
+N_EXAMPLES = 5
+# A word with a letter beyond ASCII.
+ODD_WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 # Bytes that are decoded at a time.
 CHUNK = 1 << 20
 
@@ -54,7 +68,7 @@ def find_encoding(data, wanted, name):
         return WESTERN
     raise UserError(
         f"The letters of {name} are not in UTF-8, and they may be in one of several "
-        f"other encodings: say which with --encoding{_hint(data)}."
+        f"other encodings: say which with --encoding{_examples(data)}."
     )
 
 
@@ -122,11 +136,22 @@ def _reads_as_western(data):
     return letters == 0 or (in_a_row < letters / 3 and usual > letters / 2)
 
 
-def _hint(data):
+def _examples(data):
+    """Return encodings that may be meant, with a word as it reads in each."""
+    word = ODD_WORD.search(data).group()
+    read = {}
+    for encoding in [*_guess(data), *CANDIDATES]:
+        if _decodes(data, encoding):
+            read.setdefault(word.decode(encoding, errors="replace"), encoding)
+    shown = [f"{encoding} for {text!r}" for text, encoding in read.items()][:N_EXAMPLES]
+    return f", such as {', '.join(shown)}" if shown else ""
+
+
+def _guess(data):
     """Return a guess, if the package that guesses is installed."""
     try:
         from charset_normalizer import from_bytes
     except ImportError:
-        return ""
+        return []
     best = from_bytes(data[:CHUNK]).best()
-    return "" if best is None else f" (it may be {best.encoding})"
+    return [] if best is None else [best.encoding]
