@@ -75,23 +75,37 @@ def run(command, folder):
 
 def main():
     """Write all transcripts, or those whose command has a word that is given."""
-    text = PAGE.read_text("utf-8")
-    rng = np.random.default_rng(0)
+    words = sys.argv[1:] or [""]
     with TemporaryDirectory() as name:
         folder = Path(name)
-        for table in TABLES:
-            source = Path(os.environ["SKLEARN_AE_DATA"]) / f"{table}.csv.gz"
-            shutil.copy(source, folder)
-        for week, n_rows in ((1, 2000), (2, 150)):
-            write_invoices(folder, week, n_rows, rng)
-        write_survey(folder, rng)
+        make_tables(folder)
+        commands = [match[1] for match in BLOCK.finditer(PAGE.read_text("utf-8"))]
+        for command in commands:
+            if any(word in command for word in words):
+                write(command, run(command, folder))
 
-        def replace(match):
-            if not any(word in match[1] for word in sys.argv[1:] or [""]):
-                return match[0]
-            return f"```console\n$ {match[1]}\n{run(match[1], folder)}\n```"
 
-        PAGE.write_text(BLOCK.sub(replace, text), encoding="utf-8")
+def make_tables(folder):
+    """Put all tables into a folder."""
+    for table in TABLES:
+        source = Path(os.environ["SKLEARN_AE_DATA"]) / f"{table}.csv.gz"
+        shutil.copy(source, folder)
+    rng = np.random.default_rng(0)
+    for week, n_rows in ((1, 1000), (2, 150)):
+        write_invoices(folder, week, n_rows, rng)
+    write_survey(folder, rng)
+
+
+def write(command, printed):
+    """Put what a command prints below it."""
+
+    def replace(match):
+        if match[1] != command:
+            return match[0]
+        return f"```console\n$ {command}\n{printed}\n```"
+
+    text = PAGE.read_text("utf-8")
+    PAGE.write_text(BLOCK.sub(replace, text), encoding="utf-8")
 
 
 if __name__ == "__main__":
