@@ -12,6 +12,7 @@ from sklearn_ae._cli.reading.columns import (
     CATEGORY,
     DATE,
     IDENTIFIER,
+    IGNORED,
     LEFT_OUT,
     NUMBER,
     fault,
@@ -200,7 +201,7 @@ def _reasons(columns):
     """Return a note for each reason to leave out columns."""
     names = {}
     for column in columns:
-        if column.kind == LEFT_OUT:
+        if column.kind == LEFT_OUT and column.reason != IGNORED:
             names.setdefault(column.reason, []).append(column.name)
     return [f"Left out, as {why}: {_listed(which)}." for why, which in names.items()]
 

@@ -28,6 +28,7 @@ from sklearn_ae.displays._text import printed_cell
 NUMBER, CATEGORY, DATE = "number", "category", "date"
 IDENTIFIER, LEFT_OUT = "identifier", "left out"
 # Why nothing can be learnt from a column.
+IGNORED = "they are to be ignored"
 CONSTANT = "they hold one value or none"
 FREE_TEXT = "their values hardly ever repeat, like identifiers or free text"
 OTHER = "they hold neither numbers nor categories"
@@ -113,7 +114,7 @@ class _Reader:
         options = self.options
         cells = self.raw.frame[name]
         if name in options.ignore:
-            return Column(name, LEFT_OUT, reason="they are to be ignored")
+            return Column(name, LEFT_OUT, reason=IGNORED)
         if name in options.ids:
             return Column(name, IDENTIFIER, cells, "names the rows")
         is_category = name in options.categories or self.kinds.get(name) == CATEGORY
