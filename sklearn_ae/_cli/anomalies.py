@@ -148,7 +148,8 @@ class Findings:
             "Rows are counted from 1, below the line of column names. The lower the "
             "score,",
             "the more anomalous a row.",
-            f"{n_outliers:,} of {n_rows:,} rows are outliers.",
+            f"{n_outliers:,} of {n_rows:,} rows "
+            + ("is an outlier." if n_outliers == 1 else "are outliers."),
         ]
         if arguments.fdr is not None:
             lines += self._on_false_alarms(arguments)
