@@ -5,66 +5,38 @@ nobody waits to read that an argument is misspelt.
 """
 
 import argparse
+import sys
+from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 
-# First part of the help text of the default command.
-COMPARE_DESCRIPTION = """\
-Say whether an autoencoder, PCA or the columns as they are serve a table best.
+from sklearn_ae._cli.errors import UserError
+from sklearn_ae._cli.reading.options import ReadingOptions
 
-PCA and an autoencoder squeeze each row into a few numbers, its latents, and restore the
-row from them. A quarter of the rows is held out from training; one table says line by
-line what does best on these rows, and the last sentence what to do. Pictures show
-what was restored and a map of the rows in two dimensions. Of more than 20,000 rows, a
-random sample is compared.
+# How the program was started, for examples.
+PROGRAM = (
+    "sklearn-ae" if Path(sys.argv[0]).stem == "sklearn-ae" else "python -m sklearn_ae"
+)
+# The commands, in the order in which they are listed, with what each does.
+COMMANDS = {
+    "compare": "say whether an autoencoder, PCA or all columns serve the table best",
+    "anomalies": "find the rows that are unlike all others, and say why",
+    "impute": "fill the missing cells",
+    "embed": "squeeze each row into a few numbers",
+    "cluster": "divide the rows into groups that are alike",
+    "map": "draw the rows in two dimensions, similar ones together",
+    "predict": "predict a column where it is missing",
+    "sample": "draw new rows that are like those of the table",
+}
+# Files that can be read, for the help.
+FORMATS = (
+    "CSV and other text with separators, .xlsx, .json, .jsonl, .parquet, .feather, "
+    ".npz, also packed (.gz, .bz2, .xz, .zip); - reads standard input"
+)
+EXIT_CODES = """\
+exit codes: 0 after success, 2 after an error, which is one line on standard error,
+130 after Ctrl+C
 """
-
-# Last part of the help text of the default command.
-COMPARE_EPILOG = """\
-examples:
-  python -m sklearn_ae
-      1,797 handwritten digits that ship with scikit-learn
-
-  python -m sklearn_ae wine.csv
-      your own table of numbers and categories; cells may be missing
-
-  python -m sklearn_ae wine.csv --target quality
-      also predict the column "quality", with linear models, neighbours and the
-      autoencoder's own predictor; look for clusters, if it holds classes
-
-  python -m sklearn_ae wine.parquet --n-components 3 --output pictures
-      three numbers a row; pictures and latents go to the folder "pictures"
-
-another command:
-  python -m sklearn_ae anomalies wine.csv
-      the outliers of your table; see python -m sklearn_ae anomalies --help
-"""
-
-# First part of the help text of `anomalies`.
-ANOMALIES_DESCRIPTION = """\
-Find the outliers of a table, the rows that are unlike all others, and say why.
-
-An autoencoder learns what the rows of the table are like. The most anomalous rows are
-printed, each with the three columns that contribute most to its score, the values in
-these columns, and the values that the rest of the row would let one expect. The scores
-of all rows are written to a file.
-"""
-
-# Last part of the help text of `anomalies`.
-ANOMALIES_EPILOG = """\
-examples:
-  python -m sklearn_ae anomalies wine.csv
-      the 10 most anomalous rows; all scores go to anomalies.csv
-
-  python -m sklearn_ae anomalies wine.csv --top 20 --output scores.csv
-      20 rows, and another file
-"""
-
-# Endings of the files that can be read.
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
-
-
-class UserError(Exception):
-    """An error in the request, which the user of the command line can correct."""
 
 
 def parse_arguments(argv):
@@ -76,7 +48,8 @@ def parse_arguments(argv):
 
     Returns
     -------
-    command : {"compare", "anomalies"}
+    command : str
+        A name in `COMMANDS`.
     arguments : Namespace
 
     Raises
@@ -84,27 +57,62 @@ def parse_arguments(argv):
     UserError
         If something is wrong with the arguments.
     """
-    if argv[:1] == ["anomalies"]:
-        return "anomalies", _anomalies_parser().parse_args(argv[1:])
-    arguments = _compare_parser().parse_args(argv)
-    if arguments.path is None and arguments.target is not None:
-        raise UserError(
-            "--target names a column of your own table: give its PATH as well."
-        )
-    return "compare", arguments
+    command = "compare"
+    if argv and argv[0] in COMMANDS:
+        command, argv = argv[0], argv[1:]
+    elif argv and not argv[0].startswith("-"):
+        _check_is_path(argv[0])
+    parser = import_module("sklearn_ae._cli.parsers").PARSERS[command]()
+    arguments = parser.parse_args(argv)
+    arguments.reading = _reading_options(arguments)
+    parser.check(arguments)
+    return command, arguments
+
+
+def _check_is_path(text):
+    """Refuse a word that is neither a command nor a file."""
+    if Path(text).exists() or Path(text).suffix or "/" in text or "\\" in text:
+        return
+    near = get_close_matches(text, COMMANDS, n=1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    raise UserError(
+        f"There is no command and no file {text!r}.{guess} The commands are: "
+        f"{', '.join(COMMANDS)}."
+    )
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors take one line, as all others do."""
+    """A parser whose errors take one line, as all others do.
 
-    def __init__(self, prog, description, epilog):
+    Parameters
+    ----------
+    command : str
+        Its name.
+    description, examples : str
+        Paragraphs before and after the list of arguments; "{program}" stands for the
+        way in which the program was started.
+    check : callable, default=None
+        Raises an error if arguments contradict one another.
+    needs : str, default=""
+        Options that cannot be left out, for the line of usage.
+    """
+
+    def __init__(self, command, description, examples, check=None, needs=""):
+        path = "[PATH]" if command == "compare" else "PATH"
         super().__init__(
-            prog=prog,
+            prog=f"{PROGRAM} {command}",
+            usage=f"%(prog)s {path} {needs}[options]",
             description=description,
-            epilog=epilog,
+            epilog=f"{examples.replace('{program}', PROGRAM)}\n{EXIT_CODES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self._check = check
+
+    def check(self, arguments):
+        """Raise an error if arguments contradict one another."""
+        if self._check is not None:
+            self._check(arguments)
 
     def error(self, message):
         """Raise an error that says how to get help."""
@@ -124,52 +132,22 @@ def whole_number(smallest):
     return parse
 
 
-def _compare_parser():
-    """Return the parser of the default command."""
-    parser = Parser("python -m sklearn_ae", COMPARE_DESCRIPTION, COMPARE_EPILOG)
-    add_path(parser, " (default: the handwritten digits)", nargs="?")
-    target = "column of your table to predict from the others"
-    parser.add_argument("--target", metavar="COLUMN", help=target)
-    parser.add_argument(
-        "--n-components",
-        type=whole_number(1),
-        metavar="N",
-        help="numbers that each row is squeezed into (default: 10 for the "
-        "digits, else chosen by the number of columns)",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("sklearn_ae_output"),
-        metavar="FOLDER",
-        help="folder for the pictures and latents (default: %(default)s)",
-    )
-    add_seed(parser, "the split and of the training")
-    return parser
+def share(highest, may_be_highest):
+    """Return a function that reads a number above 0 and up to this."""
 
+    def parse(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1
+        if not 0 < value <= highest or (value == highest and not may_be_highest):
+            bound = "at most" if may_be_highest else "below"
+            raise argparse.ArgumentTypeError(
+                f"expected a number above 0 and {bound} {highest:g}, got {text!r}"
+            )
+        return value
 
-def _anomalies_parser():
-    """Return the parser of `anomalies`."""
-    parser = Parser(
-        "python -m sklearn_ae anomalies", ANOMALIES_DESCRIPTION, ANOMALIES_EPILOG
-    )
-    add_path(parser)
-    parser.add_argument(
-        "--top",
-        type=whole_number(1),
-        default=10,
-        metavar="N",
-        help="how many rows to print (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("anomalies.csv"),
-        metavar="FILE",
-        help="file for the scores of all rows (default: %(default)s)",
-    )
-    add_seed(parser, "the training")
-    return parser
+    return parse
 
 
 def add_path(parser, default="", **params):
@@ -178,33 +156,149 @@ def add_path(parser, default="", **params):
         "path",
         type=table_path,
         metavar="PATH",
-        help="your table: .csv, .csv.gz or .parquet, with column names in its first "
-        f"line{default}",
+        help=f"your table: {FORMATS}{default}",
         **params,
     )
 
 
-def add_seed(parser, what):
-    """Add the argument for the seed of random numbers."""
+def table_path(text):
+    """Return the path of a file that may be read."""
+    path = Path(text)
+    if text == "-":
+        return path
+    if not path.exists():
+        raise UserError(f"There is no file {path}.")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder. Name a file in it.")
+    return path
+
+
+def add_output(parser, default, content, append=True):
+    """Add the arguments for the file with the results."""
     parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path(default),
+        metavar="FILE",
+        help=f"file for {content}: .csv, .tsv, .csv.gz or .parquet; - writes CSV to "
+        "standard output (default: %(default)s)",
+    )
+    if append:
+        parser.add_argument(
+            "--append",
+            action="store_true",
+            help="write all columns of the table before the results",
+        )
+    add_force(parser)
+
+
+def add_force(parser):
+    """Add the argument that lets files be overwritten."""
+    parser.add_argument(
+        "--force", action="store_true", help="overwrite files that exist"
+    )
+
+
+def add_common(parser, what):
+    """Add the arguments that all commands have; `what` depends on the seed."""
+    common = parser.add_argument_group("training and printing")
+    common.add_argument(
         "--seed",
         type=whole_number(0),
         default=0,
         metavar="N",
         help=f"seed of {what} (default: %(default)s)",
     )
+    common.add_argument(
+        "--device",
+        metavar="NAME",
+        help="where to train: cpu, cuda, mps or auto (default: cpu)",
+    )
+    common.add_argument(
+        "--quiet",
+        action="store_true",
+        help="print neither the table of columns nor progress",
+    )
+    # Not imported from the package, which stands above its parts.
+    version = f"sklearn_ae {sys.modules['sklearn_ae'].__version__}"
+    common.add_argument("--version", action="version", version=version)
+    _add_reading(parser.add_argument_group("reading"))
 
 
-def table_path(text):
-    """Return the path of a table that may be read."""
-    path = Path(text)
-    if not path.exists():
-        raise UserError(f"There is no file {path}.")
-    if path.is_dir():
-        raise UserError(f"{path} is a folder. Name a file in it.")
-    if not path.name.lower().endswith(SUFFIXES):
-        raise UserError(
-            f"Cannot tell the format of {path}: its name has to end in "
-            f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}."
+def _add_reading(group):
+    """Add the arguments that say how a file is to be read."""
+    group.add_argument(
+        "--sample",
+        type=whole_number(10),
+        metavar="N",
+        help="take N rows of the table, drawn at random",
+    )
+    group.add_argument(
+        "--separator", metavar="CHAR", help="what stands between cells, such as ';'"
+    )
+    group.add_argument(
+        "--decimal", choices=[".", ","], help="decimal mark, else found in the cells"
+    )
+    group.add_argument("--encoding", metavar="NAME", help="such as cp1252 or utf-16")
+    group.add_argument(
+        "--skip-lines",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="lines above that of the names",
+    )
+    group.add_argument(
+        "--no-header", action="store_true", help="there is no line of names"
+    )
+    group.add_argument(
+        "--sheet",
+        metavar="NAME",
+        help="sheet of a workbook, array of an .npz, file of a .zip",
+    )
+    _add_columns(group)
+
+
+def _add_columns(group):
+    columns = {
+        "--missing": (
+            "TEXT",
+            "cell that counts as missing, besides empty ones, NA, null, ? and the like",
+        ),
+        "--id": ("COLUMN", "names the rows: not learnt from, printed with results"),
+        "--ignore": ("COLUMN", "leave a column out"),
+        "--keep": ("COLUMN", "learn from a column that would be an identifier"),
+        "--categories": ("COLUMN", "take the cells as categories, as they are written"),
+        "--dates": (
+            "COLUMN",
+            "read the cells as dates; COLUMN=dmy, COLUMN=mdy or COLUMN=%%d/%%m/%%Y "
+            "says in which order",
+        ),
+    }
+    for option, (metavar, text) in columns.items():
+        group.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar=metavar,
+            help=f"{text}; may be given several times",
         )
-    return path
+
+
+def _reading_options(arguments):
+    """Return what the user says of the file."""
+    return ReadingOptions(
+        separator=arguments.separator,
+        decimal=arguments.decimal,
+        encoding=arguments.encoding,
+        missing=tuple(arguments.missing),
+        ids=tuple(arguments.id),
+        ignore=tuple(arguments.ignore),
+        keep=tuple(arguments.keep),
+        categories=tuple(arguments.categories),
+        dates=tuple(arguments.dates),
+        skip_lines=arguments.skip_lines,
+        header=not arguments.no_header,
+        sheet=arguments.sheet,
+        sample=arguments.sample,
+        seed=arguments.seed,
+    )

@@ -1,6 +1,6 @@
 """The default command: all columns, PCA and the autoencoder, each at what it is for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,8 @@ from sklearn.model_selection import train_test_split
 
 from sklearn_ae._autoencoder.encoded_columns import EncodedColumns
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
-from sklearn_ae._cli.arguments import UserError
+from sklearn_ae._cli import results
+from sklearn_ae._cli.errors import UserError
 from sklearn_ae._cli.measures import (
     AUTOENCODER,
     COLUMNS,
@@ -26,15 +27,15 @@ from sklearn_ae._cli.measures import (
     wrong_cells,
 )
 from sklearn_ae._cli.pictures import draw_column_errors, draw_images, draw_latent_space
-from sklearn_ae._cli.steps import fit, make_folder, pluralize, print_lines
+from sklearn_ae._cli.steps import Console, fit, make_folder, pluralize, training
 from sklearn_ae._cli.tables import (
     describe,
     digits,
     leave_out_unusable,
     read_table,
     strata_of,
+    with_target,
 )
-from sklearn_ae._compat import import_optional
 from sklearn_ae._supervised.classifier import AutoencoderPretrainedClassifier
 from sklearn_ae._supervised.regressor import AutoencoderPretrainedRegressor
 from sklearn_ae.latents import Clustered, NeighborEmbedding
@@ -43,16 +44,30 @@ from sklearn_ae.latents import Clustered, NeighborEmbedding
 MAX_ROWS = 20_000
 # Dots of a picture: more add ink but no information.
 MAX_DOTS = 4_000
+# Rows of latents that are written at a time.
+BLOCK = 50_000
+# Files that the command writes.
+FILES = ("reconstructions.png", "latent_space.png", "latents.csv")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared: a table, rows to learn from, rows held out, and a seed."""
+    """What is compared: a table, rows to learn from, rows held out, and how to train.
+
+    Of a large table, `table` is a sample, and `X` has all rows.
+    """
 
     table: object
+    X: pd.DataFrame
     train: np.ndarray
     held_out: np.ndarray
-    seed: int
+    training: dict
+    console: Console
+
+    @property
+    def seed(self):
+        """The seed of everything random."""
+        return self.training["random_state"]
 
     def known(self, rows):
         """Return those of some rows that have a target."""
@@ -61,11 +76,11 @@ class Comparison:
 
 def run(arguments):
     """Run the comparison that the arguments ask for."""
-    _check_matplotlib()
-    comparison = _split_table(arguments)
+    console = Console(arguments)
+    comparison = _split_table(arguments, console)
     table, train, held_out = comparison.table, comparison.train, comparison.held_out
     folder = make_folder(arguments.output)
-    print_lines(_headline(comparison), *table.notes, "")
+    console.lines(_headline(comparison), "")
 
     n_components = arguments.n_components or table.n_components
     autoencoder = _fit(comparison, AutoencoderTransformer(n_components))
@@ -87,39 +102,56 @@ def run(arguments):
     files |= _draw_reconstructions(folder, comparison, restored, errors)
     files |= _draw_plane(folder, comparison, columns)
     if arguments.path is not None:
-        files |= _write_latents(folder, autoencoder, features[AUTOENCODER])
+        files |= _write_latents(folder, autoencoder, comparison.X)
     lines = [*restoring, *clustering, *predicting]
     n_components = autoencoder.n_components_
-    print_lines("", *_report(comparison, n_components, lines), "")
-    print_lines(f"Written to {folder}:")
-    print_lines(*(f"  {name:<22}{content}" for name, content in files.items()))
-    print_lines(
+    console.lines("", *_report(comparison, n_components, lines), "")
+    if files:
+        console.lines(f"Written to {folder}:")
+        console.lines(*(f"  {name:<22}{content}" for name, content in files.items()))
+    if not results.can_draw():
+        console.lines(results.NO_PICTURES)
+    console.lines(
         "", _advice(comparison, n_components, restoring, clustering, predicting)
     )
 
 
-def _check_matplotlib():
-    try:
-        import_optional("matplotlib", "The command line, which draws pictures,", "plot")
-    except ImportError as error:
-        raise UserError(str(error)) from error
+def _check_folder(arguments):
+    """Refuse a folder that cannot be one, or with files that would be overwritten."""
+    folder = arguments.output
+    if folder.exists() and not folder.is_dir():
+        raise UserError(
+            f"Cannot make the folder {folder}: there is a file of this name."
+        )
+    taken = [folder / name for name in FILES if (folder / name).exists()]
+    if taken and not arguments.force:
+        raise UserError(
+            f"{taken[0]} exists already: --force overwrites it, --output names another "
+            "folder."
+        )
 
 
-def _split_table(arguments):
+def _split_table(arguments, console):
     """Return the table that the arguments name, divided."""
     seed = arguments.seed
     if arguments.path is None:
         table = digits()
     else:
-        table = read_table(arguments.path, arguments.target)
-    rows = np.arange(len(table.X))
-    strata = None if table.target is None else strata_of(table.target)
+        table = read_table(arguments.path, arguments.reading, arguments.target)
+        # Only what is learnt from stays in memory.
+        table = replace(table, written=None)
+        if arguments.target is not None:
+            table = with_target(table)
+    X, target = table.X, table.target
+    rows = np.arange(len(X))
+    strata = None if target is None else strata_of(target)
     if len(rows) > MAX_ROWS:
         rows, _ = train_test_split(
             rows, train_size=MAX_ROWS, stratify=strata, random_state=seed
         )
+        table = replace(table, X=X.iloc[rows], target=target and target.take(rows))
     train, held_out = train_test_split(
-        rows,
+        np.arange(len(rows)),
         test_size=0.25,
         stratify=None if strata is None else strata[rows],
         random_state=seed,
@@ -132,15 +164,19 @@ def _split_table(arguments):
             f"--n-components {arguments.n_components} is more than the {n_columns} "
             "columns that can be learnt from."
         )
-    return Comparison(table, train, held_out, seed)
+    _check_folder(arguments)
+    if arguments.path is not None:
+        console.columns(table, arguments.target)
+    X = X[list(table.X)]
+    return Comparison(table, X, train, held_out, training(arguments), console)
 
 
 def _headline(comparison):
     table, train, held_out = comparison.table, comparison.train, comparison.held_out
     n_used = len(train) + len(held_out)
     sample = ""
-    if n_used < len(table.X):
-        sample = f"A random sample of {n_used:,} of {len(table.X):,} rows: "
+    if n_used < len(comparison.X):
+        sample = f"A random sample of {n_used:,} of {len(comparison.X):,} rows: "
     sizes = (
         f"{describe(table)}. {sample}{len(train):,} rows to train on, "
         f"{len(held_out):,} rows held out."
@@ -153,7 +189,7 @@ def _headline(comparison):
 
 def _fit(comparison, estimator, y=None):
     """Return an estimator fitted to the rows to train on."""
-    estimator.set_params(verbose=1, random_state=comparison.seed)
+    estimator.set_params(**comparison.training)
     return fit(estimator, comparison.table.X.iloc[comparison.train], y)
 
 
@@ -219,7 +255,7 @@ def _compare_clusters(comparison, features):
         return []
     held_out = comparison.known(comparison.held_out)
     n_clusters = len(target.classes)
-    print_lines("", f"Once more with {n_clusters} clusters:")
+    _announce(comparison, f"Once more with {n_clusters} clusters:")
     clustered = _fit(comparison, AutoencoderTransformer(latent=Clustered(n_clusters)))
     features = features | {AUTOENCODER: clustered.transform(comparison.table.X)}
     clusters = cluster(
@@ -242,14 +278,22 @@ def _compare_predictions(comparison, features):
         else AutoencoderPretrainedRegressor()
     )
     name = type(predictor).__name__
-    print_lines("", f"{name}, which learns {target.name} itself:")
+    _announce(comparison, f"{name}, which learns {target.name} itself:")
     _fit(comparison, predictor, target.values[comparison.train])
     predicted = {AUTOENCODER: predictor.predict(table.X.iloc[held_out])}
     return [*lines, line_of_predictions(name, predicted, target, held_out)]
 
 
+def _announce(comparison, line):
+    """Print what is trained next."""
+    if not comparison.console.quiet:
+        comparison.console.lines("", line)
+
+
 def _draw_reconstructions(folder, comparison, restored, errors):
     """Draw a picture of what was restored; return its name and content."""
+    if not results.can_draw():
+        return {}
     table, held_out = comparison.table, comparison.held_out
     path = folder / "reconstructions.png"
     if not table.image_shape:
@@ -268,9 +312,11 @@ def _draw_reconstructions(folder, comparison, restored, errors):
 
 def _draw_plane(folder, comparison, columns):
     """Draw held-out rows in two dimensions; return the picture's name and content."""
+    if not results.can_draw():
+        return {}
     table, held_out = comparison.table, comparison.held_out[:MAX_DOTS]
     path = folder / "latent_space.png"
-    print_lines("", "Once more with two numbers a row, for the picture:")
+    _announce(comparison, "Once more with two numbers a row, for the picture:")
     autoencoder = _fit(
         comparison, AutoencoderTransformer(2, latent=NeighborEmbedding())
     )
@@ -285,10 +331,14 @@ def _draw_plane(folder, comparison, columns):
     return {path.name: "held-out rows in two dimensions, autoencoder and PCA"}
 
 
-def _write_latents(folder, autoencoder, latents):
+def _write_latents(folder, autoencoder, X):
     path = folder / "latents.csv"
     names = autoencoder.get_feature_names_out()
-    pd.DataFrame(latents, columns=names).to_csv(path, index=False)
+    with results.written_whole(path) as part:
+        for start in range(0, len(X), BLOCK):
+            latents = autoencoder.transform(X.iloc[start : start + BLOCK])
+            frame = pd.DataFrame(latents, columns=names)
+            frame.to_csv(part, index=False, mode="a", header=start == 0)
     return {path.name: "the autoencoder's latents of all rows, in the file's order"}
 
 

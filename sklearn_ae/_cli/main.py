@@ -1,8 +1,14 @@
 """The entry of the command line: choose the command, run it, report its errors."""
 
+import os
 import sys
+from importlib import import_module
 
-from sklearn_ae._cli.arguments import UserError, parse_arguments
+from sklearn_ae._cli.arguments import parse_arguments
+from sklearn_ae._cli.errors import UserError
+
+# Modules of commands that are not called like them.
+MODULES = {"compare": "default_compare", "map": "rows_map"}
 
 
 def main(argv=None):
@@ -21,11 +27,19 @@ def main(argv=None):
     """
     argv = sys.argv[1:] if argv is None else argv
     # A console that cannot show a letter of the table shows a question mark.
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
         name, arguments = parse_arguments(argv)
-        _command(name).run(arguments)
+        # This imports torch.
+        import_module(f"sklearn_ae._cli.{MODULES.get(name, name)}").run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads the output has seen enough, as `head` does. What is left in the
+        # buffer must not be written when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     # An OSError is a full disk, or a folder that may not be written to.
     except (UserError, OSError) as error:
         print(f"sklearn_ae: error: {error}", file=sys.stderr)
@@ -34,12 +48,3 @@ def main(argv=None):
         print("sklearn_ae: interrupted", file=sys.stderr)
         return 130
     return 0
-
-
-def _command(name):
-    """Return the module of a command, which imports torch."""
-    if name == "anomalies":
-        from sklearn_ae._cli import anomalies as command
-    else:
-        from sklearn_ae._cli import default_compare as command
-    return command

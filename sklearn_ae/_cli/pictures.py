@@ -7,6 +7,7 @@ the user's backend nor open figures are touched.
 import numpy as np
 import pandas as pd
 
+from sklearn_ae._cli.results import written_whole
 from sklearn_ae.displays._drawing import (
     ImageRow,
     new_figure,
@@ -44,7 +45,8 @@ def draw_images(path, images, shape):
     images = {name: table.reshape(-1, 1, *shape) for name, table in images.items()}
     limits = value_range(images["original"])
     rows = [ImageRow(name, each, limits) for name, each in images.items()]
-    save_image_rows(path, rows)
+    with written_whole(path) as part:
+        save_image_rows(part, rows)
 
 
 def draw_column_errors(path, errors):
@@ -71,7 +73,8 @@ def draw_column_errors(path, errors):
         axis.set_xlabel(ERROR_LABELS[kind], labelpad=8)
     handles = axes[0].get_legend_handles_labels()
     figure.legend(*handles, frameon=False, loc="outside upper center", ncols=2)
-    figure.savefig(path)
+    with written_whole(path) as part:
+        figure.savefig(part)
 
 
 def _draw_bars(axis, panel, n_bars):
@@ -118,4 +121,5 @@ def draw_latent_space(path, planes, target, rows):
     if target is not None and target.classes:
         # Both pictures have the same legend.
         figure.axes[0].get_legend().remove()
-    figure.savefig(path)
+    with written_whole(path) as part:
+        figure.savefig(part)

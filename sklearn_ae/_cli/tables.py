@@ -1,30 +1,44 @@
 """Tables of the command line: the digits, or a file of the user's."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
 
-from sklearn_ae._cli.arguments import UserError
+from sklearn_ae._cli.errors import UserError
+from sklearn_ae._cli.reading.columns import (
+    CATEGORY,
+    DATE,
+    IDENTIFIER,
+    IGNORED,
+    LEFT_OUT,
+    NUMBER,
+    fault,
+    read_columns,
+)
+from sklearn_ae._cli.reading.files import read_cells
+from sklearn_ae._cli.reading.formats import draw_rows, sample_parquet
 from sklearn_ae._compat import did_you_mean
-from sklearn_ae._tables.categories import hardly_repeat
-from sklearn_ae._tables.reading import as_table
-from sklearn_ae._tables.table import DATE, NUMBER, OTHER
 from sklearn_ae.displays._labels import Labels, as_labels
+from sklearn_ae.displays._text import printed_cell
 
 # Fewest rows that two methods can be compared on.
 MIN_ROWS = 10
 # Fewest rows of a class, on average; with fewer, a target is no class but free text.
 MIN_ROWS_PER_CLASS = 5
+# Widest name of a column in the printed table of columns.
+NAME_WIDTH = 24
 
 
 @dataclass(frozen=True)
 class InputTable:
     """A table with its name, target and notes.
 
-    Columns of float64 in `X` are numbers, all others categories; `NaN` and `None` are
-    missing cells.
+    Columns of float64 in `X` are numbers or dates, all others categories; `NaN` and
+    `None` are missing cells. `written` holds the cells of all columns as they are in
+    the file, `columns` what each column is.
     """
 
     name: str
@@ -33,6 +47,11 @@ class InputTable:
     notes: tuple = ()
     image_shape: tuple = ()
     n_components: int | None = None
+    columns: tuple = ()
+    written: pd.DataFrame | None = None
+    target_cells: pd.Series | None = None
+    rows: np.ndarray = field(default_factory=lambda: np.arange(0))
+    n_rows: int = 0
 
     @property
     def numbers(self):
@@ -43,6 +62,17 @@ class InputTable:
     def categories(self):
         """Names of the columns of categories."""
         return self.X.columns[self.X.dtypes != "float64"]
+
+    @property
+    def dates(self):
+        """Names of the columns of dates, which `X` has as days since 1970."""
+        return [each.name for each in self.columns if each.kind == DATE]
+
+    @property
+    def identifiers(self):
+        """The columns that name the rows, as they are in the file."""
+        names = [each.name for each in self.columns if each.kind == IDENTIFIER]
+        return self.written[names]
 
 
 def digits():
@@ -57,15 +87,20 @@ def digits():
     )
 
 
-def read_table(path, target=None):
+def read_table(path, options, target=None, *, min_rows=MIN_ROWS, kinds=None):
     """Return a file, and its target column apart from the others.
 
     Parameters
     ----------
     path : Path
-        File whose name ends in .csv, .csv.gz or .parquet.
+        File, or "-" for standard input.
+    options : ReadingOptions
     target : str, default=None
         Column to predict from the others.
+    min_rows : int, default=10
+        Fewest rows.
+    kinds : dict of str to str, default=None
+        Kinds of the columns of a model, which has to find them all.
 
     Returns
     -------
@@ -74,59 +109,129 @@ def read_table(path, target=None):
     Raises
     ------
     UserError
-        If the file cannot be read, has too few rows to compare two methods on, or no
-        such target.
+        If the file cannot be read, or may be read in several ways, has too few rows, or
+        no such target.
     """
-    frame = _read_frame(path)
-    if len(frame) < MIN_ROWS:
+    raw = _sampled(_read(path, options), options)
+    n_rows = len(raw.frame) if raw.n_rows is None else raw.n_rows
+    if n_rows < min_rows:
         raise UserError(
-            f"Rows of data in {path}: {len(frame)}. At least {MIN_ROWS} are needed."
+            f"Rows of data in {raw.name}: {n_rows}. At least {min_rows} are needed."
         )
-    frame = frame.rename(columns=str)
-    if frame.columns.has_duplicates:
-        repeated = frame.columns[frame.columns.duplicated()].unique()
-        raise UserError(f"Column names that repeat in {path}: {_listed(repeated)}.")
-    if len(frame.columns) == 1 and any(c in frame.columns[0] for c in ";\t|"):
+    options = options.resolved(list(raw.frame))
+    _check_names(raw, options, target, kinds)
+    columns = read_columns(raw, options, target, kinds)
+    used = [each for each in columns if each.kind in (NUMBER, CATEGORY, DATE)]
+    X = pd.DataFrame(
+        {each.name: each.cells for each in used if each.name != target},
+        index=raw.frame.index,
+    )
+    cells = next((each.cells for each in used if each.name == target), None)
+    if target is not None and cells is None:
+        raise UserError(f"The target {target!r} holds neither numbers nor categories.")
+    rows = np.arange(n_rows) if raw.rows is None else raw.rows
+    return InputTable(
+        raw.name,
+        X,
+        notes=(*raw.notes, *_taken(raw), *_reasons(columns)),
+        columns=tuple(columns),
+        written=raw.frame,
+        target_cells=cells,
+        rows=rows,
+        n_rows=n_rows,
+    )
+
+
+def with_target(table):
+    """Return a table whose target is checked: classes, or continuous values."""
+    return replace(table, target=_target(table.target_cells))
+
+
+def _read(path, options):
+    is_large = options.sample is not None and str(path) != "-"
+    if is_large and Path(path).suffix.lower() in (".parquet", ".pq"):
+        try:
+            return sample_parquet(Path(path), options)
+        except (OSError, ValueError) as error:
+            raise UserError(f"Cannot read {path}: {error}") from error
+    return read_cells(path, options)
+
+
+def _sampled(raw, options):
+    """Return a table with fewer rows, if the user asks for them."""
+    n_rows = len(raw.frame)
+    if options.sample is None or n_rows <= options.sample or raw.rows is not None:
+        return raw
+    rows = draw_rows(n_rows, options)
+    lines = None if raw.lines is None else raw.lines[rows]
+    frame = raw.frame.iloc[rows].reset_index(drop=True)
+    return replace(raw, frame=frame, lines=lines, rows=rows, n_rows=n_rows)
+
+
+def _check_names(raw, options, target, kinds):
+    """Refuse names of columns that are not there."""
+    asked = [*options.ids, *options.ignore, *options.keep, *options.categories]
+    asked += [*options.dates_by_name, *([target] if target is not None else [])]
+    names = list(raw.frame)
+    for name in asked:
+        if name not in raw.frame:
+            hint = did_you_mean(name, names, cutoff=0.5)
+            hint = hint or f" It has: {_listed(names)}."
+            raise UserError(f"There is no column {name!r} in {raw.name}.{hint}")
+    lacking = [name for name in kinds or {} if name not in raw.frame]
+    if lacking:
         raise UserError(
-            f"{path} reads as one column, {frame.columns[0]!r}. "
-            "Cells have to be separated by commas."
+            f"{raw.name} lacks columns that the model has learnt from: "
+            f"{_listed(lacking)}. It has: {_listed(names)}."
         )
-    if target is None:
-        return InputTable(path.name, frame)
-    wanted = _target(_column(frame, target, path))
-    return InputTable(path.name, frame.drop(columns=target), wanted)
 
 
-def _read_frame(path):
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, low_memory=False)
-    except pd.errors.EmptyDataError:
-        raise UserError(f"{path} is empty.") from None
-    except ImportError:
-        raise UserError(
-            f"Reading {path} needs pyarrow, which is not installed. "
-            "Install it with: pip install pyarrow"
-        ) from None
-    # Damaged files raise ValueError, zlib.error, EOFError, OSError and more.
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"Cannot read {path}: {reason}") from error
+def _taken(raw):
+    """Return a note on separator, decimal mark and encoding that are not the usual."""
+    if not raw.taken:
+        return []
+    keys = [key for key in ("separator", "decimal", "encoding") if key in raw.taken]
+    found = ", ".join(f"{key} {raw.taken[key]}" for key in keys)
+    options = ", ".join(f"--{key}" for key in keys)
+    verb = "overrules" if len(raw.taken) == 1 else "overrule"
+    return [f"{raw.name} is read with {found}: {options} {verb}."]
 
 
-def _column(frame, name, path):
-    if name not in frame:
-        hint = did_you_mean(name, frame.columns, cutoff=0.5)
-        hint = hint or f" It has: {_listed(frame.columns)}."
-        raise UserError(f"There is no column {name!r} in {path}.{hint}")
-    return frame[name]
+def _reasons(columns):
+    """Return a note for each reason to leave out columns."""
+    names = {}
+    for column in columns:
+        if column.kind == LEFT_OUT and column.reason != IGNORED:
+            names.setdefault(column.reason, []).append(column.name)
+    return [f"Left out, as {why}: {_listed(which)}." for why, which in names.items()]
 
 
 def _listed(names, limit=10):
     """Return the names in one line, the first ones if there are many."""
     shown = ", ".join(map(str, names[:limit]))
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def columns_table(table, target=None):
+    """Return the lines of a table of the columns, with the kind of each."""
+    width = max(len("column"), *(min(len(c.name), NAME_WIDTH) for c in table.columns))
+    n_rows = f"{table.n_rows:,} rows"
+    if len(table.rows) < table.n_rows:
+        n_rows = f"{len(table.rows):,} of {n_rows}, drawn at random"
+    n_columns = len(table.columns)
+    lines = [
+        f"{table.name}: {n_rows}, {n_columns} column{'s' * (n_columns > 1)}",
+        f"  {'column':<{width}}  kind        cells",
+    ]
+    for column in table.columns:
+        kind = "target" if column.name == target else column.kind
+        detail = column.detail
+        if column.reason:
+            detail = column.reason.replace("they hold", "").replace("they are ", "")
+            detail = detail.strip() or detail
+        name = printed_cell(column.name, NAME_WIDTH)
+        lines.append(f"  {name:<{width}}  {kind:<10}  {detail}".rstrip())
+    return lines
 
 
 def describe(table):
@@ -150,7 +255,7 @@ def leave_out_unusable(table, rows):
     Returns
     -------
     table : InputTable
-        All numbers are float64, and the notes say what was left out and why.
+        The notes say what was left out and why.
 
     Raises
     ------
@@ -158,55 +263,34 @@ def leave_out_unusable(table, rows):
         If fewer than two columns are left, or some have infinite values.
     """
     seen = table.X.iloc[rows]
-    kinds = dict(zip(seen, as_table(seen).kinds(), strict=True))
-    faults = {name: _fault(seen[name], kind) for name, kind in kinds.items()}
-    notes = _notes_on(faults)
-    used = [name for name, fault in faults.items() if fault is None]
+    is_number = {name: _is_numeric(seen[name]) for name in seen}
+    faults = {
+        name: fault(seen[name], NUMBER if is_number[name] else CATEGORY)
+        for name in seen
+    }
+    reasons = {}
+    for name, reason in faults.items():
+        if reason is not None:
+            reasons.setdefault(reason, []).append(name)
+    more = [
+        f"Left out, as {reason} in the rows to train on: {_listed(names)}."
+        for reason, names in reasons.items()
+    ]
+    used = [name for name, reason in faults.items() if reason is None]
     if len(used) < 2:
+        left_out = " ".join([*(_reasons(table.columns)), *more])
         raise UserError(
             f"At least 2 columns of numbers or categories are needed. {table.name} "
-            f"has {len(used)}. {' '.join(notes)}".rstrip()
+            f"has {len(used)}. {left_out}".rstrip()
         )
-    numbers = [name for name in used if kinds[name] == NUMBER]
-    X = table.X[used].astype(dict.fromkeys(numbers, "float64"))
-    _check_finite(X[numbers])
-    return replace(table, X=X, notes=tuple(notes))
+    return replace(table, X=table.X[used], notes=(*table.notes, *more))
 
 
-def _notes_on(faults):
-    """Return a note for each fault, with the names of the columns that have it."""
-    columns = {}
-    for name, fault in faults.items():
-        if fault is not None:
-            columns.setdefault(fault, []).append(name)
-    return [
-        f"Left out, as {fault}: {_listed(names)}." for fault, names in columns.items()
-    ]
-
-
-def _check_finite(numbers):
-    """Refuse columns with infinite values."""
-    infinite = [name for name in numbers if np.isinf(numbers[name]).any()]
-    if infinite:
-        raise UserError(
-            f"Infinite values in: {_listed(infinite)}. Leave these cells empty instead."
-        )
-
-
-def _fault(cells, kind):
-    """Return why nothing can be learnt from a column, None if something can."""
-    if kind == DATE:
-        return "they hold dates or times"
-    # Objects that are neither text nor truth values may be anything, such as lists.
-    may_be_lists = kind == NUMBER and pd.api.types.is_object_dtype(cells)
-    if kind == OTHER or (may_be_lists and cells.notna().any()):
-        return "they hold neither numbers nor categories"
-    n_levels = cells.nunique()
-    if n_levels < 2:
-        return "they hold one value or none in the rows to train on"
-    if kind != NUMBER and hardly_repeat(n_levels, cells.count()):
-        return "their values hardly ever repeat, like identifiers or free text"
-    return None
+def _is_numeric(cells):
+    dtype = cells.dtype
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(
+        dtype
+    )
 
 
 def _target(column):

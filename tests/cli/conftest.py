@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_wine
 
+from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._cli.main import main
 
 
@@ -34,3 +35,33 @@ def run(tmp_path, capsys):
         return code, streams.out, streams.err
 
     return run
+
+
+@pytest.fixture
+def run_here(tmp_path, monkeypatch, capsys):
+    """Return a function that runs the command line in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        code = main([*map(str, arguments)])
+        streams = capsys.readouterr()
+        return code, streams.out, streams.err
+
+    return run
+
+
+@pytest.fixture
+def briefly(monkeypatch):
+    """Let commands train for one epoch: what they print and write has the same form."""
+    short = AutoencoderTransformer(2, max_epochs=1, random_state=0)
+
+    def fit(estimator, X, y=None):
+        if "autoencoder" in estimator.get_params():
+            estimator.set_params(autoencoder=short)
+        if "max_epochs" in estimator.get_params():
+            estimator.set_params(max_epochs=1)
+        return estimator.fit(X, y)
+
+    commands = ("anomalies", "impute", "embed", "cluster", "rows_map", "predict")
+    for name in (*commands, "sample", "default_compare"):
+        monkeypatch.setattr(f"sklearn_ae._cli.{name}.fit", fit)

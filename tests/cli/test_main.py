@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import zipfile
 
 import pytest
 
@@ -18,7 +19,9 @@ def _write(path, content):
     ("name", "content", "message"),
     [
         ("missing.csv", None, "There is no file"),
-        ("table.xlsx", b"", "has to end in .csv, .csv.gz or .parquet"),
+        ("table.xlsx", b"", "is empty"),
+        ("table.xlsx", b"a,b\n1,2\n", "Cannot read table.xlsx"),
+        ("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook"),
         ("empty.csv", b"", "is empty"),
         ("empty.csv.gz", gzip.compress(b"", mtime=0), "is empty"),
         ("header.csv", b"a,b\n", "header.csv: 0. At least 10"),
@@ -26,10 +29,10 @@ def _write(path, content):
         ("constant.csv", b"a,b\n" + 20 * b"x,2\n", "has 0. Left out, as they hold"),
         ("single.csv", b"a,b\n" + 10 * b"1,y\n2,y\n", "has 1. Left out, as they hold"),
         ("infinite.csv", b"a,b\n" + 10 * b"1,inf\n2,1\n", "Infinite values in: b"),
-        ("semicolons.csv", b"a;b\n" + 20 * b"1;2\n", "separated by commas"),
         ("binary.csv", bytes(range(256)), "Cannot read"),
-        ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "Cannot read"),
-        ("plain.csv.gz", b"a,b\n1,2\n", "Cannot read"),
+        ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "Line 3 of ragged.csv has 3 cells"),
+        ("plain.csv.gz", b"a,b\n1,2\n", "Rows of data in plain.csv.gz: 1."),
+        ("cut.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-9], "Cannot read cut.csv.gz"),
         ("damaged.parquet", b"PAR1", "Cannot read"),
     ],
 )
@@ -68,7 +71,7 @@ def test__output_not_writable__one_line_and_exit_code_2(run, wine, tmp_path):
 @pytest.mark.parametrize(
     ("module", "arguments", "hint"),
     [
-        ("matplotlib", [], 'pip install "sklearn_ae[plot]"'),
+        ("openpyxl", ["table.xlsx"], "pip install openpyxl"),
         ("pyarrow", ["table.parquet"], "pip install pyarrow"),
     ],
 )
@@ -76,6 +79,8 @@ def test__missing_optional_package__is_named_before_training(
     run, monkeypatch, tmp_path, module, arguments, hint
 ):
     _write(tmp_path / "table.parquet", b"PAR1")
+    with zipfile.ZipFile(tmp_path / "table.xlsx", "w") as archive:
+        archive.writestr("[Content_Types].xml", "")
     monkeypatch.chdir(tmp_path)
     for name in [n for n in sys.modules if n.partition(".")[0] == module]:
         monkeypatch.delitem(sys.modules, name)
