@@ -8,6 +8,11 @@ from tests.cli.case_files import customers
 from tests.cli.test_commands import COMMANDS
 
 
+@pytest.fixture
+def run(run_here):
+    return run_here
+
+
 @pytest.mark.parametrize("command", ["anomalies", "impute", "embed", "predict"])
 def test__score__table_that_was_learnt_from__same_results(run, briefly, command):
     frame = customers()
@@ -51,7 +56,7 @@ def test__score__new_rows__are_read_as_the_model_needs(run, briefly):
     run("embed", "table.csv", "--save", "m.safetensors")
     new = frame[:3].assign(age=["?", 30, 40], code=["3", "07", "02"])
     new[sorted(new)].to_csv("new.csv", index=False)
-    code, out, err = run("score", "m.safetensors", "new.csv")
+    code, _, err = run("score", "m.safetensors", "new.csv")
     assert code == 0, err
     assert "2 of 3 cells of age are numbers" in err
     assert len(pd.read_csv("scores.csv")) == 3
