@@ -6,7 +6,7 @@ from scipy.stats import false_discovery_control
 
 from sklearn_ae._anomaly.detector import AutoencoderAnomalyDetector
 from sklearn_ae._cli import results
-from sklearn_ae._cli.steps import Console, fit, load, load_new, training
+from sklearn_ae._cli.steps import Console, fit, load, load_new, save_model, training
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae.displays._anomaly import AnomalyDisplay
 from sklearn_ae.displays._text import printed_cell
@@ -24,13 +24,20 @@ def run(arguments):
         table = usual = load(arguments, console)
     else:
         usual = load(_training_table(arguments), console)
-        table = load_new(arguments.path, arguments, console, usual)
-    picture = results.picture_path(arguments)
+        kinds = {each.name: each.kind for each in usual.columns if each.name in usual.X}
+        table = load_new(arguments.path, arguments, console, kinds)
     contamination = arguments.contamination or "auto"
     detector = AutoencoderAnomalyDetector(
         contamination=contamination, **training(arguments)
     )
     fit(detector, usual.X)
+    write(detector, table, arguments, console)
+    save_model(detector, arguments, console)
+
+
+def write(detector, table, arguments, console):
+    """Write the scores of a table, and print and draw the most anomalous rows."""
+    picture = results.picture_path(arguments)
     findings = Findings(detector, table, arguments)
     frame = results.with_rows(table, findings.results(), arguments.append)
     results.write_table(frame, arguments.output)
@@ -38,11 +45,12 @@ def run(arguments):
         findings.draw(picture)
     console.lines("", *findings.report())
     console.lines("", *findings.summary(arguments))
+    if picture is not None:
+        console.lines(f"A picture of them is in {picture}.")
+    elif not results.can_draw():
+        console.lines(results.NO_PICTURES)
     if str(arguments.output) != "-":
-        console.lines(
-            f"A picture of them is in {picture}." if picture else results.NO_PICTURES,
-            f"All scores are in {arguments.output}.",
-        )
+        console.lines(f"All scores are in {arguments.output}.")
 
 
 def _training_table(arguments):

@@ -27,6 +27,8 @@ COMMANDS = {
     "map": "draw the rows in two dimensions, similar ones together",
     "predict": "predict a column where it is missing",
     "sample": "draw new rows that are like those of the table",
+    "score": "ask a saved model about the rows of another table",
+    "describe": "say what a saved model is",
 }
 # Files that can be read, for the help.
 FORMATS = (
@@ -64,7 +66,8 @@ def parse_arguments(argv):
         _check_is_path(argv[0])
     parser = import_module("sklearn_ae._cli.parsers").PARSERS[command]()
     arguments = parser.parse_args(argv)
-    arguments.reading = _reading_options(arguments)
+    if hasattr(arguments, "separator"):
+        arguments.reading = _reading_options(arguments)
     parser.check(arguments)
     return command, arguments
 
@@ -98,10 +101,10 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, command, description, examples, check=None, needs=""):
-        path = "[PATH]" if command == "compare" else "PATH"
+        path = {"compare": "[PATH]", "score": "MODEL PATH", "describe": "MODEL"}
         super().__init__(
             prog=f"{PROGRAM} {command}",
-            usage=f"%(prog)s {path} {needs}[options]",
+            usage=f"%(prog)s {path.get(command, 'PATH')} {needs}[options]",
             description=description,
             epilog=f"{examples.replace('{program}', PROGRAM)}\n{EXIT_CODES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -196,6 +199,24 @@ def add_force(parser):
     """Add the argument that lets files be overwritten."""
     parser.add_argument(
         "--force", action="store_true", help="overwrite files that exist"
+    )
+
+
+def add_save(parser):
+    """Add the argument for the file with what was trained."""
+    parser.add_argument(
+        "--save",
+        type=Path,
+        metavar="MODEL",
+        help="file for what was trained, such as model.safetensors, for the command "
+        "score",
+    )
+
+
+def add_model(parser):
+    """Add the argument for a file that --save wrote."""
+    parser.add_argument(
+        "model", type=table_path, metavar="MODEL", help="file that --save wrote"
     )
 
 

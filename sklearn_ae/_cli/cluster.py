@@ -6,7 +6,7 @@ import pandas as pd
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._cli import results
 from sklearn_ae._cli.errors import UserError
-from sklearn_ae._cli.steps import Console, fit, load, training
+from sklearn_ae._cli.steps import Console, fit, load, save_model, training
 from sklearn_ae.displays._text import printed_cell
 from sklearn_ae.latents import Clustered
 
@@ -29,15 +29,21 @@ def run(arguments):
         AutoencoderTransformer(latent=Clustered(arguments.k), **training(arguments)),
         table.X,
     )
+    write(autoencoder, table, arguments, console)
+    console.lines(stability(autoencoder.cluster_stability_))
+    save_model(autoencoder, arguments, console)
+
+
+def write(autoencoder, table, arguments, console):
+    """Write the clusters of a table, and print what they are like."""
     latents = autoencoder.transform(table.X)
-    clusters = assigned(latents, arguments.k)
+    clusters = assigned(latents, autoencoder.latent.n_clusters)
     frame = pd.DataFrame({"cluster": clusters})
     frame = results.with_rows(table, frame, arguments.append)
     results.write_table(frame, arguments.output)
     console.table("", *report(table, clusters))
-    console.lines("", stability(autoencoder.cluster_stability_))
     if str(arguments.output) != "-":
-        console.lines(f"The cluster of each row is in {arguments.output}.")
+        console.lines("", f"The cluster of each row is in {arguments.output}.")
 
 
 def assigned(latents, n_clusters):

@@ -27,7 +27,14 @@ from sklearn_ae._cli.measures import (
     wrong_cells,
 )
 from sklearn_ae._cli.pictures import draw_column_errors, draw_images, draw_latent_space
-from sklearn_ae._cli.steps import Console, fit, make_folder, pluralize, training
+from sklearn_ae._cli.steps import (
+    Console,
+    fit,
+    make_folder,
+    pluralize,
+    save_model,
+    training,
+)
 from sklearn_ae._cli.tables import (
     describe,
     digits,
@@ -111,6 +118,7 @@ def run(arguments):
         console.lines(*(f"  {name:<22}{content}" for name, content in files.items()))
     if not results.can_draw():
         console.lines(results.NO_PICTURES)
+    save_model(autoencoder, arguments, console)
     console.lines(
         "", _advice(comparison, n_components, restoring, clustering, predicting)
     )
@@ -165,6 +173,8 @@ def _split_table(arguments, console):
             "columns that can be learnt from."
         )
     _check_folder(arguments)
+    if arguments.save is not None:
+        results.check_file(arguments.save, arguments)
     if arguments.path is not None:
         console.columns(table, arguments.target)
     X = X[list(table.X)]

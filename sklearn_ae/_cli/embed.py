@@ -5,7 +5,8 @@ import pandas as pd
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._cli import results
 from sklearn_ae._cli.errors import UserError
-from sklearn_ae._cli.steps import Console, fit, load, pluralize, training
+from sklearn_ae._cli.steps import Console, fit, load, pluralize, save_model, training
+from sklearn_ae.latents import NeighborEmbedding
 
 
 def run(arguments):
@@ -29,12 +30,15 @@ def run(arguments):
     )
     if str(arguments.output) != "-":
         console.lines(f"They are in {arguments.output}.")
+    save_model(autoencoder, arguments, console)
 
 
 def write(autoencoder, table, arguments):
     """Write the latents of a table."""
     latents = autoencoder.transform(table.X)
     names = [f"latent_{i + 1}" for i in range(latents.shape[1])]
+    if isinstance(autoencoder.latent, NeighborEmbedding):
+        names = ["x", "y"]
     frame = pd.DataFrame(latents, columns=names)
     results.write_table(
         results.with_rows(table, frame, arguments.append), arguments.output

@@ -4,7 +4,7 @@ import pandas as pd
 
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._cli import results
-from sklearn_ae._cli.steps import Console, fit, load, pluralize, training
+from sklearn_ae._cli.steps import Console, fit, load, pluralize, save_model, training
 from sklearn_ae._imputation.imputer import AutoencoderImputer
 from sklearn_ae.displays._text import printed_cell
 
@@ -14,6 +14,12 @@ def run(arguments):
     console = Console(arguments)
     table = load(arguments, console)
     imputer = fit(make_imputer(arguments), table.X)
+    write(imputer, table, arguments, console)
+    save_model(imputer, arguments, console)
+
+
+def write(imputer, table, arguments, console):
+    """Write a table without missing cells, and print what was filled."""
     filled = imputer.transform(table.X)
     n_missing = table.X.isna().sum()
     results.write_table(completed(table, filled), arguments.output)

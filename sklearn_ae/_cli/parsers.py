@@ -7,8 +7,10 @@ from sklearn_ae._cli.arguments import (
     Parser,
     add_common,
     add_force,
+    add_model,
     add_output,
     add_path,
+    add_save,
     share,
     table_path,
     whole_number,
@@ -148,6 +150,30 @@ example:
 """
 
 
+SCORE_DESCRIPTION = """\
+Ask a saved model about the rows of a table, which has the columns that the model has
+learnt from: the scores of a detector, the filled cells of an imputer, predictions,
+clusters or latents.
+"""
+
+SCORE_EXAMPLES = """\
+example:
+  {program} anomalies march.csv --save invoices.safetensors
+  {program} score invoices.safetensors april.csv
+      how anomalous the rows of April are among those of March, in scores.csv
+"""
+
+DESCRIBE_DESCRIPTION = """\
+Say what a saved model is: its kind, its columns, and what it holds of the rows that it
+has learnt from.
+"""
+
+DESCRIBE_EXAMPLES = """\
+example:
+  {program} describe invoices.safetensors
+"""
+
+
 def _make_compare():
     listed = "".join(f"  {name:<11}{does}\n" for name, does in COMMANDS.items())
     parser = Parser(
@@ -165,6 +191,7 @@ def _make_compare():
         help="folder for the pictures and latents (default: %(default)s)",
     )
     add_force(parser)
+    add_save(parser)
     add_common(parser, "the split and of the training")
     return parser
 
@@ -200,15 +227,10 @@ def _make_anomalies():
         help="call rows outliers such that this share of them is expected to be false "
         "alarms (Benjamini-Hochberg on the p-values), best with --train",
     )
-    parser.add_argument(
-        "--top",
-        type=whole_number(1),
-        default=10,
-        metavar="N",
-        help="how many rows to print (default: %(default)s)",
-    )
+    _add_top(parser)
     add_output(parser, "anomalies.csv", "the scores of all rows")
     parser.set_defaults(draws=True)
+    add_save(parser)
     add_common(parser, "the training")
     return parser
 
@@ -224,6 +246,7 @@ def _make_impute():
     parser = Parser("impute", IMPUTE_DESCRIPTION, IMPUTE_EXAMPLES)
     add_path(parser)
     add_output(parser, "imputed.csv", "the table without missing cells", append=False)
+    add_save(parser)
     add_common(parser, "the training")
     return parser
 
@@ -233,6 +256,7 @@ def _make_embed():
     add_path(parser)
     _add_n_components(parser, "chosen by the number of columns")
     add_output(parser, "embedding.csv", "the latents of all rows")
+    add_save(parser)
     add_common(parser, "the training")
     return parser
 
@@ -248,6 +272,7 @@ def _make_cluster():
         help="number of clusters",
     )
     add_output(parser, "clusters.csv", "the clusters of all rows")
+    add_save(parser)
     add_common(parser, "the training")
     return parser
 
@@ -259,6 +284,7 @@ def _make_map():
     parser.add_argument("--target", metavar="COLUMN", help=target)
     add_output(parser, "map.csv", "the coordinates of all rows")
     parser.set_defaults(draws=True)
+    add_save(parser)
     add_common(parser, "the training")
     return parser
 
@@ -275,6 +301,7 @@ def _make_predict():
         help="column to predict where it is missing",
     )
     add_output(parser, "predictions.csv", "the predictions")
+    add_save(parser)
     add_common(parser, "the training and of the cross-validation")
     return parser
 
@@ -290,8 +317,36 @@ def _make_sample():
         help="number of rows to draw",
     )
     add_output(parser, "sample.csv", "the new rows", append=False)
+    add_save(parser)
     add_common(parser, "the training and of what is drawn")
     return parser
+
+
+def _make_score():
+    parser = Parser("score", SCORE_DESCRIPTION, SCORE_EXAMPLES)
+    add_model(parser)
+    add_path(parser)
+    _add_top(parser)
+    add_output(parser, "scores.csv", "what the model says of all rows")
+    parser.set_defaults(fdr=None, train=None)
+    add_common(parser, "what is drawn")
+    return parser
+
+
+def _make_describe():
+    parser = Parser("describe", DESCRIBE_DESCRIPTION, DESCRIBE_EXAMPLES)
+    add_model(parser)
+    return parser
+
+
+def _add_top(parser):
+    parser.add_argument(
+        "--top",
+        type=whole_number(1),
+        default=10,
+        metavar="N",
+        help="how many anomalous rows to print (default: %(default)s)",
+    )
 
 
 def _add_n_components(parser, default):
@@ -312,4 +367,6 @@ PARSERS = {
     "map": _make_map,
     "predict": _make_predict,
     "sample": _make_sample,
+    "score": _make_score,
+    "describe": _make_describe,
 }

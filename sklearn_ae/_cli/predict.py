@@ -6,7 +6,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from sklearn_ae._cli import results
-from sklearn_ae._cli.steps import Console, fit, load, pluralize, training
+from sklearn_ae._cli.steps import Console, fit, load, pluralize, save_model, training
 from sklearn_ae._supervised.classifier import AutoencoderPretrainedClassifier
 from sklearn_ae._supervised.regressor import AutoencoderPretrainedRegressor
 
@@ -41,6 +41,7 @@ def run(arguments):
         )
     if str(arguments.output) != "-":
         console.lines(f"The predictions are in {arguments.output}.")
+    save_model(model, arguments, console)
 
 
 def make_predictor(target, params):
@@ -70,13 +71,15 @@ def predictions(model, table):
         f"{name}_predicted": predicted,
         "is_predicted": ~known,
     }
-    if target.classes:
-        probabilities = model.predict_proba(table.X)
-        columns |= {
-            f"probability_{each}": probabilities[:, i]
-            for i, each in enumerate(model.classes_)
-        }
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns | probabilities(model, table.X))
+
+
+def probabilities(model, X):
+    """Return the probabilities of each class by the names of their columns."""
+    if not hasattr(model, "predict_proba"):
+        return {}
+    found = model.predict_proba(X)
+    return {f"probability_{c}": found[:, i] for i, c in enumerate(model.classes_)}
 
 
 def _cross_validate(table, params, console):

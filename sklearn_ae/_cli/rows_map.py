@@ -4,7 +4,7 @@ import pandas as pd
 
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._cli import results
-from sklearn_ae._cli.steps import Console, fit, load, training
+from sklearn_ae._cli.steps import Console, fit, load, save_model, training
 from sklearn_ae.displays._labels import as_labels
 from sklearn_ae.displays._latent_space import LatentSpaceDisplay
 from sklearn_ae.latents import NeighborEmbedding
@@ -39,3 +39,4 @@ def run(arguments):
         console.lines(f"The coordinates are in {arguments.output}.")
         what = f"The picture is {picture}." if picture else results.NO_PICTURES
         console.lines(what)
+    save_model(autoencoder, arguments, console)

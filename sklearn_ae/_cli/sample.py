@@ -2,7 +2,7 @@
 
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._cli import results
-from sklearn_ae._cli.steps import Console, fit, load, pluralize, training
+from sklearn_ae._cli.steps import Console, fit, load, pluralize, save_model, training
 from sklearn_ae.latents import Variational
 
 
@@ -18,3 +18,4 @@ def run(arguments):
     console.lines("", f"{pluralize(arguments.n, 'row')} drawn.")
     if str(arguments.output) != "-":
         console.lines(f"The new rows are in {arguments.output}.")
+    save_model(autoencoder, arguments, console)

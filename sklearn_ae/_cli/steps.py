@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from sklearn_ae._cli.errors import UserError
-from sklearn_ae._cli.results import check_table
+from sklearn_ae._cli.results import check_file, check_table
 from sklearn_ae._cli.tables import (
     columns_table,
     leave_out_unusable,
     read_table,
     with_target,
 )
+from sklearn_ae._persistence.files import save
 
 # Width of what is printed into a file.
 WIDTH = 100
@@ -80,16 +81,34 @@ def load(arguments, console, target=None, *, is_predicted=False):
         table = with_target(table)
     table = leave_out_unusable(table, np.arange(len(table.X)))
     check_table(arguments)
+    if arguments.save is not None:
+        check_file(arguments.save, arguments)
     console.columns(table, target)
     return table
 
 
-def load_new(path, arguments, console, usual):
-    """Return a table with the columns of another one, in their order."""
-    kinds = {each.name: each.kind for each in usual.columns if each.name in usual.X}
+def load_new(path, arguments, console, kinds):
+    """Return a table with the columns that a model has learnt from, in their order.
+
+    Parameters
+    ----------
+    path : Path
+    arguments : Namespace
+    console : Console
+    kinds : dict of str to str
+        The kind of each of these columns.
+    """
     table = read_table(path, arguments.reading, min_rows=1, kinds=kinds)
+    check_table(arguments)
     console.columns(table)
-    return replace(table, X=table.X[list(usual.X)])
+    return replace(table, X=table.X[list(kinds)])
+
+
+def save_model(estimator, arguments, console):
+    """Save what was trained, if the user asks for it."""
+    if arguments.save is not None:
+        save(estimator, arguments.save)
+        console.lines(f"The model is in {arguments.save}.")
 
 
 def pluralize(n, noun):
