@@ -9,6 +9,7 @@ from sklearn.model_selection import train_test_split
 from sklearn_ae._autoencoder.encoded_columns import EncodedColumns
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._cli import results
+from sklearn_ae._cli.advice import advice, shown
 from sklearn_ae._cli.errors import UserError
 from sklearn_ae._cli.measures import (
     AUTOENCODER,
@@ -19,7 +20,6 @@ from sklearn_ae._cli.measures import (
     cluster,
     compare_predictions,
     guessed_share,
-    join_lines,
     line_of_clusters,
     line_of_predictions,
     line_of_rows,
@@ -120,7 +120,7 @@ def run(arguments):
         console.lines(results.NO_PICTURES)
     save_model(autoencoder, arguments, console)
     console.lines(
-        "", _advice(comparison, n_components, restoring, clustering, predicting)
+        "", advice(comparison, n_components, restoring, clustering, predicting)
     )
 
 
@@ -362,7 +362,7 @@ def _report(comparison, n_components, lines):
     report = [f"{title:<54}"[:54] + f"{head}   better"]
     for line in lines:
         label = f"{line.measure} ({'lower' if line.lower_wins else 'higher'} wins)"
-        values = "".join(f"{_shown(line.values.get(name)):>13}" for name in METHODS)
+        values = "".join(f"{shown(line.values.get(name)):>13}" for name in METHODS)
         verdict = line.verdict() if len(line.values) > 1 else ""
         report.append(f"{label:<54}{values}   {verdict}".rstrip())
     report += ["", "A tie: the difference is within two standard errors."]
@@ -383,56 +383,3 @@ def _report(comparison, n_components, lines):
             f"{len(table.target.classes)})."
         )
     return report
-
-
-def _shown(value):
-    """Return a value as it is printed."""
-    return "-" if value is None else f"{value:#.3g}".rstrip(".")
-
-
-def _advice(comparison, n_components, restoring, clustering, predicting):
-    """Return one sentence that says what to do on this table."""
-    parts = []
-    if predicting:
-        name = comparison.table.target.name or "the target"
-        parts.append(f"predict {name} with {_best_model(predicting)}")
-    for line in clustering:
-        best = line.best()[0]
-        n_clusters = len(comparison.table.target.classes)
-        where = {
-            COLUMNS: "on all columns",
-            PCA_NAME: "behind PCA",
-            AUTOENCODER: f"behind an autoencoder with latent=Clustered({n_clusters})",
-        }[best]
-        parts.append(f"look for clusters with KMeans {where}")
-    parts.append(_which_numbers(n_components, restoring))
-    return f"On this table: {'; '.join(parts)}."
-
-
-def _which_numbers(n_components, lines):
-    """Return what to do for few numbers a row: PCA, if it is level everywhere."""
-    kept = pluralize(n_components, "number")
-    names = {PCA_NAME: "PCA", AUTOENCODER: "the autoencoder"}
-    best = [line.best() for line in lines]
-    for method, name in names.items():
-        if all(method in of_line for of_line in best):
-            return f"to keep {kept} a row, take those of {name}"
-    numbers, categories = (names[of_line[0]] for of_line in best)
-    return (
-        f"of {kept} a row, those of {numbers} restore numbers better, those of "
-        f"{categories} categories"
-    )
-
-
-def _best_model(lines):
-    """Return the simplest model and input that is level with the best one."""
-    joined = join_lines(lines)
-    measure, method = best = joined.best()[0]
-    model, _ = measure.split()
-    where = {
-        COLUMNS: " on all columns",
-        PCA_NAME: " behind PCA",
-        AUTOENCODER: " behind the autoencoder",
-    }
-    place = "" if model.startswith("Autoencoder") else where[method]
-    return f"{model}{place} ({_shown(joined.values[best])})"
