@@ -123,6 +123,8 @@ def test__own_table__one_number_or_none__is_compared(run, wine, tmp_path, column
 
 def test__own_table__no_observed_cell_held_out__one_line_and_exit_code_2(run, tmp_path):
     rows = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", "z"]}).reindex(range(90))
+    # Rows without any cell are no rows of the table; a column of one value is left out.
+    rows["c"] = "k"
     rows.to_csv(tmp_path / "rows.csv", index=False)
     code, _, err = run(tmp_path / "rows.csv", "--seed", 3)
     assert code == 2
