@@ -96,6 +96,7 @@ class DocumentMixin:
             estimator._fitted_from_document(fields)
         return estimator
 
+    @isolated
     def __getstate__(self) -> dict[str, Any]:
         # An estimator with classes of the user is what it was: these may be anything.
         estimator: Any = self

@@ -11,6 +11,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn_ae._compat import read_mixture, write_mixture
 from sklearn_ae._document import describe_as, documented
 from sklearn_ae._seeding import draw_seed_from_torch
+from sklearn_ae._tables.reading import to_tensor
 
 # Most rows that the sampler learns from.
 MOST_ROWS = 5000
@@ -62,7 +63,7 @@ class RowSampler:
         sampler = cls()
         sampler.mixture_ = fields.part("mixture", GaussianMixture)
         noise_std = fields.array("noise_std", (None,), np.float32, least=0.0)
-        sampler.noise_std_ = torch.from_numpy(noise_std)
+        sampler.noise_std_ = to_tensor(noise_std)
         shape = (None, len(noise_std))
         sampler.observed_ = fields.array("observed", shape, np.float32, missing=True)
         fields.require(len(sampler.observed_) > 0, "observed")

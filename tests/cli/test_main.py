@@ -32,7 +32,11 @@ def _write(path, content):
         ("binary.csv", bytes(range(256)), "Cannot read"),
         ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "Line 3 of ragged.csv has 3 cells"),
         ("plain.csv.gz", b"a,b\n1,2\n", "Rows of data in plain.csv.gz: 1."),
-        ("cut.csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "Cannot read cut.csv.gz"),
+        (
+            "cut.csv.gz",
+            gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9],
+            "Cannot read cut.csv.gz",
+        ),
         ("damaged.parquet", b"PAR1", "Cannot read"),
     ],
 )
