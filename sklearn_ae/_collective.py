@@ -428,6 +428,10 @@ def collective() -> Iterator[None]:
     from the environment variables that launchers such as ``torchrun`` set, and leaves
     what it made.
 
+    Yields
+    ------
+    None
+
     Raises
     ------
     RuntimeError

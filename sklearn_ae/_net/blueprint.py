@@ -23,6 +23,7 @@ from sklearn_ae._modules.dense import Activation, Dense, make_activation
 from sklearn_ae._modules.latent_penalties import Latent
 from sklearn_ae._modules.linear_fill import LinearFill
 from sklearn_ae._modules.losses import (
+    LOSSES,
     Loss,
     MixedReconstructionLoss,
     NumericReconstructionLoss,
@@ -161,6 +162,9 @@ class Blueprint:
     @classmethod
     def _from_document(cls, fields: Fields) -> "Blueprint":
         params = NetworkParams(**fields.part("params", dict))
+        loss = params.loss
+        known = callable(loss) or (isinstance(loss, str) and loss in ("auto", *LOSSES))
+        fields.require(known, "loss")
         n_features = fields.integer("n_features", 1)
         layout = fields.part("layout", Layout, type(None))
         fits = layout is None or len(layout.shares) == n_features

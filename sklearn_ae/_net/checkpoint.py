@@ -62,6 +62,11 @@ class Checkpoint(Callback):
         ----------
         params : mapping
             ``get_params(deep=False)`` of the estimator.
+
+        Returns
+        -------
+        seed : int
+            Seed of the training.
         """
         texts = {n: repr(params[n]) for n in params if n not in HARMLESS}
         self._params = {n: text for n, text in texts.items() if " at 0x" not in text}
@@ -76,7 +81,7 @@ class Checkpoint(Callback):
     def end(self) -> None:
         """Forget the training: later epochs of `partial_fit` are no part of it."""
         for name in ("_params", "_saved", "_seed", "_rows"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
 
     @property
     def _path(self) -> Path:
@@ -113,7 +118,17 @@ class Checkpoint(Callback):
     def on_train_begin(
         self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
     ) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Go on from the checkpoint, if there is one.
+
+        Parameters
+        ----------
+        net : NeuralNet
+        X : pair of rows
+            Rows to train on and to validate on.
+        y : None
+        **kwargs : dict
+            Ignored.
+        """
         if not hasattr(self, "_seed"):
             return
         self._rows = {
@@ -126,7 +141,14 @@ class Checkpoint(Callback):
         self._saved = None
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Write a checkpoint, which takes the place of the last one at once."""
+        """Write a checkpoint, which takes the place of the last one at once.
+
+        Parameters
+        ----------
+        net : NeuralNet
+        **kwargs : dict
+            Ignored.
+        """
         if not hasattr(self, "_rows") or not is_first():
             return
         state = {
@@ -206,7 +228,7 @@ def _restore(net: Any, saved: dict[str, Any]) -> None:
     net.n_epochs_done_ = len(net.history) - n_before
     for name, callback in net.callbacks_:
         for attribute, value in saved["callbacks"].get(name, {}).items():
-            part = getattr(callback, attribute, None)
+            part: Any = getattr(callback, attribute, None)
             if hasattr(part, "load_state_dict"):
                 part.load_state_dict(value)
             else:

@@ -233,7 +233,7 @@ class WrittenOutStep:
         leaf = raw.detach().requires_grad_()
         with torch.enable_grad():
             loss = self.net.get_loss(leaf, y, X=X, training=True)
-        gradient.copy_(*torch.autograd.grad(loss, leaf))
+        gradient.copy_(torch.autograd.grad(loss, leaf)[0])
         return loss.detach()
 
 

@@ -163,5 +163,6 @@ def test__own_table__fewer_rows_than_components__works(run, tmp_path):
 @pytest.mark.slow
 def test__same_seed__prints_the_same(run, wine, tmp_path):
     wine.to_csv(tmp_path / "wine.csv", index=False)
-    outputs = {run(tmp_path / "wine.csv", "--seed", 3)[1] for _ in range(2)}
+    command = tmp_path / "wine.csv", "--seed", 3, "--force"
+    outputs = {run(*command)[1] for _ in range(2)}
     assert len(outputs) == 1

@@ -26,6 +26,9 @@ def spoiled_files(draw):
     decimal = draw(st.sampled_from(".,"))
     grouping = draw(st.sampled_from(["", "", "." if decimal == "," else ",", " ", "'"]))
     digits = draw(st.integers(0, 4))
+    if separator == decimal == "," and digits == 3:
+        # Three digits behind a comma are thousands where commas separate cells.
+        digits = 2
     rng = np.random.default_rng(draw(st.integers(0, 9999)))
     scale = 10.0 ** draw(st.integers(0, 7))
     numbers = np.round(rng.normal(size=N_ROWS) * scale, digits)

@@ -374,9 +374,8 @@ def _note_names(raw, columns):
     counts = len(values) > 1 and (np.diff(values) == 1).all()
     kinds = {each.name: each.kind for each in columns}
     looks = [name for name in numbers if kinds[name] in (NUMBER, IDENTIFIER)]
-    repeated = [
-        name for name in names if (raw.frame[name].astype(object) == name).any()
-    ]
+    # Cells may be lists, which cannot be compared at once.
+    repeated = [name for name in names if name in map(str, raw.frame[name])]
     if (looks and not counts) or len(repeated) > len(names) / 2:
         shown = _shown(looks or repeated)
         raw.notes.append(
