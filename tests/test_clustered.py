@@ -44,6 +44,7 @@ def digits():
     return make(10).fit(X), X, X_new, y, y_new
 
 
+@pytest.mark.slow
 def test__kmeans__digits__finds_them_in_new_images_too(digits):
     ae, X, X_new, y, y_new = digits
     kmeans = KMeans(10, n_init=1, random_state=0).fit(ae.transform(X))
@@ -86,6 +87,7 @@ def test__kmeans__digits_of_unequal_numbers__finds_them():
     assert normalized_mutual_info_score(y, found) > 0.85
 
 
+@pytest.mark.slow
 def test__transform__digits__is_assignments_behind_free_numbers(digits):
     ae, X, _, _, _ = digits
     assert ae.n_components_ == 32 + 10
@@ -103,6 +105,7 @@ def test__clusters__digits__stand_ten_deviations_apart(digits):
     assert_allclose(distance, 10 * deviation, rtol=0.05)
 
 
+@pytest.mark.slow
 def test__reconstruct__digits__is_as_good_as_without_assignments(digits):
     ae, X, X_new, _, _ = digits
     plain = AutoencoderTransformer(random_state=0).fit(X)
@@ -183,6 +186,7 @@ def test__fit__convolutional_default__has_free_latents_and_clusters():
     assert ae.n_components_ == 32 + 10
 
 
+@pytest.mark.slow
 def test__grid_search__numbers_of_clusters__are_tried():
     search = GridSearchCV(make(3, max_epochs=1), {"latent__n_clusters": [2, 3]}, cv=2)
     search.fit(X_WINE)

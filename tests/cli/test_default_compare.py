@@ -15,6 +15,7 @@ ACCURACIES = [
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
+@pytest.mark.slow
 def test__digits__no_arguments__prints_table_and_draws(tmp_path):
     """The one command of the README, in a process of its own."""
     done = subprocess.run(
