@@ -59,6 +59,7 @@ def test__kmeans__digits_worst_of_five_seeds__finds_them():
         assert accuracy(Y_DIGITS, clusters_of(ae, X_DIGITS, 10)) > 0.9
 
 
+@pytest.mark.slow
 def test__kmeans__two_clusters_more_or_fewer__still_tells_digits_apart(digits):
     ae, _, X_new, _, y_new = digits
     for n_clusters in (8, 12):
@@ -96,6 +97,7 @@ def test__transform__digits__is_assignments_behind_free_numbers(digits):
     assert (Z[:, 32:] >= 0).all()
 
 
+@pytest.mark.slow
 def test__clusters__digits__stand_ten_deviations_apart(digits):
     ae, X, _, _, _ = digits
     Z = ae.transform(X)
@@ -115,6 +117,7 @@ def test__reconstruct__digits__is_as_good_as_without_assignments(digits):
     )
 
 
+@pytest.mark.slow
 def test__cluster_stability__digits_and_rows_without_clusters__tells(digits):
     assert digits[0].cluster_stability_ > 0.8
     rng = np.random.default_rng(0)
