@@ -85,6 +85,12 @@ def check_same_or_message(path, X):
     return True
 
 
+def check_spoiled_file(folder, data, X):
+    path = folder / "spoiled.csv"
+    path.write_bytes(data)
+    check_same_or_message(path, X)
+
+
 @settings(
     max_examples=100,
     deadline=None,
@@ -93,10 +99,7 @@ def check_same_or_message(path, X):
 )
 @given(spoiled_files())
 def test__read_table__spoiled_file__same_table_or_a_message(tmp_path, file):
-    data, X = file
-    path = tmp_path / "spoiled.csv"
-    path.write_bytes(data)
-    check_same_or_message(path, X)
+    check_spoiled_file(tmp_path, *file)
 
 
 @pytest.mark.slow
@@ -107,10 +110,7 @@ def test__read_table__spoiled_file__same_table_or_a_message(tmp_path, file):
 )
 @given(spoiled_files())
 def test__read_table__many_spoiled_files__same_table_or_a_message(tmp_path, file):
-    data, X = file
-    path = tmp_path / "spoiled.csv"
-    path.write_bytes(data)
-    check_same_or_message(path, X)
+    check_spoiled_file(tmp_path, *file)
 
 
 @pytest.mark.parametrize("separator", list(",;\t|"))

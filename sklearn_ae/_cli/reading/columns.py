@@ -375,7 +375,11 @@ def _note_names(raw, columns):
     kinds = {each.name: each.kind for each in columns}
     looks = [name for name in numbers if kinds[name] in (NUMBER, IDENTIFIER)]
     # Cells may be lists, which cannot be compared at once.
-    repeated = [name for name in names if name in map(str, raw.frame[name])]
+    repeated = [
+        name
+        for name in names
+        if any(isinstance(cell, str) and cell == name for cell in raw.frame[name])
+    ]
     if (looks and not counts) or len(repeated) > len(names) / 2:
         shown = _shown(looks or repeated)
         raw.notes.append(
