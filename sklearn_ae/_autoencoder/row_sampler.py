@@ -5,6 +5,8 @@ from copy import copy
 
 import numpy as np
 import torch
+from scipy.stats import trim_mean
+from scipy.stats.mstats import trimmed_std
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
@@ -15,12 +17,22 @@ from sklearn_ae._tables.reading import to_tensor
 
 # Most rows that the sampler learns from.
 MOST_ROWS = 5000
-# Fewest latents that the mixture is fitted to: rows of small tables are drawn again.
+# Fewest rows that the mixture is fitted to: those of small tables come several times.
 FEWEST_LATENTS = 1000
-# Most components of the mixture.
-MOST_COMPONENTS = 10
-# Rows for each component of the mixture, for each latent.
-ROWS_PER_COMPONENT = 5
+# Numbers of components of the mixture that are tried, and rows for each of them and
+# each of its columns that it takes.
+MOST_COMPONENTS = 64
+ROWS_PER_COMPONENT = 2
+# Most steps that fit the mixture.
+MOST_STEPS = 40
+# Share of the rows that say how many components there are.
+SHARE_TO_CHOOSE = 0.2
+# Share of these rows that are ignored at either end.
+SHARE_TO_IGNORE = 0.05
+# Most numbers whose errors depend on one another.
+MOST_CORRELATED = 256
+# Fewest rows that are drawn, to compare them with one another.
+FEWEST_DRAWN = 100
 # Most quantiles that describe the distribution of a column.
 MOST_QUANTILES = 1000
 # Most quantiles of all columns together.
@@ -37,16 +49,21 @@ describe_as(GaussianMixture, write_mixture, read_mixture)
 class RowSampler:
     """Draws new rows from a mixture of normal distributions of the latents.
 
+    What the network leaves of the numbers of a row, its errors, has a mean and a
+    standard deviation for each component of the mixture, and correlations in common.
+
     Attributes
     ----------
-    mixture_ : GaussianMixture
+    mixture_ : GaussianMixture of k components
         Distribution of the latents.
-    noise_std_ : Tensor of shape (n_numbers,)
-        Standard deviation of the numbers around their reconstruction.
+    error_mean_, error_std_ : float32 ndarray of shape (k, n_errors)
+        Mean and standard deviation of the errors; there are none if the loss is the
+        likelihood of the cells.
+    error_factor_ : float32 ndarray of shape (n_errors, n_errors), or None
+        Turns independent numbers into correlated ones. Errors of very wide tables are
+        independent.
     observed_ : ndarray of shape (n_quantiles, n_numbers)
         Quantiles of the numbers in each column.
-    drawn_ : ndarray of shape (n_quantiles, n_numbers), or None
-        Quantiles of the draws for them, if draws are to be distributed like them.
     cells_ : float64 ndarray of shape (n_quantiles, n_numbers), or None
         The cells that `observed_` are, in original units, if these are drawn.
     collapsed_ : bool
@@ -54,23 +71,28 @@ class RowSampler:
     """
 
     def _to_document(self, writer):
-        names = ("mixture", "noise_std", "observed", "drawn", "cells", "collapsed")
-        document = {name: getattr(self, f"{name}_") for name in names}
-        return document | {"noise_std": self.noise_std_.numpy()}
+        names = ("mixture", "error_mean", "error_std", "error_factor")
+        names += ("observed", "cells", "collapsed")
+        return {name: getattr(self, f"{name}_") for name in names}
 
     @classmethod
     def _from_document(cls, fields):
         sampler = cls()
         sampler.mixture_ = fields.part("mixture", GaussianMixture)
-        noise_std = fields.array("noise_std", (None,), np.float32, least=0.0)
-        sampler.noise_std_ = to_tensor(noise_std)
-        shape = (None, len(noise_std))
-        sampler.observed_ = fields.array("observed", shape, np.float32, missing=True)
-        fields.require(len(sampler.observed_) > 0, "observed")
+        shape = (len(sampler.mixture_.weights_), None)
+        sampler.error_mean_ = fields.array("error_mean", shape, np.float32)
+        shape = sampler.error_mean_.shape
+        sampler.error_std_ = fields.array("error_std", shape, np.float32, least=0.0)
+        shape = (shape[1], shape[1])
+        sampler.error_factor_ = fields.optional_array("error_factor", shape, np.float32)
+        sampler.observed_ = fields.array(
+            "observed", (None, None), np.float32, missing=True
+        )
         shape = sampler.observed_.shape
-        sampler.drawn_ = fields.optional_array("drawn", shape, np.float32, missing=True)
+        fields.require(shape[0] > 0, "observed")
         sampler.cells_ = fields.optional_array("cells", shape, missing=True)
-        fields.require((sampler.drawn_ is None) == (sampler.cells_ is None), "cells")
+        n_errors = 0 if sampler.cells_ is None else shape[1]
+        fields.require(sampler.error_mean_.shape[1] == n_errors, "error_mean")
         sampler.collapsed_ = fields.flag("collapsed")
         return sampler
 
@@ -102,32 +124,37 @@ class RowSampler:
         X, weight = some.X.to(net.device), some.weight
         weight = torch.ones(len(X)) if weight is None else weight.cpu().double()
         n_rows = min(int(some.n_copies.sum()), MOST_ROWS)
-        n_latents = max(n_rows, FEWEST_LATENTS)
-        chosen = torch.multinomial(weight, n_latents, replacement=True).to(X.device)
-        mean = module.encode(X, may_have_missing=True)
-        differ = bool((torch.nan_to_num(X) != torch.nan_to_num(X[:1])).any())
-        mean = mean[chosen]
-        self.collapsed_ = differ and mean.var(0).max().item() < COLLAPSED
-        latents = module.latent.draw(mean, module.latent.log_variance(mean))
-        self.mixture_ = _fit_mixture(latents.cpu().double().numpy(), n_rows)
+        chosen = _repeat(weight, max(n_rows, FEWEST_LATENTS)).to(X.device)
+        latents = module.encode(X, may_have_missing=True)
         numbers = _numbers(net, X)
         expected = net.criterion_.expected(module.decode(latents))
-        errors = expected[:, : numbers.shape[1]] - numbers[chosen]
-        # On the CPU, so that it can be loaded on machines without the device.
-        self.noise_std_ = torch.sqrt(errors.square().nanmean(0).nan_to_num()).cpu()
-        self._fit_quantiles(net, numbers.cpu().numpy(), weight.numpy())
-        self.cells_ = None if self.drawn_ is None else cells_near(self.observed_)
+        is_likelihood = net.criterion_.is_likelihood
+        n_errors = 0 if is_likelihood else numbers.shape[1]
+        errors = numbers[:, :n_errors] - expected[:, :n_errors]
+        latents = latents[chosen].cpu().double().numpy()
+        differ = bool((torch.nan_to_num(X) != torch.nan_to_num(X[:1])).any())
+        self.collapsed_ = differ and bool(latents.var(0).max() < COLLAPSED)
+        with warnings.catch_warnings():
+            # More steps would change little.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.mixture_ = _fit_mixture(latents, chosen.cpu().numpy(), n_rows)
+        self._fit_errors(latents, errors[chosen].cpu().double().numpy())
+        n_quantiles = MOST_NUMBERS // max(1, numbers.shape[1])
+        n_quantiles = min(MOST_QUANTILES, max(1, n_quantiles))
+        self.observed_ = _quantiles(numbers.cpu().numpy(), weight.numpy(), n_quantiles)
+        self.cells_ = None if is_likelihood else cells_near(self.observed_)
         return self
 
-    def _fit_quantiles(self, net, numbers, weight):
-        """Learn how the numbers of each column are distributed, and draws for them."""
-        n_numbers = numbers.shape[1]
-        n_quantiles = min(MOST_QUANTILES, max(1, MOST_NUMBERS // max(1, n_numbers)))
-        self.observed_ = _quantiles(numbers, weight, n_quantiles)
-        self.drawn_ = None
-        if not net.criterion_.is_likelihood:
-            drawn = self._draw_cells(net, MOST_ROWS)[:, :n_numbers].cpu().numpy()
-            self.drawn_ = _quantiles(drawn, np.ones(MOST_ROWS), n_quantiles)
+    def _fit_errors(self, latents, errors):
+        """Learn how the errors are distributed, as far as cells are observed."""
+        is_known, errors = np.isfinite(errors), np.nan_to_num(errors)
+        share = self.mixture_.predict_proba(latents)
+        n_known = share.T @ is_known + np.finfo(float).eps
+        mean = share.T @ errors / n_known
+        std = np.sqrt(np.maximum(share.T @ errors**2 / n_known - mean**2, 0.0))
+        rest = (errors - share @ mean) * is_known
+        self.error_mean_, self.error_std_ = np.float32(mean), np.float32(std)
+        self.error_factor_ = _factorize(rest) if rest.shape[1] else None
 
     @torch.inference_mode()
     def draw(self, net, n_rows):
@@ -142,28 +169,51 @@ class RowSampler:
         -------
         values : ndarray of shape (n_rows, n_columns), dtype=float32
         """
-        cells = self._draw_cells(net, n_rows)
+        # Whether a number is large or small, is known among others.
+        cells = self._draw_cells(net, max(n_rows, FEWEST_DRAWN))
+        match = _draw_coins if self.cells_ is None else _match_distribution
         for i, observed in enumerate(self.observed_.T):
-            column = cells[:, i].cpu().numpy()
-            if self.drawn_ is None:
-                values = _draw_coins(column, observed)
-            else:
-                values = _match_distribution(column, self.drawn_[:, i], observed)
+            values = match(cells[:, i].cpu().numpy(), observed)
             cells[:, i] = torch.from_numpy(values).to(cells)
-        return net.criterion_.most_likely(cells).cpu().numpy()
+        return net.criterion_.most_likely(cells[:n_rows]).cpu().numpy()
 
     def _draw_cells(self, net, n_rows):
         """Return numbers, and 1 for one category of each column."""
         mixture = copy(self.mixture_).set_params(random_state=draw_seed_from_torch())
-        latents, _ = mixture.sample(n_rows)
+        latents, component = mixture.sample(n_rows)
         # The mixture draws component by component.
-        Z = torch.from_numpy(latents.astype(np.float32))[torch.randperm(n_rows)]
+        order = torch.randperm(n_rows).numpy()
+        latents, component = latents[order], component[order]
         criterion = net.criterion_
-        expected = criterion.expected(net.module_.decode(Z.to(net.device)))
-        noise_std = torch.zeros_like(expected)
-        if not criterion.is_likelihood:
-            noise_std[:, : len(self.noise_std_)] = self.noise_std_
-        return criterion.sample(expected, noise_std)
+        Z = torch.from_numpy(latents.astype(np.float32)).to(net.device)
+        expected = criterion.expected(net.module_.decode(Z))
+        n_errors = self.error_mean_.shape[1]
+        errors = torch.randn(n_rows, n_errors)
+        if self.error_factor_ is not None:
+            errors = errors @ to_tensor(self.error_factor_).T
+        errors *= torch.from_numpy(self.error_std_[component])
+        errors += torch.from_numpy(self.error_mean_[component])
+        expected[:, :n_errors] += errors.to(expected)
+        return criterion.sample(expected, torch.zeros_like(expected))
+
+
+def _factorize(errors):
+    """Return the root of the correlations of errors, or `None` if there are many."""
+    n_errors = errors.shape[1]
+    if n_errors > MOST_CORRELATED:
+        return None
+    scale = np.sqrt(np.square(errors).mean(axis=0))
+    errors = errors / np.where(scale > 0, scale, 1.0)
+    correlations = (1 - LEAST_VARIANCE) * errors.T @ errors / len(errors)
+    np.fill_diagonal(correlations, 1.0)
+    return np.float32(np.linalg.cholesky(correlations))
+
+
+def _repeat(weight, n_rows):
+    """Return indices of rows, each as often as its share of the weight says."""
+    ends = weight.double().cumsum(0)
+    places = (torch.arange(n_rows, dtype=torch.float64) + 0.5) * (ends[-1] / n_rows)
+    return torch.searchsorted(ends, places).clamp_max(len(weight) - 1)
 
 
 def _quantiles(numbers, weight, n_quantiles):
@@ -192,10 +242,11 @@ def _quantiles(numbers, weight, n_quantiles):
     return quantiles
 
 
-def _match_distribution(column, drawn, observed):
+def _match_distribution(column, observed):
     """Return numbers that are distributed as those observed, in the same order."""
-    ranks = np.interp(column, drawn, np.arange(len(drawn)))
-    return observed[np.rint(np.nan_to_num(ranks)).astype(int)]
+    ranks = np.empty(len(column), dtype=int)
+    ranks[np.argsort(column)] = np.arange(len(column))
+    return observed[(2 * ranks + 1) * len(observed) // (2 * len(column))]
 
 
 def _draw_coins(column, observed):
@@ -206,18 +257,43 @@ def _draw_coins(column, observed):
     return torch.bernoulli(chances).numpy()
 
 
-def _fit_mixture(latents, n_rows):
-    """Return a mixture of normal distributions, of fewer for few rows."""
-    n_components = n_rows // (ROWS_PER_COMPONENT * latents.shape[1])
-    mixture = GaussianMixture(
-        min(MOST_COMPONENTS, max(1, n_components)),
+def _fit_mixture(X, groups, n_rows):
+    """Return a mixture of as many components as suit rows that it has not seen.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_columns)
+    groups : ndarray of shape (n_samples,)
+        The row that each comes from: copies stay together.
+    n_rows : int
+        Number of rows that `X` stands for.
+    """
+    seed = draw_seed_from_torch()
+    most = min(MOST_COMPONENTS, n_rows // (ROWS_PER_COMPONENT * X.shape[1]))
+    if most <= 1:
+        return _make_mixture(1, seed).fit(X)
+    is_new = np.random.default_rng(seed).random(groups.max() + 1) < SHARE_TO_CHOOSE
+    is_new = is_new[groups]
+    tried = 2 ** np.arange(int(np.log2(most)) + 1)
+    scores = [
+        _make_mixture(n, seed).fit(X[~is_new]).score_samples(X[is_new]) for n in tried
+    ]
+    # A few rows far from all others would decide alone.
+    means = np.array([trim_mean(score, SHARE_TO_IGNORE) for score in scores])
+    best = means.argmax()
+    error = trimmed_std(scores[best], [SHARE_TO_IGNORE] * 2) / np.sqrt(is_new.sum())
+    as_good = means >= means[best] - error
+    return _make_mixture(tried[as_good].max(), seed).fit(X)
+
+
+def _make_mixture(n_components, seed):
+    return GaussianMixture(
+        n_components,
         reg_covar=LEAST_VARIANCE,
-        random_state=draw_seed_from_torch(),
+        max_iter=MOST_STEPS,
+        init_params="k-means++",
+        random_state=seed,
     )
-    with warnings.catch_warnings():
-        # More steps would change little.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return mixture.fit(latents)
 
 
 def _numbers(net, X):

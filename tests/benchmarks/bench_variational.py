@@ -55,7 +55,7 @@ def variant(name):
     if name.endswith("no annealing"):
         stack.enter_context(patch(Annealing, "_set_weight"))
     if name == "no matching":
-        same = lambda column, drawn, observed: column  # noqa: E731
+        same = lambda column, observed: column  # noqa: E731
         stack.enter_context(patch(row_sampler, "_match_distribution", same))
     if name == "standard normal codes":
 
