@@ -71,9 +71,10 @@ class Variational(BaseEstimator):
     also a :class:`~sklearn_ae.architectures.TorchModule`, can have such a latent.
 
     *New rows* are decoded from a mixture of normal distributions that is fitted to the
-    latents of the rows of `fit`: those are not quite standard normal [6]_. Each column
-    of numbers then gets the distribution that it has in these rows, except with
-    ``loss="bce"``.
+    latents of the rows of `fit`: those are not quite standard normal [6]_. What the
+    decoder leaves of the numbers of a row is drawn with its correlations, and each
+    column of numbers then gets the distribution that it has in `fit`; with
+    ``loss="bce"`` numbers stay as they are decoded.
 
     References
     ----------

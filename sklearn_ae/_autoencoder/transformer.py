@@ -718,7 +718,8 @@ class AutoencoderTransformer(
         Numbers are drawn around the decoder's output, and then get the distribution
         that they have in these rows: of each column, the median of the draws becomes
         the median, and so on, in a thousand steps. So they are numbers of these rows.
-        Categories are drawn by their probabilities.
+        Categories are drawn by their probabilities. Rows of which some cells are given
+        are drawn by :meth:`AutoencoderImputer.draw`.
 
         With ``loss="bce"``, columns that hold only 0 and 1 are drawn by their
         probabilities, and others, such as pixels, are what the decoder says.
