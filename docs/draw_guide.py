@@ -152,7 +152,7 @@ def draw_outliers():
         ylabel="rows",
         title="Scores of 344 penguins",
     )
-    left.legend(loc="upper left")
+    left.legend(loc="center")
     image = right.imshow(added, cmap="Blues", aspect="auto")
     names = [c.replace("_mm", ", mm").replace("_g", ", g") for c in added]
     right.set_xticks(range(len(names)), names, rotation=35, ha="right")

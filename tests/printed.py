@@ -1,4 +1,4 @@
-"""Compares what code prints with what a page shows, up to the rounding of others."""
+"""Code blocks of pages, and what they print, up to what other processors round."""
 
 import re
 
@@ -42,3 +42,20 @@ def differs(printed, shown):
         if "." not in wanted and value != expected:
             return f"{got} printed, {wanted} shown, in:\n{printed}"
     return ""
+
+
+def examples(page):
+    """Return the blocks of Python of a page, each with the output shown below it.
+
+    Parameters
+    ----------
+    page : str
+        In Markdown: a block ``python``, which a block ``text`` may follow.
+
+    Returns
+    -------
+    found : list of (str, str)
+        Source and output, an empty one if there is no block of it.
+    """
+    pattern = r"^```python\n(.*?)^```$(?:\n+```text\n(.*?)^```$)?"
+    return re.findall(pattern, page, re.MULTILINE | re.DOTALL)

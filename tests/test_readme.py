@@ -8,17 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.printed import differs
+from tests.printed import differs, examples
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-EXAMPLES = re.findall(
-    r"^```python\n(.*?)^```\n+```text\n(.*?)^```$", README, re.MULTILINE | re.DOTALL
-)
+EXAMPLES = examples(README)
 
 
 def test__readme__each_python_block__shows_its_output():
-    assert len(EXAMPLES) == README.count("```python\n") == 3
+    assert len(EXAMPLES) == 3
+    assert all(shown for _, shown in EXAMPLES)
 
 
 @pytest.mark.slow
