@@ -9,7 +9,6 @@ of README.md and docs/comparison.md is replaced.
 """
 
 import re
-import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -67,13 +66,15 @@ def differences(runs, score, ours, cases):
         method and case.
     """
     wide = runs.dropna(subset=[score]).pivot_table(score, [*cases, "seed"], "method")
-    if ours not in wide:
-        return pd.DataFrame(columns=["mean", "error"])
+    names = [*cases, "method"]
+    if ours not in wide or wide.shape[1] == 1:
+        index = pd.MultiIndex.from_arrays([[]] * len(names), names=names)
+        return pd.DataFrame({"mean": [], "error": []}, index)
     gain = wide.drop(columns=ours).rsub(wide[ours], axis=0)
     grouped = gain.groupby(level=cases, sort=False)
     mean, error = grouped.mean().stack(), grouped.sem().stack()
     found = pd.DataFrame({"mean": mean, "error": error.reindex(mean.index)})
-    return found.rename_axis(index=[*cases, "method"]).fillna({"error": 0.0})
+    return found.rename_axis(index=names).fillna({"error": 0.0})
 
 
 def draw_forest(axes, groups, *, title, unit):
@@ -124,14 +125,15 @@ def add_legend(figure, axes):
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
 
 
-def draw_anomalies(folder=None):
+def draw_anomalies(folder=None, results="anomalies", name="outliers"):
     """Draw the areas under the ROC curve, ours less those of others."""
-    found = differences(
-        read_results("anomalies"), "AUROC", OURS["anomalies"], ["setting", "table"]
-    )
+    runs = read_results(results)
+    found = differences(runs, "AUROC", OURS["anomalies"], ["setting", "table"])
+    n_tables = runs["table"].nunique()
     peers = ["IsolationForest", "PyOD AutoEncoder", "PyOD KNN", "PyOD ECOD"]
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(1, len(peers), figsize=(11, 5.6), sharey=True)
+        size = 11, 1.5 + 0.19 * n_tables
+        figure, panels = plt.subplots(1, len(peers), figsize=size, sharey=True)
         for axes, peer in zip(panels, peers, strict=True):
             groups = {
                 setting: rows.droplevel("setting")
@@ -141,7 +143,13 @@ def draw_anomalies(folder=None):
             }
             draw_forest(axes, groups, title=peer, unit="AUROC, ours less theirs")
         add_legend(figure, panels[0])
-        store(figure, "comparison_outliers.png", folder)
+        store(figure, f"comparison_{name}.png", folder)
+
+
+def draw_classes(folder=None):
+    """Draw the same for tables of which a class was made rare, if they were run."""
+    if (RESULTS / "classes.csv").exists():
+        draw_anomalies(folder, "classes", "classes")
 
 
 def draw_labels(folder=None):
@@ -352,19 +360,30 @@ def _behind(runs, score, ours, cases, *, smaller=False):
     return (found < 0).groupby(level="method").sum()
 
 
-def write_anomaly_table():
+def write_class_table():
+    """Return the picture and the means for tables with a rare class, if any."""
+    if not (RESULTS / "classes.csv").exists():
+        return ""
+    text = "![Differences by table, where a class was made rare](images/%s)\n\n%s"
+    return text % ("comparison_classes.png", write_anomaly_table("classes"))
+
+
+def write_anomaly_table(results="anomalies"):
     """Return means of the detectors, for the comparison."""
-    runs = read_results("anomalies")
-    frame = runs.pivot_table("AUROC", "method", "setting", sort=False)
-    frame.columns = [f"AUROC, {setting}" for setting in frame]
+    runs = read_results(results)
+    frame = pd.DataFrame(index=pd.Index(runs["method"].unique(), name="method"))
+    for score in ("AUROC", "average precision"):
+        means = runs.pivot_table(score, "method", "setting", sort=False)
+        frame = frame.join(means.add_prefix(f"{score}, "))
+    digits = [3] * frame.shape[1]
     means = runs.groupby("method")
     frame["seconds of fit"] = means["seconds of fit"].mean()
     frame["µs a row"] = means["microseconds a row"].mean()
     cases = ["setting", "table"]
-    frame[f"ahead of us, of {runs.groupby(cases).ngroups}"] = _behind(
+    frame[f"AUROC ahead of us, of {runs.groupby(cases).ngroups}"] = _behind(
         runs, "AUROC", OURS["anomalies"], cases
     )
-    return _table(frame, (3, 3, 2, 1, 0))
+    return _table(frame, (*digits, 2, 1, 0))
 
 
 def write_label_table():
@@ -415,22 +434,27 @@ def insert(path, name, text):
     path.write_text(page, "utf-8")
 
 
-def main(folder=None):
+PICTURES = (
+    draw_anomalies,
+    draw_classes,
+    draw_labels,
+    draw_imputation,
+    draw_speed,
+    draw_clusters,
+)
+
+
+def main():
     """Draw all pictures, and write all figures."""
-    for draw in (
-        draw_anomalies,
-        draw_labels,
-        draw_imputation,
-        draw_speed,
-        draw_clusters,
-    ):
-        draw(folder)
+    for draw in PICTURES:
+        draw()
     insert(DOCS.parent / "README.md", "figures", write_figures())
     page = DOCS / "comparison.md"
     insert(page, "outliers", write_anomaly_table())
+    insert(page, "classes", write_class_table())
     insert(page, "labels", write_label_table())
     insert(page, "imputation", write_imputation_table())
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
