@@ -1,7 +1,6 @@
 """The scripts of the documentation draw its pictures, from what the checkout holds."""
 
 import importlib
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,6 @@ pytestmark = pytest.mark.slow
 def script(monkeypatch):
     """Import a script of the documentation, which is no package."""
     monkeypatch.syspath_prepend(DOCS)
-    for name in ("drawing", "draw_comparison", "draw_guide", "draw_overview"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
     return importlib.import_module
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -35,11 +34,9 @@ def test__readme__link__leads_to_a_file(target):
     assert (ROOT / target).is_file()
 
 
+@pytest.mark.slow
 def test__readme__figures__are_those_of_the_stored_results(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "docs")
-    pytest.importorskip("matplotlib")
-    # pytest imports modules of these names from elsewhere, too.
-    monkeypatch.delitem(sys.modules, "drawing", raising=False)
     from draw_comparison import write_figures
 
     assert write_figures() in README
