@@ -1,7 +1,8 @@
 """Draw the pictures of the user guide.
 
-python docs/draw_guide.py         # all
-python docs/draw_guide.py reduce  # one of them
+python docs/draw_guide.py             # all
+python docs/draw_guide.py reduce      # one of them
+python docs/draw_guide.py reduce.svg  # as SVG, beside the one that is stored
 """
 
 import sys
@@ -312,8 +313,9 @@ PICTURES = {
 def main(*names, folder=None):
     """Draw pictures, all of them if none is named."""
     for name in names or PICTURES:
+        stem, _, ending = name.partition(".")
         with plt.rc_context(STYLE):
-            store(PICTURES[name](), f"guide_{name}.png", folder)
+            store(PICTURES[stem](), f"guide_{stem}.{ending or 'png'}", folder)
 
 
 if __name__ == "__main__":
