@@ -70,7 +70,7 @@ def hidden_cells_r2(estimator: Any, X: TableLike, y: object = None) -> float:
     best number of components is neither the smallest nor, as by the reconstruction
     error, the largest.
 
-    Read more in :doc:`/getting_started`.
+    Read more in :doc:`/guide/reduce`.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def neighbor_rank_silhouette(estimator: Any, X: TableLike, y: object = None) -> 
     and the mean of both directions. In many columns nearly all distances are alike,
     but the ranks of near neighbours still tell which rows belong together [2]_.
 
-    Read more in :doc:`/getting_started`.
+    Read more in :doc:`/guide/clusters_and_maps`.
 
     Parameters
     ----------

@@ -1,6 +1,8 @@
 """The code of the documentation runs, and Sphinx builds it without a warning."""
 
+import contextlib
 import doctest
+import io
 import os
 import re
 import shutil
@@ -9,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.printed import differs, examples
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)
@@ -32,9 +36,31 @@ def test__page__examples__print_what_they_show(page):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test__page__python_blocks__run(page):
-    for source in _blocks(page, "python"):
-        exec(compile(source, str(page), "exec"), {"__name__": page.stem})
+def test__page__python_blocks__print_what_they_show(page, monkeypatch):
+    """The blocks of a page follow one another, as a reader would run them."""
+    monkeypatch.chdir(DOCS.parent)
+    names = {"__name__": page.stem}
+    for source, shown in examples(page.read_text("utf-8")):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(source, str(page), "exec"), names)
+        assert not shown or differs(printed.getvalue(), shown) == ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test__page__code__is_at_most_79_columns_wide(page):
+    """A narrow screen cuts off what is wider; transcripts are as wide as printed."""
+    lines = "\n".join(_blocks(page, "(?:python|pycon|py)")).splitlines()
+    assert [line for line in lines if len(line) > 79] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test__page__link_to_a_file__leads_there(page):
+    """Relative links work in a repository browser, too."""
+    targets = re.findall(r"\]\(([^)\s#:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    # The gallery is written by the build.
+    targets = [target for target in targets if "auto_examples" not in target]
+    assert [name for name in targets if not (page.parent / name).exists()] == []
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     without missing cells. The rows of `fit` may be clean (novelty detection) or contain
     outliers that are to be found (outlier detection).
 
-    Read more in :doc:`/getting_started`.
+    Read more in :doc:`/guide/outliers`.
 
     Parameters
     ----------

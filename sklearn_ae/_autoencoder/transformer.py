@@ -111,7 +111,7 @@ class AutoencoderTransformer(
     :class:`~sklearn.pipeline.Pipeline` before clustering or classification, and can
     follow curves where PCA follows planes.
 
-    Read more in :doc:`/getting_started`.
+    Read more in :doc:`/guide/reduce`.
 
     Parameters
     ----------

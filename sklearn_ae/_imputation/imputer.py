@@ -72,7 +72,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
     categories are filled together, each from all others; observed cells come back as
     they are.
 
-    Read more in :doc:`/getting_started`.
+    Read more in :doc:`/guide/missing_cells`.
 
     Parameters
     ----------

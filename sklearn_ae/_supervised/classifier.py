@@ -45,7 +45,7 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     and encoder and head are fine-tuned on the labelled rows. Where rows of one class
     lie together, fine-tuning learns from the unlabelled rows, too.
 
-    Read more in :doc:`/getting_started`.
+    Read more in :doc:`/guide/few_labels`.
 
     Parameters
     ----------

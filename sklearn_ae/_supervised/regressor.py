@@ -29,7 +29,7 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     all rows (self-supervised pre-training); then a head takes the place of its decoder,
     and encoder and head are fine-tuned on the rows with a target.
 
-    Read more in :doc:`/getting_started`.
+    Read more in :doc:`/guide/few_labels`.
 
     Parameters
     ----------

@@ -388,9 +388,10 @@ def find_categorical(table, wanted, owner):
     else:
         is_categorical = _chosen_columns([] if wanted is None else wanted, table)
     unusable = {
-        "dates or times. Make numbers of them, for example the days since a date": (
-            kinds == DATE
-        ),
+        (
+            "dates or times. Make numbers of them, for example the days since a date, "
+            "with a ColumnTransformer or skrub.TableVectorizer in front"
+        ): kinds == DATE,
         "text or categories that categorical_features leaves out. Name them there": (
             (kinds == CATEGORY) & ~is_categorical
         ),

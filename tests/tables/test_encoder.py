@@ -50,7 +50,10 @@ def test__fit__unusable_array__is_refused(case):
 DATES = pd.date_range("2020", periods=178)
 
 
-DATES_ADVICE = "Make numbers of them, for example the days since a date, or drop them"
+DATES_ADVICE = (
+    "Make numbers of them, for example the days since a date, with a ColumnTransformer "
+    "or skrub.TableVectorizer in front, or drop them"
+)
 
 
 OTHER_ADVICE = "Make numbers or text of them, or drop them"
