@@ -60,7 +60,8 @@ def variant(name):
     if name == "standard normal codes":
 
         def sample(self, n_rows):
-            return np.random.normal(size=(n_rows, self.n_features_in_)), None
+            normal = np.random.normal(size=(n_rows, self.n_features_in_))
+            return normal, np.zeros(n_rows, dtype=int)
 
         stack.enter_context(patch(GaussianMixture, "sample", sample))
     return stack
