@@ -2,10 +2,9 @@
 
 Run ``python tests/benchmarks/bench_targets.py`` for the tables "Targets that are
 numbers" of docs/benchmarks.md. Of each table at most 10,000 rows, 30 % of them to
-predict; all
-other rows are at hand, and the targets of 50, of a tenth, or of all of them. Cells are
-shares of explained variance (R2), at least -1. Files are read from the folder that
-SKLEARN_AE_DATA names; without it, the tables of scikit-learn remain.
+predict; all other rows are at hand, and the targets of 50, of a tenth, or of all of
+them. Cells are shares of explained variance (R2), at least -1. Files are read from the
+folder that SKLEARN_AE_DATA names; without it, the tables of scikit-learn remain.
 """
 
 import argparse
