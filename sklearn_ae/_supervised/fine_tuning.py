@@ -80,6 +80,9 @@ ADAM = ("adam", "adamw")
 # Spread labels are better than the linear model with fewer errors than this share of
 # its own: a row more or less is luck.
 MOST_ERRORS = 0.75
+# Training diverged if it lost more than this share of what the start was ahead of
+# guessing, on the rows that it was trained on.
+MOST_LOST = 0.05
 # Times that few rows are divided into folds to tell.
 N_REPEATS = 4
 # The mean and the deviation of the latents are taken over so many rows.
@@ -413,8 +416,9 @@ class FineTuning:
     def _keep_start_if_better(self, net, n_labelled, rows):
         """Set weights back to those at the start if training made the loss higher.
 
-        However well the trials went, this training may diverge, as with a large rate,
-        which shows on the rows that it was trained on. A number of epochs that was
+        However well the trials went, this training may gain nothing, which shows on the
+        rows that it was trained on: with few labels the noise costs more than there is
+        to learn. It may even diverge, as with a large rate. A number of epochs that was
         given may be too small to tell. Each net has its best temperature: trained with
         noise, it is less confident than it could be.
 
@@ -425,12 +429,14 @@ class FineTuning:
         if net.was_interrupted_ or self.training.max_epochs is not None:
             return False
         start = self.make_net(n_labelled)
-        losses = [
-            self.criterion.calibrate(*self._predict(n, rows))[1] for n in (start, net)
-        ]
-        is_start = losses[1] > losses[0]
+        outputs, y = self._predict(start, rows)
+        guesses = torch.zeros_like(outputs), y
+        pairs = guesses, (outputs, y), self._predict(net, rows)
+        guess, *losses = [self.criterion.calibrate(*pair)[1] for pair in pairs]
+        is_start = not losses[1] <= losses[0]
         if is_start:
             net.module_.load_state_dict(start.module_.state_dict())
+        if not losses[1] <= losses[0] + MOST_LOST * max(0.0, guess - losses[0]):
             warn(
                 f"Fine-tuning ended with a loss of {losses[1]:.3g} and started with "
                 f"{losses[0]:.3g}, so the model that it started from is kept. Try a "

@@ -27,7 +27,11 @@ from bench_speed import describe_machine
 from real_data import DATA
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_digits
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
@@ -297,6 +301,8 @@ METHODS = {
     ),
     "HistGradientBoosting": fit_boosting,
     "MLPClassifier": lambda *args: fit_on_labelled(*args, MLPClassifier()),
+    "RandomForest": lambda *args: fit_on_labelled(*args, RandomForestClassifier()),
+    "ExtraTrees": lambda *args: fit_on_labelled(*args, ExtraTreesClassifier()),
 }
 
 
