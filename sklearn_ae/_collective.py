@@ -55,6 +55,8 @@ class Processes:
         self.control, self.accelerated = control, accelerated
         self.rank = distributed.get_rank()
         self.size = distributed.get_world_size()
+        self.weight = _weight(self.rank, self.size)
+        """How much gradients of this process count in the mean over all of them."""
         self.store: Any = default_store()
         self.is_fitting = False
         self.is_broken = False
@@ -254,14 +256,15 @@ class Processes:
     def average_gradients(self, weights: Iterable[Tensor]) -> None:
         """Average the gradients over all processes.
 
-        Those of what only one process has sent through the layers are multiplied by the
-        number of processes before; those of what all have computed are equal.
+        Those of what only one process has sent through the layers are divided by its
+        weight before; those of what all have computed are equal.
         """
         gradients = [w.grad for w in weights if w.grad is not None]
         if not gradients:
             return
         joined = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        parts = (self._sum(joined) / self.size).split([g.numel() for g in gradients])
+        joined = self._sum(joined * self.weight)
+        parts = joined.split([gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
@@ -318,7 +321,17 @@ class _Gathered(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return ctx.together.own(gradient) * ctx.together.size, None
+        return ctx.together.own(gradient) / ctx.together.weight, None
+
+
+def _weight(rank: int, size: int) -> float:
+    """Return the weight of a process: powers of 2, which sum up to 1 over all of them.
+
+    So multiplying by them rounds nothing. A gradient that is zero but for rounding may
+    otherwise get another sign, which Adam's first steps turn into another direction.
+    """
+    power: int = 2 ** (size.bit_length() - 1)
+    return 1 / power if rank >= 2 * (size - power) else 1 / (2 * power)
 
 
 def _generator_states(device: torch.device) -> list[Tensor]:

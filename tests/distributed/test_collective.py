@@ -13,6 +13,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._collective import _weight
 from sklearn_ae.distributed import collective
 from tests.distributed import programs
 
@@ -63,6 +64,13 @@ def relative(values, expected):
     return difference / np.linalg.norm(expected)
 
 
+@pytest.mark.parametrize("size", range(1, 10))
+def test__weights_of_processes__round_no_gradient_and_sum_up_to_one(size):
+    weights = [_weight(rank, size) for rank in range(size)]
+    assert sum(weights) == 1
+    assert {np.frexp(weight)[0] for weight in weights} == {0.5}, "no powers of 2"
+
+
 @pytest.fixture(scope="module")
 def alone():
     """What one process finds."""
@@ -70,18 +78,7 @@ def alone():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "size",
-    [
-        2,
-        pytest.param(
-            3,
-            marks=pytest.mark.xfail(
-                reason="of uneven shares, some gradients differ by 1e-3", strict=False
-            ),
-        ),
-    ],
-)
+@each_size
 def test__fit__together__has_the_gradients_of_one_process(size, alone, tmp_path):
     found = run("steps", tmp_path, size)
     for name, expected in alone.items():
