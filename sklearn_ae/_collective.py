@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
-from itertools import count
 from typing import Any
+from uuid import uuid4
 
 import torch
 from torch import Tensor, distributed
@@ -500,7 +500,7 @@ def _make_groups() -> tuple[Any, Any]:
     store, rank, size = _rendezvous()
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if accelerated else "gloo",
-        store=distributed.PrefixStore(f"sklearn_ae/{next(_n_made)}", store),
+        store=distributed.PrefixStore(_meet(store, rank, size), store),
         rank=rank,
         world_size=size,
         timeout=PATIENCE,
@@ -508,14 +508,34 @@ def _make_groups() -> tuple[Any, Any]:
     return distributed.group.WORLD, distributed.group.WORLD if accelerated else None
 
 
-# A group that is made anew would find the addresses of the last one under its name.
-_n_made = count()
+def _meet(store: Any, rank: int, size: int) -> str:
+    """Return a name for a part of the store that no others have written to.
+
+    A launcher keeps its store when it starts the processes again: they would find the
+    addresses of those that are gone. The first process writes a new name; the others
+    may read an old one, until they find themselves among those that came to it.
+    """
+    own, first = uuid4().hex, "sklearn_ae/first"
+    if rank == 0:
+        store.set(first, own)
+        others = [store.get(f"{own}/{other}").decode() for other in range(1, size)]
+        store.set(f"{own}/others", " ".join(others))
+        return own
+    while True:
+        name: str = store.get(first).decode()
+        store.set(f"{name}/{rank}", own)
+        others_key = f"{name}/others"
+        if store.check([others_key]) and own in store.get(others_key).decode():
+            return name
+        time.sleep(0.02)
 
 
 @cache
 def _rendezvous() -> tuple[Any, int, int]:
     """Return the store through which processes meet, kept until the process ends."""
-    return next(distributed.rendezvous("env://"))
+    store, rank, size = next(distributed.rendezvous("env://"))
+    store.set_timeout(PATIENCE)
+    return store, rank, size
 
 
 def local_index(n_devices: int) -> int | None:
