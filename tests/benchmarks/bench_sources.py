@@ -8,7 +8,6 @@ that of a process of its own for each; rows are counted by seconds of a processo
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
@@ -66,8 +65,12 @@ def write(folder, n_rows):
 
 
 def resident():
-    """Return the largest resident memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the largest resident memory of this process so far, in MB.
+
+    `resource` would count that of the process which started this one.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def run(kind, folder):

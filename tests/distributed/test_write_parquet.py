@@ -157,11 +157,19 @@ def test__map_partitions__meta__is_what_partitions_become(method, dask_frame):
 
 @pytest.fixture
 def cluster():
+    dask = pytest.importorskip("dask", reason="Dask is not installed")
     distributed = pytest.importorskip("distributed", reason="no cluster of Dask")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-        yield distributed.Client(cluster)
+    # A worker hears nothing while it imports torch, which a busy machine makes long.
+    timeouts = {f"distributed.comm.timeouts.{of}": "300s" for of in ("connect", "tcp")}
+    with (
+        dask.config.set(timeouts),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        # joblib takes the last client, which else may be that of another cluster.
+        distributed.Client(cluster) as client,
+    ):
+        yield client
 
 
 def _dies_once(frame, marker):
