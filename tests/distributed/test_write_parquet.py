@@ -141,6 +141,7 @@ def dask_frame():
     return frames.from_pandas(FRAME, npartitions=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["transform", "score_samples"])
 def test__map_partitions__meta__is_what_partitions_become(method, dask_frame):
     AE.fit(FRAME)

@@ -12,7 +12,12 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+)
 from skorch.callbacks import Callback
 
 import sklearn_ae._tables.rows
@@ -282,14 +287,23 @@ def test__fit__path__shows_what_to_write(wrap):
         make().fit(wrap("rows"))
 
 
+CHECKS = {
+    "cross_val_score": cross_val_score,
+    "cross_validate": cross_validate,
+    "learning_curve": lambda ae, X: learning_curve(ae, X, None),
+    "search": lambda ae, X: GridSearchCV(ae, {"lr": [1e-3]}).fit(X),
+}
+
+
 @each_reader
-def test__search__source__is_refused_before_any_fit(read, tmp_path):
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test__search__source__is_refused_before_any_fit(check, read, tmp_path):
+    """scikit-learn does so, before any estimator sees X."""
     source = read(write(tmp_path, FIRST))
+    words = r"must be an array-like|sequence or array-like|at least 1 dimension"
     with mock.patch.object(AutoencoderTransformer, "fit", side_effect=AssertionError):
-        with pytest.raises((TypeError, ValueError), match="array"):
-            cross_val_score(make(), source)
-        with pytest.raises((TypeError, ValueError), match="array"):
-            GridSearchCV(make(), {"lr": [1e-3]}).fit(source)
+        with pytest.raises((TypeError, ValueError), match=words):
+            check(make(), source)
 
 
 def test__fit__target_misspelt__names_the_column_like_it(tmp_path):
