@@ -17,6 +17,7 @@ from zlib import crc32
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._collective import collective, fitting_together, here, is_first
+from sklearn_ae._compat import did_you_mean
 from sklearn_ae._net.checkpoint import Checkpoint
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.results import as_frame, finish, write_results
@@ -36,7 +37,7 @@ def write_parquet(
     to: str | os.PathLike[str],
     *,
     method: str = "transform",
-    keys: Sequence[str] = (),
+    keys: str | Sequence[str] = (),
 ) -> None:
     """Write what a method of an estimator returns for all rows of a source.
 
@@ -56,7 +57,7 @@ def write_parquet(
     method : str, default="transform"
         Name of a method that takes rows, such as "score_samples" or "predict". Results
         with one number for each row are in a column of the name of the method.
-    keys : sequence of str, default=()
+    keys : str or sequence of str, default=()
         Columns of the source that come first in the files, to tell the rows by.
 
     Raises
@@ -88,10 +89,12 @@ def write_parquet(
             "write_parquet takes a pyarrow.dataset.Dataset or a polars.LazyFrame. Got "
             f"{type(source).__name__}."
         )
+    keys = [keys] if isinstance(keys, str) else keys
     absent = [key for key in keys if key not in table.columns]
     if absent:
         raise ValueError(
             f"keys names the columns {absent}, which are not in the source."
+            + did_you_mean(absent[0], table.columns)
         )
     apply = getattr(estimator, method)
     folder = Path(to)

@@ -131,8 +131,11 @@ def test__write_parquet__wrong_input__says_what_it_takes(folder, tmp_path):
     AE.fit(FRAME)
     with pytest.raises(TypeError, match=r"polars\.LazyFrame\. Got DataFrame"):
         write_parquet(AE, FRAME, tmp_path)
-    with pytest.raises(ValueError, match=r"\['key'\], which are not in the source"):
-        write_parquet(AE, scan(folder, "pyarrow"), tmp_path, keys=["key"])
+    source = scan(folder, "pyarrow")
+    with pytest.raises(ValueError, match=r"\['idd'\], which .* Did you mean 'id'"):
+        write_parquet(AE, source, tmp_path, keys=["idd"])
+    write_parquet(AE, source, tmp_path / "one", keys="id")
+    assert next(iter(read(tmp_path / "one"))) == "id"
 
 
 @pytest.fixture
