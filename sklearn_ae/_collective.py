@@ -1,11 +1,11 @@
 """Processes that fit one estimator together, each on its share of every batch.
 
-Inside `collective` all processes do the same: they check the same rows, learn the same
-scale and draw the same random numbers. Only the pass of a batch through the network is
-shared out. Each process sends the rows of its share through the layers; the outputs are
-gathered, so that each computes the loss of the whole batch, whatever it is made of; and
-the gradients are averaged. So weights are those of one process up to rounding, and
-equal on all.
+Inside `distributed.collective` all processes do the same: they check the same rows,
+learn the same scale and draw the same random numbers. Only the pass of a batch through
+the network is shared out. Each process sends the rows of its share through the layers;
+the outputs are gathered, so that each computes the loss of the whole batch, whatever it
+is made of; and the gradients are averaged. So weights are those of one process up to
+rounding, and equal on all.
 """
 
 import json
@@ -14,10 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from functools import cache
 from typing import Any
-from uuid import uuid4
 
 import torch
 from torch import Tensor, distributed
@@ -28,8 +25,6 @@ from sklearn_ae._compat import default_store
 LOOK_AFTER = 0.2
 # Seconds that a process waits for the others to notice that it leaves.
 FAREWELL = 10.0
-# Longest wait for another process that is alive: it may read a large file.
-PATIENCE = timedelta(days=2)
 # Random numbers by which the streams of two processes differ in layers that draw.
 STRIDE = 997
 # What another process may have raised that is raised here as the same.
@@ -429,49 +424,10 @@ def _describe(estimator: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def collective() -> Iterator[None]:
-    """Let every `fit` inside train on several processes together.
-
-    Each process makes the same calls with the same arguments. Batches are shared out
-    among them; `batch_size` stays the number of rows of all of them together. In the
-    end all have the same weights: those that one process would have, up to rounding and
-    what training makes of it. In one process nothing changes.
-
-    It joins the process group of :mod:`torch.distributed` that exists, or makes one
-    from the environment variables that launchers such as ``torchrun`` set, and leaves
-    what it made.
-
-    Yields
-    ------
-    None
-
-    Raises
-    ------
-    RuntimeError
-        From a `fit`, if another process is gone. If one of them raises an error, the
-        others raise it, too.
-
-    Examples
-    --------
-    In a script that ``torchrun --nproc-per-node=4 script.py`` starts:
-
-    >>> from sklearn.datasets import load_digits
-    >>> from sklearn_ae import AutoencoderTransformer
-    >>> from sklearn_ae.distributed import collective
-    >>> X, _ = load_digits(return_X_y=True)
-    >>> ae = AutoencoderTransformer(16, max_epochs=2, random_state=0)
-    >>> with collective():
-    ...     Z = ae.fit(X).transform(X)
-    >>> Z.shape
-    (1797, 16)
-    """
+def entering(processes: Processes) -> Iterator[None]:
+    """Let the `fit` inside be one of these processes together."""
     global _entered
-    if entered() is not None or not (distributed.is_initialized() or _is_launched()):
-        yield
-        return
-    control, accelerated = _make_groups()
-    before, processes = _entered, Processes(control, accelerated)
-    _entered = processes
+    before, _entered = _entered, processes
     try:
         yield
     except BaseException as error:
@@ -480,62 +436,6 @@ def collective() -> Iterator[None]:
     finally:
         _entered = before
         processes.leave()
-        # All of them, if it is the group that was made here.
-        for group in {control, accelerated} - {None}:
-            if distributed.is_initialized():
-                distributed.destroy_process_group(group)
-
-
-def _is_launched() -> bool:
-    """Whether a launcher has started several processes."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def _make_groups() -> tuple[Any, Any]:
-    """Return groups of processes for tensors on the CPU, and on GPUs or None."""
-    accelerated = torch.cuda.is_available() and distributed.is_nccl_available()
-    if distributed.is_initialized():
-        control = distributed.new_group(backend="gloo", timeout=PATIENCE)
-        return control, distributed.new_group(backend="nccl") if accelerated else None
-    store, rank, size = _rendezvous()
-    distributed.init_process_group(
-        "cpu:gloo,cuda:nccl" if accelerated else "gloo",
-        store=distributed.PrefixStore(_meet(store, rank, size), store),
-        rank=rank,
-        world_size=size,
-        timeout=PATIENCE,
-    )
-    return distributed.group.WORLD, distributed.group.WORLD if accelerated else None
-
-
-def _meet(store: Any, rank: int, size: int) -> str:
-    """Return a name for a part of the store that no others have written to.
-
-    A launcher keeps its store when it starts the processes again: they would find the
-    addresses of those that are gone. The first process writes a new name; the others
-    may read an old one, until they find themselves among those that came to it.
-    """
-    own, first = uuid4().hex, "sklearn_ae/first"
-    if rank == 0:
-        store.set(first, own)
-        others = [store.get(f"{own}/{other}").decode() for other in range(1, size)]
-        store.set(f"{own}/others", " ".join(others))
-        return own
-    while True:
-        name: str = store.get(first).decode()
-        store.set(f"{name}/{rank}", own)
-        others_key = f"{name}/others"
-        if store.check([others_key]) and own in store.get(others_key).decode():
-            return name
-        time.sleep(0.02)
-
-
-@cache
-def _rendezvous() -> tuple[Any, int, int]:
-    """Return the store through which processes meet, kept until the process ends."""
-    store, rank, size = next(distributed.rendezvous("env://"))
-    store.set_timeout(PATIENCE)
-    return store, rank, size
 
 
 def local_index(n_devices: int) -> int | None:

@@ -14,8 +14,8 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._collective import _meet, _weight
-from sklearn_ae.distributed import collective
+from sklearn_ae._collective import _weight
+from sklearn_ae.distributed import _meet, collective
 from tests.distributed import programs
 
 torch_distributed = pytest.importorskip(
@@ -76,7 +76,7 @@ def test__weights_of_processes__round_no_gradient_and_sum_up_to_one(size):
     assert {np.frexp(weight)[0] for weight in weights} == {0.5}, "no powers of 2"
 
 
-def test__processes_that_are_started_again__meet_where_none_has_been():
+def test__processes_that_are_started_again_meet_where_none_has_been():
     store, met = torch_distributed.HashStore(), []
     for _ in range(3):
         with ThreadPoolExecutor() as threads:
