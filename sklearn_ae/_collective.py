@@ -1,11 +1,11 @@
 """Processes that fit one estimator together, each on its share of every batch.
 
-Inside `collective` all processes do the same: they check the same rows, learn the same
-scale and draw the same random numbers. Only the pass of a batch through the network is
-shared out. Each process sends the rows of its share through the layers; the outputs are
-gathered, so that each computes the loss of the whole batch, whatever it is made of; and
-the gradients are averaged. So weights are those of one process up to rounding, and
-equal on all.
+Inside `distributed.collective` all processes do the same: they check the same rows,
+learn the same scale and draw the same random numbers. Only the pass of a batch through
+the network is shared out. Each process sends the rows of its share through the layers;
+the outputs are gathered, so that each computes the loss of the whole batch, whatever it
+is made of; and the gradients are averaged. So weights are those of one process up to
+rounding, and equal on all.
 """
 
 import json
@@ -14,9 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from functools import cache
-from itertools import count
 from typing import Any
 
 import torch
@@ -28,8 +25,6 @@ from sklearn_ae._compat import default_store
 LOOK_AFTER = 0.2
 # Seconds that a process waits for the others to notice that it leaves.
 FAREWELL = 10.0
-# Longest wait for another process that is alive: it may read a large file.
-PATIENCE = timedelta(days=2)
 # Random numbers by which the streams of two processes differ in layers that draw.
 STRIDE = 997
 # What another process may have raised that is raised here as the same.
@@ -55,6 +50,8 @@ class Processes:
         self.control, self.accelerated = control, accelerated
         self.rank = distributed.get_rank()
         self.size = distributed.get_world_size()
+        self.weight = _weight(self.rank, self.size)
+        """How much gradients of this process count in the mean over all of them."""
         self.store: Any = default_store()
         self.is_fitting = False
         self.is_broken = False
@@ -254,14 +251,15 @@ class Processes:
     def average_gradients(self, weights: Iterable[Tensor]) -> None:
         """Average the gradients over all processes.
 
-        Those of what only one process has sent through the layers are multiplied by the
-        number of processes before; those of what all have computed are equal.
+        Those of what only one process has sent through the layers are divided by its
+        weight before; those of what all have computed are equal.
         """
         gradients = [w.grad for w in weights if w.grad is not None]
         if not gradients:
             return
         joined = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        parts = (self._sum(joined) / self.size).split([g.numel() for g in gradients])
+        joined = self._sum(joined * self.weight)
+        parts = joined.split([gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
@@ -318,7 +316,17 @@ class _Gathered(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return ctx.together.own(gradient) * ctx.together.size, None
+        return ctx.together.own(gradient) / ctx.together.weight, None
+
+
+def _weight(rank: int, size: int) -> float:
+    """Return the weight of a process: powers of 2, which sum up to 1 over all of them.
+
+    So multiplying by them rounds nothing. A gradient that is zero but for rounding may
+    otherwise get another sign, which Adam's first steps turn into another direction.
+    """
+    power: int = 2 ** (size.bit_length() - 1)
+    return 1 / power if rank >= 2 * (size - power) else 1 / (2 * power)
 
 
 def _generator_states(device: torch.device) -> list[Tensor]:
@@ -416,49 +424,10 @@ def _describe(estimator: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def collective() -> Iterator[None]:
-    """Let every `fit` inside train on several processes together.
-
-    Each process makes the same calls with the same arguments. Batches are shared out
-    among them; `batch_size` stays the number of rows of all of them together. In the
-    end all have the same weights: those that one process would have, up to rounding and
-    what training makes of it. In one process nothing changes.
-
-    It joins the process group of :mod:`torch.distributed` that exists, or makes one
-    from the environment variables that launchers such as ``torchrun`` set, and leaves
-    what it made.
-
-    Yields
-    ------
-    None
-
-    Raises
-    ------
-    RuntimeError
-        From a `fit`, if another process is gone. If one of them raises an error, the
-        others raise it, too.
-
-    Examples
-    --------
-    In a script that ``torchrun --nproc-per-node=4 script.py`` starts:
-
-    >>> from sklearn.datasets import load_digits
-    >>> from sklearn_ae import AutoencoderTransformer
-    >>> from sklearn_ae.distributed import collective
-    >>> X, _ = load_digits(return_X_y=True)
-    >>> ae = AutoencoderTransformer(16, max_epochs=2, random_state=0)
-    >>> with collective():
-    ...     Z = ae.fit(X).transform(X)
-    >>> Z.shape
-    (1797, 16)
-    """
+def entering(processes: Processes) -> Iterator[None]:
+    """Let the `fit` inside be one of these processes together."""
     global _entered
-    if entered() is not None or not (distributed.is_initialized() or _is_launched()):
-        yield
-        return
-    control, accelerated = _make_groups()
-    before, processes = _entered, Processes(control, accelerated)
-    _entered = processes
+    before, _entered = _entered, processes
     try:
         yield
     except BaseException as error:
@@ -467,42 +436,6 @@ def collective() -> Iterator[None]:
     finally:
         _entered = before
         processes.leave()
-        # All of them, if it is the group that was made here.
-        for group in {control, accelerated} - {None}:
-            if distributed.is_initialized():
-                distributed.destroy_process_group(group)
-
-
-def _is_launched() -> bool:
-    """Whether a launcher has started several processes."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def _make_groups() -> tuple[Any, Any]:
-    """Return groups of processes for tensors on the CPU, and on GPUs or None."""
-    accelerated = torch.cuda.is_available() and distributed.is_nccl_available()
-    if distributed.is_initialized():
-        control = distributed.new_group(backend="gloo", timeout=PATIENCE)
-        return control, distributed.new_group(backend="nccl") if accelerated else None
-    store, rank, size = _rendezvous()
-    distributed.init_process_group(
-        "cpu:gloo,cuda:nccl" if accelerated else "gloo",
-        store=distributed.PrefixStore(f"sklearn_ae/{next(_n_made)}", store),
-        rank=rank,
-        world_size=size,
-        timeout=PATIENCE,
-    )
-    return distributed.group.WORLD, distributed.group.WORLD if accelerated else None
-
-
-# A group that is made anew would find the addresses of the last one under its name.
-_n_made = count()
-
-
-@cache
-def _rendezvous() -> tuple[Any, int, int]:
-    """Return the store through which processes meet, kept until the process ends."""
-    return next(distributed.rendezvous("env://"))
 
 
 def local_index(n_devices: int) -> int | None:

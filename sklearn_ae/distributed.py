@@ -9,14 +9,29 @@ the partitions of a Dask frame.
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 from zlib import crc32
 
+import torch
 from sklearn.utils.validation import check_is_fitted
+from torch import distributed as torch_group
 
-from sklearn_ae._collective import collective, fitting_together, here, is_first
+from sklearn_ae._collective import (
+    Processes,
+    entered,
+    entering,
+    fitting_together,
+    here,
+    is_first,
+)
+from sklearn_ae._compat import did_you_mean
 from sklearn_ae._net.checkpoint import Checkpoint
 from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.results import as_frame, finish, write_results
@@ -26,8 +41,113 @@ __all__ = ["collective", "write_parquet", "map_partitions", "Checkpoint"]
 
 # Most rows of a part, unless a row group of the source has more.
 PART_ROWS = 2**18
+# Longest wait for another process that is alive: it may read a large file.
+PATIENCE = timedelta(days=2)
 # Names that begin so are left out when a folder is read as a data set.
 DESCRIPTION = "_parts.json"
+
+
+@contextmanager
+def collective() -> Iterator[None]:
+    """Let every `fit` inside train on several processes together.
+
+    Each process makes the same calls with the same arguments. Batches are shared out
+    among them; `batch_size` stays the number of rows of all of them together. In the
+    end all have the same weights: those that one process would have, up to rounding and
+    what training makes of it. In one process nothing changes.
+
+    It joins the process group of :mod:`torch.distributed` that exists, or makes one
+    from the environment variables that launchers such as ``torchrun`` set, and leaves
+    what it made.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    RuntimeError
+        From a `fit`, if another process is gone. If one of them raises an error, the
+        others raise it, too.
+
+    Examples
+    --------
+    In a script that ``torchrun --nproc-per-node=4 script.py`` starts:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> from sklearn_ae.distributed import collective
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> ae = AutoencoderTransformer(16, max_epochs=2, random_state=0)
+    >>> with collective():
+    ...     Z = ae.fit(X).transform(X)
+    >>> Z.shape
+    (1797, 16)
+    """
+    if entered() is not None or not (torch_group.is_initialized() or _is_launched()):
+        yield
+        return
+    control, accelerated = _make_groups()
+    try:
+        with entering(Processes(control, accelerated)):
+            yield
+    finally:
+        # All of them, if it is the group that was made here.
+        for group in {control, accelerated} - {None}:
+            if torch_group.is_initialized():
+                torch_group.destroy_process_group(group)
+
+
+def _is_launched() -> bool:
+    """Whether a launcher has started several processes."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _make_groups() -> tuple[Any, Any]:
+    """Return groups of processes for tensors on the CPU, and on GPUs or None."""
+    accelerated = torch.cuda.is_available() and torch_group.is_nccl_available()
+    if torch_group.is_initialized():
+        control = torch_group.new_group(backend="gloo", timeout=PATIENCE)
+        return control, torch_group.new_group(backend="nccl") if accelerated else None
+    store, rank, size = _store()
+    torch_group.init_process_group(
+        "cpu:gloo,cuda:nccl" if accelerated else "gloo",
+        store=torch_group.PrefixStore(_meet(store, rank, size), store),
+        rank=rank,
+        world_size=size,
+        timeout=PATIENCE,
+    )
+    return torch_group.group.WORLD, torch_group.group.WORLD if accelerated else None
+
+
+def _meet(store: Any, rank: int, size: int) -> str:
+    """Return a name for a part of the store that no others have written to.
+
+    A launcher keeps its store when it starts the processes again: they would find the
+    addresses of those that are gone. The first process writes a new name; the others
+    may read an old one, until they find themselves among those that came to it.
+    """
+    own, first = uuid4().hex, "sklearn_ae/first"
+    if rank == 0:
+        store.set(first, own)
+        others = [store.get(f"{own}/{other}").decode() for other in range(1, size)]
+        store.set(f"{own}/others", " ".join(others))
+        return own
+    while True:
+        name: str = store.get(first).decode()
+        store.set(f"{name}/{rank}", own)
+        others_key = f"{name}/others"
+        if store.check([others_key]) and own in store.get(others_key).decode():
+            return name
+        time.sleep(0.02)
+
+
+@cache
+def _store() -> tuple[Any, int, int]:
+    """Return the store through which processes meet, kept until the process ends."""
+    store, rank, size = next(torch_group.rendezvous("env://"))
+    store.set_timeout(PATIENCE)
+    return store, rank, size
 
 
 def write_parquet(
@@ -36,7 +156,7 @@ def write_parquet(
     to: str | os.PathLike[str],
     *,
     method: str = "transform",
-    keys: Sequence[str] = (),
+    keys: str | Sequence[str] = (),
 ) -> None:
     """Write what a method of an estimator returns for all rows of a source.
 
@@ -56,7 +176,7 @@ def write_parquet(
     method : str, default="transform"
         Name of a method that takes rows, such as "score_samples" or "predict". Results
         with one number for each row are in a column of the name of the method.
-    keys : sequence of str, default=()
+    keys : str or sequence of str, default=()
         Columns of the source that come first in the files, to tell the rows by.
 
     Raises
@@ -88,10 +208,12 @@ def write_parquet(
             "write_parquet takes a pyarrow.dataset.Dataset or a polars.LazyFrame. Got "
             f"{type(source).__name__}."
         )
+    keys = [keys] if isinstance(keys, str) else keys
     absent = [key for key in keys if key not in table.columns]
     if absent:
         raise ValueError(
             f"keys names the columns {absent}, which are not in the source."
+            + did_you_mean(absent[0], table.columns)
         )
     apply = getattr(estimator, method)
     folder = Path(to)

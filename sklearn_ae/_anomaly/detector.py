@@ -33,7 +33,6 @@ from sklearn_ae._isolation import isolated
 from sklearn_ae._net.params import resolve_device
 from sklearn_ae._seeding import RandomStateLike, Stream, draw_seed, make_generator
 from sklearn_ae._tables.encoder import TableEncoder
-from sklearn_ae._tables.reading import as_table
 from sklearn_ae._tables.table import TableLike
 
 # Most rows of `fit` that are set aside for calibration.
@@ -427,7 +426,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
             `fit`.
         """
         check_is_fitted(self)
-        table = as_table(X)
+        table = self.table_encoder_.as_table(X)
         contributions = table.with_values(self._scorer.explain(self._check(table)))
         if not return_expected:
             return contributions

@@ -213,7 +213,7 @@ class WrittenOutStep:
         else:
             loss = self._loss_by_autograd(raw, X, y, gradient)
         if processes is not None:
-            own = processes.own(gradient) * processes.size
+            own = processes.own(gradient) / processes.weight
             self.dense.output_gradient.copy_(own)
         self.dense.backward()
         return {"loss": loss, "y_pred": raw}

@@ -122,11 +122,13 @@ class TableEncoder:
         with naming(self.owner):
             return self._check(X, reset, unknown)
 
+    def as_table(self, X):
+        """Return X as a table; a source may have further columns, such as keys."""
+        table = as_table(X)
+        return table.project(self.names) if isinstance(table, SourceTable) else table
+
     def _check(self, X, reset, unknown):
-        given = as_table(X)
-        if isinstance(given, SourceTable) and not reset:
-            # A file may have further columns, such as keys and targets.
-            given = given.project(self.names)
+        given = as_table(X) if reset else self.as_table(X)
         table = self._check_columns(given, reset)
         if reset:
             self._learn_columns(table, given)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from skorch.callbacks import Callback
 
@@ -38,6 +39,14 @@ X = (rng.normal(size=(503, 6)) @ rng.normal(size=(6, 6))).astype(np.float32)
 X[:40][rng.random((40, 6)) < 0.2] = np.nan
 HELD_OUT, X = X[403:], X[:403]
 
+
+def mix(X):
+    """Return a frame with a category that few batches have."""
+    kind = np.where(np.arange(len(X)) % 90 == 7, "rare", "often")
+    kind[X[:, 0] > 0] = "some"
+    return pd.DataFrame(X).assign(kind=kind).rename(columns=str)
+
+
 SETTINGS = {
     "plain": {},
     "swap": {"noise": SwapNoise(0.3)},
@@ -50,6 +59,7 @@ SETTINGS = {
     "clustered": {"latent": Clustered(2), "n_components": 4},
     "neighbours": {"latent": NeighborEmbedding(5)},
     "gelu": {"activation": "gelu", "loss": "huber"},
+    "mixed": {},
 }
 
 
@@ -82,17 +92,18 @@ def steps():
     """Return gradients, weights and losses of transformers of all kinds."""
     found = {}
     for name, params in SETTINGS.items():
+        rows, held_out = map(mix, (X, HELD_OUT)) if name == "mixed" else (X, HELD_OUT)
         first = First()
         with collective():
-            ae = make(callbacks=[first], **params).fit(X)
+            ae = make(callbacks=[first], **params).fit(rows)
             if "latent" not in params:
                 # Without callbacks, steps are taken without autograd.
-                ae = make(**params).fit(X)
+                ae = make(**params).fit(rows)
         found[name] = {
             "gradients": first.gradients,
             "after ten": first.weights,
             "weights": weights(ae.module_).tolist(),
-            "loss": -ae.score(HELD_OUT),
+            "loss": -ae.score(held_out),
         }
     return found
 

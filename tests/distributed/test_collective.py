@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae.distributed import collective
+from sklearn_ae._collective import _weight
+from sklearn_ae.distributed import _meet, collective
 from tests.distributed import programs
 
 torch_distributed = pytest.importorskip(
@@ -25,11 +27,15 @@ PATIENCE = 30
 each_size = pytest.mark.parametrize("size", [2, 3])
 
 
-def start(name, folder, size):
-    """Start processes as a launcher does."""
+def free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+        return found.getsockname()[1]
+
+
+def start(name, folder, size):
+    """Start processes as a launcher does."""
+    port = free_port()
     folder.mkdir(exist_ok=True)
     shared = {"WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     processes = []
@@ -63,6 +69,25 @@ def relative(values, expected):
     return difference / np.linalg.norm(expected)
 
 
+@pytest.mark.parametrize("size", range(1, 10))
+def test__weights_of_processes__round_no_gradient_and_sum_up_to_one(size):
+    weights = [_weight(rank, size) for rank in range(size)]
+    assert sum(weights) == 1
+    assert {np.frexp(weight)[0] for weight in weights} == {0.5}, "no powers of 2"
+
+
+def test__processes_that_are_started_again_meet_where_none_has_been():
+    store, met = torch_distributed.HashStore(), []
+    for _ in range(3):
+        with ThreadPoolExecutor() as threads:
+            late = [threads.submit(_meet, store, rank, 3) for rank in (1, 2)]
+            time.sleep(0.05)  # in which they read what those before have written
+            names = {_meet(store, 0, 3), *(one.result() for one in late)}
+        assert len(names) == 1
+        met += names
+    assert len({*met}) == 3
+
+
 @pytest.fixture(scope="module")
 def alone():
     """What one process finds."""
@@ -70,18 +95,7 @@ def alone():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "size",
-    [
-        2,
-        pytest.param(
-            3,
-            marks=pytest.mark.xfail(
-                reason="of uneven shares, some gradients differ by 1e-3", strict=False
-            ),
-        ),
-    ],
-)
+@each_size
 def test__fit__together__has_the_gradients_of_one_process(size, alone, tmp_path):
     found = run("steps", tmp_path, size)
     for name, expected in alone.items():
@@ -166,14 +180,18 @@ def test__fit__in_one_process_of_several__ends_when_the_others_leave(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="gloo may refuse connections in the seconds after a restart", strict=False
-)
-def test__torchrun__process_is_killed__restart_resumes(tmp_path):
-    command = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=3"]
+@pytest.mark.parametrize("backend", ["static", "c10d"])
+def test__torchrun__process_is_killed__restart_resumes(backend, tmp_path):
+    """Its store, which it keeps, holds the addresses of processes that are gone."""
+    port = free_port()
+    where = {
+        "static": [f"--master-port={port}"],
+        "c10d": ["--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{port}"],
+    }
+    command = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=1"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run(
-        [sys.executable, *command, PROGRAM, "resumes", tmp_path],
+        [sys.executable, *command, *where[backend], PROGRAM, "resumes", tmp_path],
         check=True,
         env=environment,
         timeout=600,

@@ -131,8 +131,11 @@ def test__write_parquet__wrong_input__says_what_it_takes(folder, tmp_path):
     AE.fit(FRAME)
     with pytest.raises(TypeError, match=r"polars\.LazyFrame\. Got DataFrame"):
         write_parquet(AE, FRAME, tmp_path)
-    with pytest.raises(ValueError, match=r"\['key'\], which are not in the source"):
-        write_parquet(AE, scan(folder, "pyarrow"), tmp_path, keys=["key"])
+    source = scan(folder, "pyarrow")
+    with pytest.raises(ValueError, match=r"\['idd'\], which .* Did you mean 'id'"):
+        write_parquet(AE, source, tmp_path, keys=["idd"])
+    write_parquet(AE, source, tmp_path / "one", keys="id")
+    assert next(iter(read(tmp_path / "one"))) == "id"
 
 
 @pytest.fixture
@@ -141,6 +144,7 @@ def dask_frame():
     return frames.from_pandas(FRAME, npartitions=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["transform", "score_samples"])
 def test__map_partitions__meta__is_what_partitions_become(method, dask_frame):
     AE.fit(FRAME)
@@ -157,11 +161,19 @@ def test__map_partitions__meta__is_what_partitions_become(method, dask_frame):
 
 @pytest.fixture
 def cluster():
+    dask = pytest.importorskip("dask", reason="Dask is not installed")
     distributed = pytest.importorskip("distributed", reason="no cluster of Dask")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-        yield distributed.Client(cluster)
+    # A worker hears nothing while it imports torch, which a busy machine makes long.
+    timeouts = {f"distributed.comm.timeouts.{of}": "300s" for of in ("connect", "tcp")}
+    with (
+        dask.config.set(timeouts),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        # joblib takes the last client, which else may be that of another cluster.
+        distributed.Client(cluster) as client,
+    ):
+        yield client
 
 
 def _dies_once(frame, marker):

@@ -12,7 +12,12 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+)
 from skorch.callbacks import Callback
 
 import sklearn_ae._tables.rows
@@ -187,6 +192,20 @@ def test__transform__source_with_further_columns__reads_those_of_fit(read, tmp_p
     assert_array_equal(ae.transform(source), ae.transform(pd.DataFrame(as_columns(X))))
 
 
+@pytest.mark.slow
+@each_reader
+def test__explain__source_with_further_columns__explains_those_of_fit(read, tmp_path):
+    frame = pd.DataFrame(as_columns(numbers(300)))
+    detector = AutoencoderAnomalyDetector(make(), n_estimators=1).fit(frame)
+    source = read(write(tmp_path, {"key": np.arange(300), **as_columns(numbers(300))}))
+    found = detector.explain(source, return_expected=True)
+    expected = detector.explain(frame, return_expected=True)
+    for table, values in zip(found, expected, strict=True):
+        table = table if isinstance(table, pd.DataFrame) else table.to_pandas()
+        assert list(table) == list(frame)
+        assert_array_equal(table, values)
+
+
 FIRST = {"a": np.arange(60.0), "b": np.arange(60) % 7}
 
 
@@ -265,14 +284,17 @@ def test__fit__whatever_its_end__leaves_no_file(fails, read, tmp_path, monkeypat
     assert os.listdir(tempfile.tempdir) == []
 
 
-def test__fit__no_room_for_the_file__says_so_before_any_pass(tmp_path):
-    source = dataset.dataset(write(tmp_path, FIRST))
+def test__fit__no_room_for_the_file__says_so_before_any_pass(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "small"))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # what it found before
+    (tmp_path / "small").mkdir()
+    source = dataset.dataset(write(tmp_path / "files", FIRST))
     full = shutil.disk_usage(tmp_path)._replace(free=479)
     reads = mock.patch.object(
         sklearn_ae._tables.sources.SourceTable, "parts", side_effect=AssertionError
     )
     room = mock.patch("shutil.disk_usage", return_value=full)
-    with room, reads, pytest.raises(OSError, match="TMPDIR"):
+    with room, reads, pytest.raises(OSError, match=r"small' has room.*TMPDIR"):
         make().fit(source)
 
 
@@ -282,14 +304,25 @@ def test__fit__path__shows_what_to_write(wrap):
         make().fit(wrap("rows"))
 
 
+CHECKS = {
+    "cross_val_score": cross_val_score,
+    "cross_validate": cross_validate,
+    "learning_curve": lambda ae, X: learning_curve(ae, X, None),
+    "search": lambda ae, X: GridSearchCV(ae, {"lr": [1e-3]}).fit(X),
+}
+
+
 @each_reader
-def test__search__source__is_refused_before_any_fit(read, tmp_path):
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test__search__source__is_refused_before_any_fit(check, read, tmp_path):
+    """scikit-learn does so, before any estimator sees X."""
     source = read(write(tmp_path, FIRST))
-    with mock.patch.object(AutoencoderTransformer, "fit", side_effect=AssertionError):
-        with pytest.raises((TypeError, ValueError), match="array"):
-            cross_val_score(make(), source)
-        with pytest.raises((TypeError, ValueError), match="array"):
-            GridSearchCV(make(), {"lr": [1e-3]}).fit(source)
+    words = "(an|or) array-like|at least 1 dimension|valid collection"
+    with (
+        mock.patch.object(AutoencoderTransformer, "fit", side_effect=AssertionError),
+        pytest.raises((TypeError, ValueError), match=words),
+    ):
+        check(make(), source)
 
 
 def test__fit__target_misspelt__names_the_column_like_it(tmp_path):
