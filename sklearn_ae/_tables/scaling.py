@@ -225,13 +225,16 @@ class Scaler:
     def _to_normal(self, X):
         """Return a block of rows by rank; constant columns in units of their number."""
         shares = self._to_unit_span(self._to_float32(X.astype(np.float64)))
-        is_ranked = ~self._is_constant
-        if self.is_categorical is not None:
-            is_ranked &= ~self.is_categorical
         columns = np.ascontiguousarray(shares.T)
-        for i in np.flatnonzero(is_ranked):
+        for i in np.flatnonzero(self._is_ranked()):
             columns[i] = to_normal_scores(columns[i], self._float32_quantiles[:, i])
         return columns.T
+
+    def _is_ranked(self):
+        """Return a mask of the columns that are scaled by rank."""
+        if self.is_categorical is None:
+            return ~self._is_constant
+        return ~(self._is_constant | self.is_categorical)
 
     def partial_fit(self, X, sample_weight=None):
         """Update the scale of each column with further rows; quantiles stay."""
@@ -438,6 +441,19 @@ class Scaler:
         """Return what columns are scaled by, and whether float32 rows in float32."""
         names = ("center", "scale", "is_constant", "least", "largest", "fits_float32")
         return {name: getattr(self, f"_{name}") for name in names}
+
+    def quantiles(self):
+        """Return what columns are ranked by, None if they are scaled by numbers."""
+        if self.scaling != "quantile":
+            return None
+        return {
+            "half_least": self._half_least,
+            "half_span": self._half_span,
+            "is_float32": self._is_float32,
+            "is_ranked": self._is_ranked(),
+            "quantiles": self._quantiles.quantiles_,
+            "ranked_quantiles": self._float32_quantiles,
+        }
 
     def inverse_transform(self, values):
         """Return scaled rows in their original units, as an ndarray of `dtype_`."""
