@@ -1,10 +1,11 @@
 """to_onnx: an estimator as a graph that needs neither Python nor this library."""
 
+import io
 import logging
 import os
 import warnings
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import numpy as np
@@ -367,7 +368,8 @@ def _silent() -> Any:
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        # Where it fails, it prints whole graphs.
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from sklearn_ae._cli.errors import UserError
+from sklearn_ae._cli.reading import formats
 from sklearn_ae._cli.reading.options import ReadingOptions
 from sklearn_ae._cli.tables import columns_table, read_table
 from tests.cli.case_files import ERRORS, NOTES, SAME, customers, write_cases
@@ -262,6 +263,31 @@ def test__read_table__decimals_and_large_whole_numbers__are_numbers(tmp_path):
     frame[["price"]].assign(b=frame.index % 3).to_parquet(tmp_path / "d.parquet")
     assert kinds(read(tmp_path / "d.csv")) == {"price": "number", "large": "number"}
     assert kinds(read(tmp_path / "d.parquet"))["price"] == "number"
+
+
+def test__read_table__comma_before_three_digits__says_how_to_read_it_otherwise(
+    tmp_path,
+):
+    path = write(tmp_path, "a,b\n" + rows_of('"1{i},573",{odd}'))
+    assert "--decimal , reads" in " ".join(read(path).notes)
+    assert read(path).X["a"].min() > 1000
+    assert read(path, decimal=",").X["a"].max() < 1000
+    # Two commas can be no decimal mark.
+    path = write(tmp_path, "a,b\n" + rows_of('"1,10{odd},573",{odd}'))
+    assert "such as 1100573 from" in " ".join(read(path).notes)
+    assert "--decimal" not in " ".join(read(path).notes)
+
+
+def test__read_table__parquet_of_very_many_cells__is_sampled_and_says_so(
+    folder, monkeypatch
+):
+    monkeypatch.setattr(formats, "MOST_CELLS", 1000)
+    table = read(folder / "plain.parquet")
+    assert len(table.X) == 200
+    assert table.n_rows == 400
+    assert "400 rows, more than are read into memory: 200" in " ".join(table.notes)
+    assert_same(table.X, customers().iloc[table.rows].reset_index(drop=True))
+    assert len(read(folder / "plain.parquet", sample=400).X) == 400
 
 
 def test__read_table__arrays__rows_and_a_value_for_each(tmp_path):

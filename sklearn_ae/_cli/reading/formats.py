@@ -12,6 +12,8 @@ from sklearn_ae._cli.reading.options import RawTable
 
 # Rows of a Parquet file that are looked through at a time for a sample.
 BATCH = 65_536
+# Most cells of a Parquet file that are read without being asked to: some 2 GB.
+MOST_CELLS = 50_000_000
 
 
 def read_parquet(data, name, options):
@@ -28,14 +30,30 @@ def sample_parquet(path, options):
     rows = draw_rows(n_rows, options)
     parts, start = [], 0
     for batch in file.iter_batches(BATCH):
-        inside = rows[(rows >= start) & (rows < start + len(batch))] - start
-        parts.append(Table.from_batches([batch]).take(inside))
-        start += len(batch)
+        end = start + len(batch)
+        inside = slice(*np.searchsorted(rows, [start, end]))
+        parts.append(Table.from_batches([batch]).take(rows[inside] - start))
+        start = end
     from pyarrow import concat_tables
 
     raw = _of_frame(concat_tables(parts).to_pandas(), path.name)
     raw.rows, raw.n_rows = rows, n_rows
     return raw
+
+
+def largest_sample(path):
+    """Return how many rows of a Parquet file to draw, None if it is small or none."""
+    try:
+        from pyarrow import parquet
+
+        metadata = parquet.ParquetFile(path).metadata
+    # Whatever is wrong with the file is said when it is read.
+    except Exception:
+        return None
+    n_rows, n_columns = metadata.num_rows, metadata.num_columns
+    if n_rows * n_columns <= MOST_CELLS:
+        return None
+    return max(1, MOST_CELLS // n_columns)
 
 
 def draw_rows(n_rows, options):
