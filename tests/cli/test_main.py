@@ -1,9 +1,14 @@
 """Errors, interruptions and missing packages: one line, and an exit code."""
 
 import gzip
+import signal
+import subprocess
 import sys
+import time
 import zipfile
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from sklearn_ae._cli.main import main

@@ -76,6 +76,8 @@ def read_tables(folder):
             table = pd.read_csv(path).drop(columns="split", errors="ignore")
             table = table.sample(frac=1, random_state=0)[:MOST_ROWS]
             text = table.select_dtypes(exclude="number").columns
+            times = [each for each in text if table[each].nunique() > 1000]
+            table, text = table.drop(columns=times), text.drop(times)
             name = text[-1] if len(text) else table.columns[-1]
             labels = table.pop(name).astype(object).map(str).to_numpy()
             yield path.name.partition(".")[0], table, labels

@@ -99,9 +99,8 @@ class TextCells:
         # No copies of a text file, whose cells are stripped and never missing.
         if cells.hasnans:
             cells = cells.fillna("")
-        if cells.str.contains(r"^\s|\s$", regex=True).any():
-            cells = cells.str.strip()
-        return cls(cells, options.missing)
+        stripped = cells.str.strip()
+        return cls(cells if stripped.equals(cells) else stripped, options.missing)
 
     @cached_property
     def _factorized(self):
