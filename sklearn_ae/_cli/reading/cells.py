@@ -234,10 +234,10 @@ def _of_one_kind(parsed, counts):
     if n_cells.get("percent", 0) > sum(n_cells.values()) / 2:
         kinds = {"percent"}
     else:
-        kinds = {"number", "money"}
+        kinds = {"number", "money", "measure"}
     units = {cell.unit for cell in parsed if cell is not None and cell.unit}
     if len(units) > 1:
-        kinds -= {"money"}
+        kinds -= {"money", "measure"}
     return [
         cell if cell is not None and (cell.kind in kinds or cell.value == 0) else None
         for cell in parsed
@@ -260,7 +260,7 @@ def _example(levels, parsed, decimal):
             f"{otherwise[0].value:.12g})"
         )
     for level, cell in cells:
-        if cell.kind != "number" or cell.group or "(" in level:
+        if cell.kind != "number" or cell.group or level[-1] in ")-\u2212":
             return f"{cell.value:.12g} from {level!r}"
     return ""
 

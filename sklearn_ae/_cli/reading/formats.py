@@ -123,7 +123,7 @@ def read_json_lines(data, name, options):
                 f"Line {number} of {name} is no record: it takes names and values, "
                 'such as {"age": 45}.'
             )
-    return _of_frame(pd.DataFrame(records), name)
+    return _of_frame(_of_records(records), name)
 
 
 def _decoded(data):
@@ -141,7 +141,13 @@ def _frame(content, name):
             f"{name} is no table: it takes a list of records, such as "
             '[{"age": 45}, {"age": 46}].'
         )
-    return pd.DataFrame(content)
+    return _of_records(content) if is_records else pd.DataFrame(content)
+
+
+def _of_records(records):
+    """Return a column for each name; those of records in records are joined by points."""
+    nests = any(isinstance(cell, dict) for each in records for cell in each.values())
+    return pd.json_normalize(records) if nests else pd.DataFrame(records)
 
 
 def read_workbook(data, name, options):
