@@ -145,7 +145,7 @@ def _frame(content, name):
 
 
 def _of_records(records):
-    """Return a column for each name; those of records in records are joined by points."""
+    """Return a column for each name; a point joins those of records in records."""
     nests = any(isinstance(cell, dict) for each in records for cell in each.values())
     return pd.json_normalize(records) if nests else pd.DataFrame(records)
 
