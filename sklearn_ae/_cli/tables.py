@@ -126,7 +126,8 @@ def read_table(path, options, target=None, *, min_rows=MIN_ROWS, kinds=None):
         {each.name: each.cells for each in used if each.name != target},
         index=raw.frame.index,
     )
-    cells = next((each.cells for each in used if each.name == target), None)
+    found = (each.cells.rename(target) for each in used if each.name == target)
+    cells = next(found, None)
     if target is not None and cells is None:
         raise UserError(f"The target {target!r} holds neither numbers nor categories.")
     rows = np.arange(n_rows) if raw.rows is None else raw.rows

@@ -294,6 +294,13 @@ def test__read_table__records_in_records__become_columns(tmp_path):
         assert list(table.X) == ["a", "in.b", "in.c"]
 
 
+@pytest.mark.parametrize("target", customers().columns)
+def test__read_table__target__has_the_name_of_its_column(folder, target):
+    table = read(folder / "plain.csv", target)
+    assert table.target_cells.name == target
+    assert target not in table.X
+
+
 def test__read_table__page_of_a_browser__is_called_so(tmp_path):
     path = write(tmp_path, "\n<!DOCTYPE html>\n<html><p>Sign in, please</p></html>")
     with pytest.raises(UserError, match="is a web page or XML"):
