@@ -72,7 +72,7 @@ class Ranks(nn.Module):
     def __init__(self, encoder: TableEncoder) -> None:
         super().__init__()
         learnt: dict[str, Any] = encoder.quantiles()
-        ranked = learnt.pop("ranked_quantiles")
+        ranked = learnt.pop("float32_quantiles")
         n_columns = ranked.shape[1]
         # A power of two, in which a knot is found by halving.
         self.n_knots = 2 ** math.ceil(math.log2(len(ranked) + 1))
