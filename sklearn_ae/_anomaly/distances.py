@@ -27,7 +27,7 @@ from torch import nn
 
 from sklearn_ae._document import documented
 from sklearn_ae._tables.reading import to_tensor
-from sklearn_ae._tables.scaling import robust_center_and_scale
+from sklearn_ae._tables.spreads import robust_center_and_scale
 
 # Rows of `fit` that the medians of the distances are taken over.
 N_ROWS = 4096

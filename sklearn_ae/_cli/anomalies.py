@@ -13,6 +13,8 @@ from sklearn_ae.displays._text import printed_cell
 
 # Columns that are printed for each row.
 N_REASONS = 3
+# Shares of a score up to this are 0 %, and not printed.
+LEAST_SHARE = 0.005
 # Characters of a printed cell.
 CELL_WIDTH = 22
 
@@ -140,6 +142,8 @@ class Findings:
             score = self.scores[self.top[position]]
             beginning = f"{label:>{start}} {score:>8.2f}"
             for name, share, value, expected in self._reasons(position):
+                if share <= LEAST_SHARE and not beginning:
+                    break
                 lines.append(
                     f"{beginning:<{start + 9}}  "
                     f"{printed_cell(name, CELL_WIDTH):<{width}}  {share:>5.0%}  "
@@ -152,13 +156,17 @@ class Findings:
     def summary(self, arguments):
         """Return the lines below the table."""
         n_rows, n_outliers = len(self.scores), self.is_outlier.sum()
-        lines = [
-            "Rows are counted from 1, below the line of column names. The lower the "
-            "score,",
-            "the more anomalous a row.",
+        lines = ["The lower the score, the more anomalous a row."]
+        if not self.table.identifiers.shape[1]:
+            lines = [
+                "Rows are counted from 1, below the line of column names. The lower "
+                "the score,",
+                "the more anomalous a row.",
+            ]
+        lines.append(
             f"{n_outliers:,} of {n_rows:,} rows "
-            + ("is an outlier." if n_outliers == 1 else "are outliers."),
-        ]
+            + ("is an outlier." if n_outliers == 1 else "are outliers.")
+        )
         if arguments.fdr is not None:
             lines += self._on_false_alarms(arguments)
         return lines

@@ -29,12 +29,12 @@ def run(arguments):
         AutoencoderTransformer(latent=Clustered(arguments.k), **training(arguments)),
         table.X,
     )
-    write(autoencoder, table, arguments, console)
-    console.lines(stability(autoencoder.cluster_stability_))
+    verdict = stability(autoencoder.cluster_stability_)
+    write(autoencoder, table, arguments, console, verdict)
     save_model(autoencoder, arguments, console)
 
 
-def write(autoencoder, table, arguments, console):
+def write(autoencoder, table, arguments, console, *verdict):
     """Write the clusters of a table, and print what they are like."""
     latents = autoencoder.transform(table.X)
     clusters = assigned(latents, autoencoder.latent.n_clusters)
@@ -42,8 +42,9 @@ def write(autoencoder, table, arguments, console):
     frame = results.with_rows(table, frame, arguments.append)
     results.write_table(frame, arguments.output)
     console.table("", *report(table, clusters))
+    console.lines("", *verdict)
     if str(arguments.output) != "-":
-        console.lines("", f"The cluster of each row is in {arguments.output}.")
+        console.lines(f"The cluster of each row is in {arguments.output}.")
 
 
 def assigned(latents, n_clusters):

@@ -49,7 +49,7 @@ ANOMALIES_DESCRIPTION = """\
 Find the outliers of a table, the rows that are unlike all others, and say why.
 
 An autoencoder learns what the rows of the table are like. The most anomalous rows are
-printed, each with the three columns that contribute most to its score, the values in
+printed, each with up to three columns that contribute most to its score, the values in
 these columns, and the values that the rest of the row would let one expect. A file has
 the score, rank, p-value and verdict of all rows, and the three columns of those that
 are outliers or printed; a picture beside it shows the scores.

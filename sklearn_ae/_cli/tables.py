@@ -19,7 +19,7 @@ from sklearn_ae._cli.reading.columns import (
     read_columns,
 )
 from sklearn_ae._cli.reading.files import read_cells
-from sklearn_ae._cli.reading.formats import draw_rows, sample_parquet
+from sklearn_ae._cli.reading.formats import draw_rows, largest_sample, sample_parquet
 from sklearn_ae._compat import did_you_mean
 from sklearn_ae.displays._labels import Labels, as_labels
 from sklearn_ae.displays._text import printed_cell
@@ -126,7 +126,8 @@ def read_table(path, options, target=None, *, min_rows=MIN_ROWS, kinds=None):
         {each.name: each.cells for each in used if each.name != target},
         index=raw.frame.index,
     )
-    cells = next((each.cells for each in used if each.name == target), None)
+    found = (each.cells.rename(target) for each in used if each.name == target)
+    cells = next(found, None)
     if target is not None and cells is None:
         raise UserError(f"The target {target!r} holds neither numbers nor categories.")
     rows = np.arange(n_rows) if raw.rows is None else raw.rows
@@ -148,13 +149,21 @@ def with_target(table):
 
 
 def _read(path, options):
-    is_large = options.sample is not None and str(path) != "-"
-    if is_large and Path(path).suffix.lower() in (".parquet", ".pq"):
-        try:
-            return sample_parquet(Path(path), options)
-        except (OSError, ValueError) as error:
-            raise UserError(f"Cannot read {path}: {error}") from error
-    return read_cells(path, options)
+    if str(path) == "-" or Path(path).suffix.lower() not in (".parquet", ".pq"):
+        return read_cells(path, options)
+    n_drawn = options.sample or largest_sample(path)
+    if n_drawn is None:
+        return read_cells(path, options)
+    try:
+        raw = sample_parquet(Path(path), replace(options, sample=n_drawn))
+    except (OSError, ValueError) as error:
+        raise UserError(f"Cannot read {path}: {error}") from error
+    if options.sample is None:
+        raw.notes.append(
+            f"{raw.name} has {raw.n_rows:,} rows, more than are read into memory: "
+            f"{n_drawn:,} of them were drawn at random; --sample N draws N."
+        )
+    return raw
 
 
 def _sampled(raw, options):

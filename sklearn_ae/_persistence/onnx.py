@@ -1,10 +1,11 @@
 """to_onnx: an estimator as a graph that needs neither Python nor this library."""
 
+import io
 import logging
 import os
 import warnings
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,13 @@ from sklearn_ae._imputation.imputer import AutoencoderImputer
 from sklearn_ae._isolation import isolated
 from sklearn_ae._persistence.container import replacing
 from sklearn_ae._persistence.onnx_check import MISSING_TEXT, Input, check_graph
+from sklearn_ae._persistence.onnx_columns import (
+    column_names,
+    constant,
+    decode,
+    has_columns,
+    is_matrix,
+)
 from sklearn_ae._persistence.onnx_modules import (
     MISSING,
     UNKNOWN,
@@ -48,6 +56,8 @@ KINDS: dict[type, tuple[type[Graph], tuple[str, ...], int]] = {
 }
 # Version of the operators by default; that of runtimes of 2024 and later.
 OPSET = 20
+# Longest reason of torch's exporter in a message.
+MOST_REASON = 200
 # The same of the operators that look text up.
 ML_OPSET = 3
 
@@ -76,11 +86,12 @@ def to_onnx(
     path : str or path-like, default=None
         File to write the graph to; it is one file, and replaces another one whole.
     outputs : sequence of str, default=None
-        Of a transformer ``"latents"`` (the default), ``"reconstruction"``,
-        ``"scores"``; of a classifier ``"label"``, ``"probabilities"`` (the default)
-        and ``"latents"``; of a regressor ``"prediction"`` (the default) and
-        ``"latents"``; of a detector ``"label"`` and ``"scores"``. An output has an
-        underscore behind its name where a column has that name.
+        Of a transformer ``"latents"`` (the default), ``"reconstruction"`` (of a frame
+        one for each column, such as ``"reconstruction_age"``), ``"scores"``; of a
+        classifier ``"label"``, ``"probabilities"`` (the default) and ``"latents"``; of
+        a regressor ``"prediction"`` (the default) and ``"latents"``; of a detector
+        ``"label"`` and ``"scores"``. An output has an underscore behind its name where
+        a column has that name.
     opset : int, default=None
         Version of ONNX's operators, at least 18. `None` is 20.
     check : bool, default=True
@@ -123,8 +134,8 @@ def check_outputs(estimator: Any, outputs: Sequence[str] | None) -> list[str]:
     """Return the names of the outputs; refuse what a graph cannot have."""
     if isinstance(estimator, AutoencoderImputer):
         raise ValueError(
-            "AutoencoderImputer cannot be exported to ONNX: its linear model solves "
-            "equations for each row, for which there is no operator."
+            "AutoencoderImputer cannot be exported to ONNX: it fills cells in several "
+            "passes, some from rows that it keeps. Use sklearn_ae.save."
         )
     kind = next((cls for cls in KINDS if isinstance(estimator, cls)), None)
     if kind is None:
@@ -136,27 +147,6 @@ def check_outputs(estimator: Any, outputs: Sequence[str] | None) -> list[str]:
     names = list(known[:n_default] if outputs is None else outputs)
     if not names or len({*names}) < len(names) or not {*names} <= {*known}:
         raise ValueError(f"outputs must be some of {list(known)}. Got {outputs!r}.")
-    encoder = estimator.table_encoder_
-    members = getattr(estimator, "estimators_", [estimator])
-    modules = [getattr(m.module_, "encoder", m.module_) for m in members]
-    if isinstance(estimator, AutoencoderTransformer):
-        modules = [estimator.module_]
-    if encoder.scaling_ == "quantile":
-        raise ValueError(
-            "scaling='quantile' cannot be exported to ONNX, which has no normal "
-            "scores. Use scaling='robust', and fit again."
-        )
-    if any(module.fill is not None for module in modules):
-        raise ValueError(
-            "noise=HidingNoise() cannot be exported to ONNX: the linear model that "
-            "fills missing cells solves equations for each row. Use noise=SwapNoise(), "
-            "and fit again."
-        )
-    if "reconstruction" in names and encoder.is_categorical_.any():
-        raise ValueError(
-            "The reconstruction of a table with categories cannot be exported to ONNX; "
-            "its latents and scores can."
-        )
     return names
 
 
@@ -165,15 +155,14 @@ def inputs_of(estimator: Any) -> list[Input]:
     encoder = estimator.table_encoder_
     n_features, dtypes = encoder.n_features_in_, encoder.form_.dtypes
     kinds = {c: _kind_of(levels, c) for c, levels, *_ in categories_of(encoder)}
-    if encoder.names is None and {*kinds.values()} <= {"double"}:
+    if is_matrix(encoder):
         is_float32 = encoder.scale()["fits_float32"] and not kinds
         return [Input("X", "float" if is_float32 else "double", n_features)]
     inputs = []
     for i in range(n_features):
         is_float32 = dtypes is not None and str(dtypes[i]).lower() == "float32"
         kind = kinds.get(i, "float" if is_float32 else "double")
-        name = f"x{i}" if encoder.names is None else encoder.names[i]
-        inputs.append(Input(name, kind, 1))
+        inputs.append(Input(column_names(encoder)[i], kind, 1))
     return inputs
 
 
@@ -246,29 +235,23 @@ def build_model(
         _export(module, encoder.n_features_in_, is_float32, opset), f"{own}core/"
     )
     renamed = {core.graph.input[0].name: matrix}
-    renamed |= {o.name: n for o, n in zip(core.graph.output, names, strict=True)}
-    shapes = {n: o.type for o, n in zip(core.graph.output, names, strict=True)}
-    labels: list[Any] = []
-    if isinstance(estimator, AutoencoderPretrainedClassifier) and "label" in outputs:
-        at = outputs.index("label")
-        index, constant = f"{own}class_index", f"{own}classes"
-        renamed[core.graph.output[at].name] = index
-        classes = _classes(onnx, estimator.classes_, constant)
-        labels = [helper.make_node("Gather", [constant, index], [names[at]], axis=0)]
-        core.graph.initializer.append(classes)
-        shapes[names[at]] = helper.make_tensor_type_proto(classes.data_type, [None])
+    last, constants, results = [], list(core.graph.initializer), []
+    for output, name, value in zip(outputs, names, core.graph.output, strict=True):
+        renamed[value.name], *added = _decoded(estimator, output, name, value, own)
+        for some, more in zip((last, constants, results), added, strict=True):
+            some.extend(more)
     for node in core.graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]
     graph = helper.make_graph(
-        [*nodes, *core.graph.node, *labels],
+        [*nodes, *core.graph.node, *last],
         "sklearn_ae",
         [
             helper.make_tensor_value_info(i.name, types[i.kind], [None, i.n_columns])
             for i in inputs
         ],
-        [helper.make_value_info(name, shapes[name]) for name in names],
-        list(core.graph.initializer),
+        results,
+        constants,
     )
     _name_rows(graph)
     operators = [helper.make_opsetid("", opset)]
@@ -280,6 +263,27 @@ def build_model(
         ir_version=core.ir_version,
         producer_name="sklearn_ae",
     )
+
+
+def _decoded(estimator: Any, output: str, name: str, value: Any, own: str) -> Any:
+    """Return what an output of the core is called, and what makes results of it.
+
+    Returns
+    -------
+    called : str
+    nodes, constants, infos : list
+    """
+    from onnx import helper
+
+    coded = f"{own}{output}"
+    if output == "label" and hasattr(estimator, "classes_"):
+        labels = constant(estimator.classes_, f"{own}classes")
+        look = helper.make_node("Gather", [labels.name, coded], [name], axis=0)
+        kind = helper.make_tensor_type_proto(labels.data_type, [None])
+        return coded, [look], [labels], [helper.make_value_info(name, kind)]
+    if output == "reconstruction" and has_columns(estimator.table_encoder_):
+        return coded, *decode(estimator.table_encoder_, coded, name, own)
+    return name, [], [], [helper.make_value_info(name, value.type)]
 
 
 def _free(name: str, is_taken: Any) -> str:
@@ -318,28 +322,27 @@ def _look_up(
     )
 
 
-def _classes(onnx: Any, classes: Any, name: str) -> Any:
-    """Return the labels of the classes as a constant."""
-    if classes.dtype.kind in "OU":
-        texts = [str(label) for label in classes]
-        return onnx.numpy_helper.from_array(np.array(texts, dtype=object), name)
-    kind: Any = bool if classes.dtype.kind == "b" else np.int64
-    kind = np.float64 if classes.dtype.kind == "f" else kind
-    return onnx.numpy_helper.from_array(classes.astype(kind), name)
-
-
 def _export(module: Graph, n_features: int, is_float32: bool, opset: int) -> Any:
     """Return the graph of a module for coded rows, without a trace of this machine."""
     dtype = torch.float32 if is_float32 else torch.float64
-    with _silent(), torch.no_grad():
-        program: Any = torch.onnx.export(
-            module,
-            (torch.zeros(3, n_features, dtype=dtype),),
-            dynamo=True,
-            opset_version=opset,
-            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
-            verbose=False,
-        )
+    example = torch.zeros(3, n_features, dtype=dtype)
+    try:
+        with _silent(), torch.no_grad():
+            program: Any = torch.onnx.export(
+                module,
+                (example,),
+                dynamo=True,
+                opset_version=opset,
+                dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        cause = error.__cause__ or error
+        reason = " ".join(str(cause).split())[:MOST_REASON]
+        raise ValueError(
+            "The network cannot be exported to ONNX, since it does what torch's "
+            f"exporter has no operators for: {type(cause).__name__}: {reason}"
+        ) from error
     model = program.model_proto
     if {o.domain: o.version for o in model.opset_import}.get("") != opset:
         raise ValueError(f"opset={opset} cannot be exported to; 18 and later can.")
@@ -353,9 +356,9 @@ def _export(module: Graph, n_features: int, is_float32: bool, opset: int) -> Any
         node.doc_string = ""
     for one in (*model.graph.input, *model.graph.output):
         del one.metadata_props[:]
-    for constant in model.graph.initializer:
-        del constant.metadata_props[:]
-        constant.doc_string = ""
+    for weights in model.graph.initializer:
+        del weights.metadata_props[:]
+        weights.doc_string = ""
     return model
 
 
@@ -363,9 +366,10 @@ def _export(module: Graph, n_features: int, is_float32: bool, opset: int) -> Any
 def _silent() -> Any:
     """Keep quiet about what torch's exporter says to its developers."""
     disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        # Where it fails, it prints whole graphs.
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

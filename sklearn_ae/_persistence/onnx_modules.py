@@ -24,6 +24,8 @@ from sklearn_ae._anomaly.scoring import (
     encode_and_reconstruct,
 )
 from sklearn_ae._document import Reader, Writer
+from sklearn_ae._persistence.onnx_columns import limits
+from sklearn_ae._persistence.onnx_operators import EliminatingFill, Ranks
 from sklearn_ae._tables.encoder import TableEncoder
 from sklearn_ae._tables.scaling import (
     LARGEST_CLIPPED,
@@ -126,9 +128,12 @@ class Scaling(nn.Module):
             self.register_buffer(name, torch.from_numpy(np.array(values)))
         self.register_buffer("is_number", torch.from_numpy(~encoder.is_categorical_))
         self.soft_clips = encoder.scaling_ == "robust"
+        self.ranks = Ranks(encoder) if encoder.scaling_ == "quantile" else None
 
     def forward(self, X: Tensor) -> Tensor:
         """Return scaled rows."""
+        if self.ranks is not None:
+            return torch.where(self.is_number, self.ranks(X), X).float()
         if X.dtype == torch.float32:
             scaled = (X - self.center.float()) * (1 / self.scale).float()
         else:
@@ -142,7 +147,9 @@ class Scaling(nn.Module):
     def inverse(self, values: Tensor) -> Tensor:
         """Return rows in original units, and codes."""
         values = values.double()
-        if self.soft_clips:
+        if self.ranks is not None:
+            X = self.ranks.inverse(values)
+        elif self.soft_clips:
             share = values / SOFT_CLIP_LIMIT
             share = share.clamp(-LARGEST_CLIPPED, LARGEST_CLIPPED)
             X = share * SOFT_CLIP_LIMIT / torch.sqrt(1 - share**2) * self.scale
@@ -187,10 +194,19 @@ class Graph(nn.Module):
 class TransformerGraph(Graph):
     """Latents, reconstruction and scores."""
 
+    is_whole: Tensor
+    least: Tensor
+    most: Tensor
+
     def __init__(self, estimator: Any, text: list[int], outputs: list[str]) -> None:
         super().__init__(estimator, text, outputs)
         self.module = exportable(estimator.module_)
         self.criterion = deepcopy(estimator.net_.criterion_).cpu()
+        encoder = estimator.table_encoder_
+        names = ("is_whole", "least", "most")
+        for name, values in zip(names, limits(encoder), strict=True):
+            self.register_buffer(name, torch.from_numpy(values))
+        self.rounds = bool(self.is_whole.any())
 
     def compute(self, scaled: Tensor) -> dict[str, Tensor]:
         """Return all outputs for scaled rows, by their names."""
@@ -199,9 +215,16 @@ class TransformerGraph(Graph):
         if len(self.outputs) > 1 or "latents" not in self.outputs:
             raw = self.module.decode(latents)
             values = self.criterion.values(raw)
-            found["reconstruction"] = self.scaling.inverse(values)
+            found["reconstruction"] = self._rounded(self.scaling.inverse(values))
             found["scores"] = -self.criterion.loss_of_rows(raw, scaled, True)
         return found
+
+    def _rounded(self, X: Tensor) -> Tensor:
+        """Return rows in which whole numbers are whole."""
+        if not self.rounds:
+            return X
+        X = torch.where(self.is_whole, X.round(), X)
+        return torch.minimum(torch.maximum(X, self.least), self.most)
 
 
 class ClassifierGraph(Graph):
@@ -276,7 +299,10 @@ class Member(nn.Module):
 def exportable(module: Any) -> Any:
     """Return a copy of a module, on the CPU, that always looks for missing cells."""
     copy = deepcopy(module).cpu().eval()
-    getattr(copy, "encoder", copy).allow_missing()
+    autoencoder = getattr(copy, "encoder", copy)
+    autoencoder.allow_missing()
+    if autoencoder.fill is not None:
+        autoencoder.fill = EliminatingFill(autoencoder.fill)
     return copy
 
 

@@ -492,6 +492,10 @@ class TableEncoder:
         """Return the numbers with which columns are scaled, by their names."""
         return self._scaler.numbers()
 
+    def quantiles(self):
+        """Return what columns are ranked by, None if they are scaled by numbers."""
+        return self._scaler.quantiles()
+
     def fill(self, table, missing, values, kept):
         """Return a copy of a table with values in place of missing cells.
 

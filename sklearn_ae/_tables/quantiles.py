@@ -33,22 +33,41 @@ def to_normal_scores(shares, quantiles):
     if np.isnan(quantiles[0]):
         # A column without observed cells.
         return np.full_like(shares, np.nan)
-    ranks = np.linspace(0, 1, len(quantiles))
-    knots, first, counts = np.unique(quantiles, return_index=True, return_counts=True)
-    # The rank where a knot is reached from below, and the one that it is left with.
-    reached, left = ranks[first], ranks[first + counts - 1]
+    knots, slopes, left, middle = knots_of(quantiles)
     i = _find_intervals(shares, knots)
     start = knots.take(i)
     with np.errstate(over="ignore", invalid="ignore"):
-        slopes = np.append((reached[1:] - left[:-1]) / np.diff(knots), 0.0)
         rank = shares - start
         rank *= slopes.take(i)
         rank += left.take(i)
     on_knot = np.flatnonzero(shares == start)
-    rank[on_knot] = (reached + left)[i[on_knot]] / 2
+    rank[on_knot] = middle[i[on_knot]]
     rank[shares + BOUNDS > knots[-1]] = 1.0
     rank[shares - BOUNDS < knots[0]] = 0.0
     return np.clip(ndtri(rank, out=rank), -LARGEST_SCORE, LARGEST_SCORE, out=rank)
+
+
+def knots_of(quantiles):
+    """Return what ranks are interpolated with.
+
+    Parameters
+    ----------
+    quantiles : float64 ndarray of shape (n_quantiles,)
+        Ascending.
+
+    Returns
+    -------
+    knots, slopes, left, middle : float64 ndarray of shape (n_knots,)
+        The different quantiles; how fast the rank grows above each, the rank that it
+        is left with, and the one of a cell that equals it.
+    """
+    ranks = np.linspace(0, 1, len(quantiles))
+    knots, first, counts = np.unique(quantiles, return_index=True, return_counts=True)
+    # The rank where a knot is reached from below, and the one that it is left with.
+    reached, left = ranks[first], ranks[first + counts - 1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        slopes = np.append((reached[1:] - left[:-1]) / np.diff(knots), 0.0)
+    return knots, slopes, left, (reached + left) / 2
 
 
 def _find_intervals(shares, knots):

@@ -19,14 +19,13 @@ from sklearn_ae._tables.reading import (
     to_tensor,
 )
 from sklearn_ae._tables.sampling import sample_rows
+from sklearn_ae._tables.spreads import robust_center_and_scale, root_mean_square
 from sklearn_ae._tables.table import name_columns
 from sklearn_ae._tables.writing import clip_to_dtype
 
 # Largest scaled value: beyond it a float32 network overflows, when it is squared and
 # summed over 10,000 columns.
 LARGEST_SCALED = 1e15
-# Distance of the quartiles of a normal distribution, in standard deviations.
-QUARTILES_OF_NORMAL = 1.349
 # Limit of the soft clipping of "robust" scaling, in deviations, as in Holzmueller et
 # al. (2024).
 SOFT_CLIP_LIMIT = 3.0
@@ -225,13 +224,16 @@ class Scaler:
     def _to_normal(self, X):
         """Return a block of rows by rank; constant columns in units of their number."""
         shares = self._to_unit_span(self._to_float32(X.astype(np.float64)))
-        is_ranked = ~self._is_constant
-        if self.is_categorical is not None:
-            is_ranked &= ~self.is_categorical
         columns = np.ascontiguousarray(shares.T)
-        for i in np.flatnonzero(is_ranked):
+        for i in np.flatnonzero(self._is_ranked()):
             columns[i] = to_normal_scores(columns[i], self._float32_quantiles[:, i])
         return columns.T
+
+    def _is_ranked(self):
+        """Return a mask of the columns that are scaled by rank."""
+        if self.is_categorical is None:
+            return ~self._is_constant
+        return ~(self._is_constant | self.is_categorical)
 
     def partial_fit(self, X, sample_weight=None):
         """Update the scale of each column with further rows; quantiles stay."""
@@ -439,6 +441,17 @@ class Scaler:
         names = ("center", "scale", "is_constant", "least", "largest", "fits_float32")
         return {name: getattr(self, f"_{name}") for name in names}
 
+    def quantiles(self):
+        """Return what columns are ranked by, None if they are scaled by numbers."""
+        if self.scaling != "quantile":
+            return None
+        names = ("half_least", "half_span", "is_float32", "float32_quantiles")
+        learnt = {name: getattr(self, f"_{name}") for name in names}
+        return learnt | {
+            "is_ranked": self._is_ranked(),
+            "quantiles": self._quantiles.quantiles_,
+        }
+
     def inverse_transform(self, values):
         """Return scaled rows in their original units, as an ndarray of `dtype_`."""
         out = np.empty(values.shape, dtype=self.dtype_)
@@ -465,36 +478,3 @@ class Scaler:
         if self.is_categorical is None:
             return values
         return np.where(self.is_categorical, codes, values)
-
-
-def root_mean_square(values):
-    """Return the root of the mean square, also of numbers whose squares are none."""
-    largest = values.max(initial=0.0)
-    if not 0 < largest < np.inf:
-        return largest
-    return largest * np.sqrt(np.square(values / largest).mean())
-
-
-def robust_center_and_scale(rows, fallback, least=0.0):
-    """Return the median and the robust deviation of each column.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows, n_columns)
-        Missing cells are `NaN`; each column has other cells.
-    fallback : ndarray of shape (n_columns,)
-        Deviations for columns in which most cells are equal, so that the quartiles say
-        nothing about the others.
-    least : ndarray of shape (n_columns,), default=0.0
-        Deviations that are not larger than this give way to the fallback.
-
-    Returns
-    -------
-    center, scale : ndarray of shape (n_columns,)
-        The median, and the distance of the quartiles in units of that of a normal
-        distribution.
-    """
-    # Where there are no columns, NumPy gives no quartiles either.
-    quartiles = np.nanquantile(rows, [0.25, 0.5, 0.75], axis=0).reshape(3, -1)
-    scale = (quartiles[2] - quartiles[0]) / QUARTILES_OF_NORMAL
-    return quartiles[1], np.where(scale > least, scale, fallback)

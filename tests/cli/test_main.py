@@ -1,9 +1,14 @@
 """Errors, interruptions and missing packages: one line, and an exit code."""
 
 import gzip
+import signal
+import subprocess
 import sys
+import time
 import zipfile
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from sklearn_ae._cli.main import main
@@ -111,3 +116,30 @@ def test__interrupted__says_so_and_compares_nothing(run, monkeypatch, place):
     assert "reconstruction error" not in out
     assert err.endswith("sklearn_ae: interrupted\n")
     assert "Traceback" not in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0, 2])
+def test__interrupted__by_a_key__leaves_the_files_that_were_there(tmp_path, seconds):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(20_000, 10))).add_prefix("x")
+    table.to_csv(tmp_path / "table.csv", index=False)
+    (tmp_path / "anomalies.csv").write_text("of last week")
+    command = [sys.executable, "-m", "sklearn_ae", "anomalies", "table.csv", "--force"]
+    with subprocess.Popen(
+        [*command, "--save", "model"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        # The table of the columns comes before the training.
+        process.stdout.readline()
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert err.endswith("sklearn_ae: interrupted\n")
+    assert "Traceback" not in err
+    assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "anomalies.csv"}
+    assert (tmp_path / "anomalies.csv").read_text() == "of last week"

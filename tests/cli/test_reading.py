@@ -1,12 +1,14 @@
 """Files as people have them: the table that each holds, or one line that says why."""
 
 import io
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from sklearn_ae._cli.errors import UserError
+from sklearn_ae._cli.reading import formats
 from sklearn_ae._cli.reading.options import ReadingOptions
 from sklearn_ae._cli.tables import columns_table, read_table
 from tests.cli.case_files import ERRORS, NOTES, SAME, customers, write_cases
@@ -262,6 +264,72 @@ def test__read_table__decimals_and_large_whole_numbers__are_numbers(tmp_path):
     frame[["price"]].assign(b=frame.index % 3).to_parquet(tmp_path / "d.parquet")
     assert kinds(read(tmp_path / "d.csv")) == {"price": "number", "large": "number"}
     assert kinds(read(tmp_path / "d.parquet"))["price"] == "number"
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [("1{i} kg", 10), ("1{i}.5°C", 10.5), ("1{i} m²", 10), ("1{i}-", -10)],
+)
+def test__read_table__measures_and_minus_behind__are_numbers(tmp_path, cell, value):
+    path = write(tmp_path, "a,b\n" + rows_of(cell + ",{odd}"))
+    table = read(path)
+    assert table.X["a"].iloc[0] == value
+    assert f"such as {value} from" in " ".join(table.notes)
+    text = read(path, categories=("a",)).written["a"]
+    assert text.iloc[0] == cell.format(i=0)
+
+
+def test__read_table__several_units_or_ordinals__stay_text(tmp_path):
+    for units in ("kg", "g"), ("st", "nd"), ("A", "B"):
+        lines = [f"{1 + i % 2}{units[i % 2]},{i % 2}\n" for i in range(12)]
+        assert kinds(read(write(tmp_path, "a,b\n" + "".join(lines))))["a"] == "category"
+
+
+def test__read_table__records_in_records__become_columns(tmp_path):
+    records = [{"a": i, "in": {"b": i % 2, "c": "xy"[i % 2]}} for i in range(12)]
+    (tmp_path / "a.json").write_text(json.dumps(records))
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
+    for name in ("a.json", "a.jsonl"):
+        table = read(tmp_path / name, keep=("a",))
+        assert list(table.X) == ["a", "in.b", "in.c"]
+
+
+@pytest.mark.parametrize("target", customers().columns)
+def test__read_table__target__has_the_name_of_its_column(folder, target):
+    table = read(folder / "plain.csv", target)
+    assert table.target_cells.name == target
+    assert target not in table.X
+
+
+def test__read_table__page_of_a_browser__is_called_so(tmp_path):
+    path = write(tmp_path, "\n<!DOCTYPE html>\n<html><p>Sign in, please</p></html>")
+    with pytest.raises(UserError, match="is a web page or XML"):
+        read(path)
+
+
+def test__read_table__comma_before_three_digits__says_how_to_read_it_otherwise(
+    tmp_path,
+):
+    path = write(tmp_path, "a,b\n" + rows_of('"1{i},573",{odd}'))
+    assert "--decimal , reads" in " ".join(read(path).notes)
+    assert read(path).X["a"].min() > 1000
+    assert read(path, decimal=",").X["a"].max() < 1000
+    # Two commas can be no decimal mark.
+    path = write(tmp_path, "a,b\n" + rows_of('"1,10{odd},573",{odd}'))
+    assert "such as 1100573 from" in " ".join(read(path).notes)
+    assert "--decimal" not in " ".join(read(path).notes)
+
+
+def test__read_table__parquet_of_very_many_cells__is_sampled_and_says_so(
+    folder, monkeypatch
+):
+    monkeypatch.setattr(formats, "MOST_CELLS", 1000)
+    table = read(folder / "plain.parquet")
+    assert len(table.X) == 200
+    assert table.n_rows == 400
+    assert "400 rows, more than are read into memory: 200" in " ".join(table.notes)
+    assert_same(table.X, customers().iloc[table.rows].reset_index(drop=True))
+    assert len(read(folder / "plain.parquet", sample=400).X) == 400
 
 
 def test__read_table__arrays__rows_and_a_value_for_each(tmp_path):

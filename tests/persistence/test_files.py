@@ -285,6 +285,53 @@ def test__load__huge_sizes__take_no_memory(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < used + 300_000
 
 
+# The longest headers, of what takes most memory for each letter.
+LOADED = """
+import resource, sys
+import numpy as np
+from sklearn_ae import load, save
+from sklearn_ae._persistence import container
+from tests.persistence.helpers import fitted
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def try_to_load(path):
+    try:
+        load(path)
+    except ValueError:
+        return
+    raise AssertionError
+path, pack = sys.argv[1], container.pack
+save(fitted("transformer"), path)
+load(path)
+start = '{"format_version":1,"read_by":"0.1.0","root":{"object":"Scaler","fields":{"a":'
+used = peak()
+for unit in ("[],", "{},", '{"cells":[]},'):
+    length = len(unit) + unit.count('"')  # which are escaped
+    n_units = (container.MOST_HEADER - 1000) // length
+    text = start + "[" + (unit * n_units)[:-1] + "]}}}"
+    container.pack = lambda document: (text, [])
+    container.write_file(path, {})
+    try_to_load(path)
+container.pack = pack
+same = {"tensor": {"array": np.ones(2**18, dtype=np.float32)}}
+fields = {"a": [same] * 63}
+root = {"object": "Scaler", "fields": fields}
+container.write_file(path, {"format_version": 1, "read_by": "0", "root": root})
+try_to_load(path)
+print(peak() - used)
+"""
+# In kB; the documentation says this, too.
+MOST_MEMORY = 500_000
+
+
+@pytest.mark.slow
+def test__load__headers_that_take_most_memory__stay_below_the_limit(tmp_path):
+    command = [sys.executable, "-c", LOADED, str(tmp_path / "model")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    used = int(done.stdout)
+    assert container.MOST_HEADER / 1000 < used < MOST_MEMORY
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -309,6 +309,8 @@ def test__describe__says_what_a_file_holds(path):
     assert found["classes"] == []
     assert any("4,096 whole rows" in text for text in found["training_rows"])
     assert {"sklearn_ae", "torch"} <= found["written_by"].keys()
+    save(fitted("imputer"), path)
+    assert any("2,048 whole rows" in text for text in describe(path)["training_rows"])
     save(AutoencoderTransformer(), path)
     assert describe(path)["training_rows"] == []
 

@@ -99,9 +99,8 @@ class TextCells:
         # No copies of a text file, whose cells are stripped and never missing.
         if cells.hasnans:
             cells = cells.fillna("")
-        if cells.str.contains(r"^\s|\s$", regex=True).any():
-            cells = cells.str.strip()
-        return cls(cells, options.missing)
+        stripped = cells.str.strip()
+        return cls(cells if stripped.equals(cells) else stripped, options.missing)
 
     @cached_property
     def _factorized(self):
@@ -193,7 +192,7 @@ class TextCells:
             n_numbers + sum(others.values()),
             others,
             missing,
-            _example(levels, kept),
+            _example(levels, kept, decimal),
             zeros[0] if zeros else None,
         )
 
@@ -235,21 +234,34 @@ def _of_one_kind(parsed, counts):
     if n_cells.get("percent", 0) > sum(n_cells.values()) / 2:
         kinds = {"percent"}
     else:
-        kinds = {"number", "money"}
+        kinds = {"number", "money", "measure"}
     units = {cell.unit for cell in parsed if cell is not None and cell.unit}
     if len(units) > 1:
-        kinds -= {"money"}
+        kinds -= {"money", "measure"}
     return [
         cell if cell is not None and (cell.kind in kinds or cell.value == 0) else None
         for cell in parsed
     ]
 
 
-def _example(levels, parsed):
-    """Return an example of a number that is not written as one."""
-    for level, cell in zip(levels, parsed, strict=True):
-        if cell is not None and (cell.kind != "number" or cell.group or "(" in level):
-            return f"{cell.value:g} from {level!r}"
+def _example(levels, parsed, decimal):
+    """Return an example of a number that is not written as one.
+
+    Where a mark may be that of decimals, too, it says which option reads it so.
+    """
+    other = "," if decimal == "." else "."
+    cells = [pair for pair in zip(levels, parsed, strict=True) if pair[1] is not None]
+    grouped = [level for level, cell in cells if cell.group == other]
+    otherwise = [parse_number(level, other) for level in grouped]
+    if grouped and None not in otherwise:
+        value = parse_number(grouped[0], decimal).value
+        return (
+            f"{value:.12g} from {grouped[0]!r} (--decimal {other} reads "
+            f"{otherwise[0].value:.12g})"
+        )
+    for level, cell in cells:
+        if cell.kind != "number" or cell.group or level[-1] in ")-\u2212":
+            return f"{cell.value:.12g} from {level!r}"
     return ""
 
 

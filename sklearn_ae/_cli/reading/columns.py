@@ -374,18 +374,21 @@ def _note_names(raw, columns):
     counts = len(values) > 1 and (np.diff(values) == 1).all()
     kinds = {each.name: each.kind for each in columns}
     looks = [name for name in numbers if kinds[name] in (NUMBER, IDENTIFIER)]
-    # Cells may be lists, which cannot be compared at once.
-    repeated = [
-        name
-        for name in names
-        if any(isinstance(cell, str) and cell == name for cell in raw.frame[name])
-    ]
+    repeated = [name for name in names if _holds(raw.frame[name], name)]
     if (looks and not counts) or len(repeated) > len(names) / 2:
         shown = _shown(looks or repeated)
         raw.notes.append(
             f"The names of the columns look like values ({shown}): if the file has no "
             "line of names, --no-header gives them."
         )
+
+
+def _holds(cells, text):
+    """Whether any cell is some text."""
+    if isinstance(cells.dtype, pd.StringDtype):
+        return bool((cells == text).any())
+    # Cells may be lists, which cannot be compared at once.
+    return any(isinstance(cell, str) and cell == text for cell in cells)
 
 
 def _note_total(raw, columns, options):

@@ -42,6 +42,8 @@ FOREIGN = (
     (b"SQLite format 3\x00", "a SQLite database", "CSV"),
     (b"\x80\x04\x95", "a pickle, which is never opened", "Parquet"),
 )
+# First letters of pages, in small letters: what a browser saves instead of a file.
+PAGES = (b"<!doctype", b"<html", b"<?xml")
 WORKBOOKS = (".xlsx", ".xlsm")
 READERS = {
     ".parquet": read_parquet,
@@ -86,6 +88,11 @@ def read_cells(path, options):
     for start, what, instead in FOREIGN:
         if data.startswith(start):
             raise UserError(f"Cannot read {name}: it is {what}. Save it as {instead}.")
+    if data.lstrip()[:9].lower().startswith(PAGES):
+        raise UserError(
+            f"Cannot read {name}: it is a web page or XML, and no table. Save the "
+            "table as CSV."
+        )
     suffix = _suffix(data, inner)
     reader = READERS.get(suffix, read_delimited)
     try:

@@ -12,6 +12,8 @@ from sklearn_ae._cli.reading.options import RawTable
 
 # Rows of a Parquet file that are looked through at a time for a sample.
 BATCH = 65_536
+# Most cells of a Parquet file that are read without being asked to: some 2 GB.
+MOST_CELLS = 50_000_000
 
 
 def read_parquet(data, name, options):
@@ -28,14 +30,30 @@ def sample_parquet(path, options):
     rows = draw_rows(n_rows, options)
     parts, start = [], 0
     for batch in file.iter_batches(BATCH):
-        inside = rows[(rows >= start) & (rows < start + len(batch))] - start
-        parts.append(Table.from_batches([batch]).take(inside))
-        start += len(batch)
+        end = start + len(batch)
+        inside = slice(*np.searchsorted(rows, [start, end]))
+        parts.append(Table.from_batches([batch]).take(rows[inside] - start))
+        start = end
     from pyarrow import concat_tables
 
     raw = _of_frame(concat_tables(parts).to_pandas(), path.name)
     raw.rows, raw.n_rows = rows, n_rows
     return raw
+
+
+def largest_sample(path):
+    """Return how many rows of a Parquet file to draw, None if it is small or none."""
+    try:
+        from pyarrow import parquet
+
+        metadata = parquet.ParquetFile(path).metadata
+    # Whatever is wrong with the file is said when it is read.
+    except Exception:
+        return None
+    n_rows, n_columns = metadata.num_rows, metadata.num_columns
+    if n_rows * n_columns <= MOST_CELLS:
+        return None
+    return max(1, MOST_CELLS // n_columns)
 
 
 def draw_rows(n_rows, options):
@@ -105,7 +123,7 @@ def read_json_lines(data, name, options):
                 f"Line {number} of {name} is no record: it takes names and values, "
                 'such as {"age": 45}.'
             )
-    return _of_frame(pd.DataFrame(records), name)
+    return _of_frame(_of_records(records), name)
 
 
 def _decoded(data):
@@ -123,7 +141,13 @@ def _frame(content, name):
             f"{name} is no table: it takes a list of records, such as "
             '[{"age": 45}, {"age": 46}].'
         )
-    return pd.DataFrame(content)
+    return _of_records(content) if is_records else pd.DataFrame(content)
+
+
+def _of_records(records):
+    """Return a column for each name; a point joins those of records in records."""
+    nests = any(isinstance(cell, dict) for each in records for cell in each.values())
+    return pd.json_normalize(records) if nests else pd.DataFrame(records)
 
 
 def read_workbook(data, name, options):

@@ -37,7 +37,7 @@ MONTH = r"(?P<month>[A-Za-z]{3})[a-z]*\.?"
 
 # Kinds of numbers, and how they are written; <N> is a number without its sign.
 NUMBER_PATTERNS = {
-    "number": (rf"{SIGN}<N>", r"\(<N>\)"),
+    "number": (rf"{SIGN}<N>", r"\(<N>\)", r"<N>(?P<sign>[-\u2212])"),
     "money": (
         rf"{SIGN}\s*(?P<unit>{CURRENCY})\s*<N>",
         rf"(?P<unit>{CURRENCY})\s*{SIGN}<N>",
@@ -46,6 +46,7 @@ NUMBER_PATTERNS = {
         rf"\(<N>\s*(?P<unit>{CURRENCY})\)",
     ),
     "percent": (rf"{SIGN}<N>\s*%", r"\(<N>\s*%\)"),
+    "measure": (rf"{SIGN}<N>\s*(?P<unit>[^\W\d_]{{1,12}}|[°µ]?[A-Za-z]+[²³]?)",),
 }
 # Ways to write dates. In "slashed" ones, a is the day and b the month, or the reverse.
 DATE_PATTERNS = {
@@ -164,9 +165,9 @@ def _as_number(parts, kind, text, decimal):
 
 
 def is_number(text):
-    """Whether a cell is a number with a decimal point or comma."""
-    text = text.strip()
-    return any(parse_number(text, decimal) is not None for decimal in ".,")
+    """Whether a cell is a number with a decimal point or comma, and no measure."""
+    cells = [parse_number(text.strip(), decimal) for decimal in ".,"]
+    return any(cell is not None and cell.kind != "measure" for cell in cells)
 
 
 def parse_dates(texts, order=None):
