@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import matplotlib as mpl
-
 import sklearn_ae
 
 DOCS = Path(__file__).parent
@@ -50,7 +49,13 @@ html_css_files = ["sklearn_ae.css"]
 # A page without pages below it has no use for a list of them at its left.
 html_sidebars = {
     page: []
-    for page in ("index", "getting_started", "command_line", "versions", "changes")
+    for page in (
+        "index",
+        "getting_started",
+        "command_line",
+        "versions",
+        "changes",
+    )
 }
 html_theme_options = {
     "show_toc_level": 2,
@@ -96,8 +101,8 @@ numpydoc_show_class_members = False
 numpydoc_validation_checks = {"PR01", "PR03", "RT01", "YD01"}
 # The hooks of a callback are skorch's, which describes what they take.
 numpydoc_validation_exclude = {r"\.DrawReconstructions\.on_"}
-# The build needs no network, so it cannot know where other projects describe theirs, nor
-# scikit-learn what has no page of its own.
+# The build needs no network, so it cannot know where other projects describe theirs,
+# nor what of scikit-learn has no page of its own.
 nitpick_ignore_regex = [
     ("py:.*", r"(numpy|pandas|scipy|sklearn|skorch|torch)\..*"),
     # A property, which numpydoc describes among the attributes.

@@ -100,6 +100,6 @@ def test__sphinx__build__gives_no_warning(built):
 def test__lesson__each__shows_its_pictures(built, number, n_pictures):
     folder, _ = built
     pictures = folder.glob(
-        f"source/auto_examples/images/sphx_glr_plot_{number}_*_0??.png"
+        f"source/auto_examples/lessons/images/sphx_glr_plot_{number}_*_0??.png"
     )
     assert len(list(pictures)) == n_pictures

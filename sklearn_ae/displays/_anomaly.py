@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # Colour of the rows above the threshold.
 INLIER_COLOUR = CLASS_COLOURS[0]
 # Colour of the rows below the threshold.
-OUTLIER_COLOUR = CLASS_COLOURS[1]
+OUTLIER_COLOUR = CLASS_COLOURS[5]
 # Scores that reach so many times as far as the median get a logarithmic axis.
 LONG_TAIL = 20
 # Bins of the histogram of scores.

@@ -69,7 +69,9 @@ def test__html_repr__fitted__tells_the_size_of_the_network():
     n_weights = sum(each.numel() for each in ae.module_.parameters())
     for html in (ae._repr_html_(), ae._repr_mimebundle_()["text/html"]):
         summary = re.search("<summary>Network: (.*?)</summary>", html)[1]
-        assert summary.startswith(f"4 columns, 2 latents, {n_weights} weights, 1 epochs")
+        assert summary.startswith(
+            f"4 columns, 2 latents, {n_weights} weights, 1 epochs"
+        )
 
 
 def test__html_repr__of_a_detector__shows_the_network_of_its_autoencoder():
