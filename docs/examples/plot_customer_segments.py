@@ -60,7 +60,7 @@ means = numbers.groupby(segment).mean()
 apart = (means - numbers.mean()) / numbers.std()
 sizes = pd.Series(segment).value_counts().sort_index()
 
-figure, ax = plt.subplots(figsize=(7.4, 2.4), layout="constrained")
+figure, ax = plt.subplots(figsize=(8.4, 2.4), layout="constrained")
 picture = ax.imshow(apart, cmap="PuOr", vmin=-2, vmax=2, aspect="auto")
 ax.set_xticks(range(len(apart.columns)), apart.columns)
 ax.set_yticks(
