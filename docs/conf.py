@@ -1,11 +1,13 @@
 """Settings of Sphinx. Build with: sphinx-build -W -n docs docs/_build"""
 
+import sys
 from pathlib import Path
 
-import matplotlib as mpl
 import sklearn_ae
 
 DOCS = Path(__file__).parent
+# The style of all pictures is in docs/drawing.py.
+sys.path.insert(0, str(DOCS))
 
 project = "sklearn_ae"
 author = "The sklearn_ae developers"
@@ -67,12 +69,6 @@ html_theme_options = {
 }
 
 
-def draw_for_paper(gallery_conf, fname):
-    """Let each example start with the style of the documentation's pictures."""
-    mpl.rcdefaults()
-    mpl.style.use(DOCS / "pictures.mplstyle")
-
-
 # Each example runs once, as a user would run it without arguments.
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
@@ -85,7 +81,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     # Sharp on screens of two dots a pixel, too.
     "image_srcset": ["2x"],
-    "reset_modules": (draw_for_paper, "seaborn"),
+    "reset_modules": ("drawing.start_with_style", "seaborn"),
     # Each page of the reference shows the examples that use what it describes.
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("sklearn_ae",),
@@ -94,6 +90,8 @@ sphinx_gallery_conf = {
 }
 
 autosummary_generate = True
+# Methods stand in the list at the right by their own names, which fit there.
+toc_object_entries_show_parents = "hide"
 # Docstrings say the types in words; annotations are for type checkers.
 autodoc_typehints = "none"
 numpydoc_show_class_members = False

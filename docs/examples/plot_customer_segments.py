@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.pipeline import make_pipeline
+
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.latents import Clustered
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+
 from sklearn_ae import AutoencoderAnomalyDetector, load, save
 
 

@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
+
 from sklearn_ae import AutoencoderPretrainedClassifier
 
 rng = np.random.default_rng(0)

@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
+
 from sklearn_ae import AutoencoderAnomalyDetector, AutoencoderTransformer
 from sklearn_ae.architectures import Convolutional
 

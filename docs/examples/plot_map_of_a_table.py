@@ -15,6 +15,7 @@ too. Colours show how a column runs over the map.
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
+
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.displays import LatentSpaceDisplay
 from sklearn_ae.latents import NeighborEmbedding

@@ -19,22 +19,13 @@ import pandas as pd
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import cross_val_score
+
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.latents import Variational
 
 real = load_diabetes(as_frame=True, scaled=False).data
-real.columns = [
-    "age",
-    "sex",
-    "bmi",
-    "pressure",
-    "chol",
-    "ldl",
-    "hdl",
-    "chol_hdl",
-    "trig",
-    "glucose",
-]
+names = "age sex bmi pressure chol ldl hdl chol_hdl trig glucose"
+real.columns = names.split()
 real["sex"] = real["sex"].map({1: "A", 2: "B"})
 
 ae = AutoencoderTransformer(latent=Variational(), random_state=0).fit(real)

@@ -17,22 +17,13 @@ blood pressure and six blood values, in their units.
 import matplotlib.pyplot as plt
 import pandas as pd
 from sklearn.datasets import load_diabetes
+
 from sklearn_ae import AutoencoderAnomalyDetector
 from sklearn_ae.displays import AnomalyDisplay
 
 patients = load_diabetes(as_frame=True, scaled=False).data
-patients.columns = [
-    "age",
-    "sex",
-    "bmi",
-    "pressure",
-    "chol",
-    "ldl",
-    "hdl",
-    "chol_hdl",
-    "trig",
-    "glucose",
-]
+names = "age sex bmi pressure chol ldl hdl chol_hdl trig glucose"
+patients.columns = names.split()
 patients["sex"] = patients["sex"].map({1: "A", 2: "B"})
 
 detector = AutoencoderAnomalyDetector(random_state=0).fit(patients)

@@ -21,6 +21,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_wine
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
+
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.metrics import neighbor_rank_silhouette
 

@@ -17,21 +17,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_diabetes
+
 from sklearn_ae import AutoencoderImputer
 
 full = load_diabetes(as_frame=True, scaled=False).data
-full.columns = [
-    "age",
-    "sex",
-    "bmi",
-    "pressure",
-    "chol",
-    "ldl",
-    "hdl",
-    "chol_hdl",
-    "trig",
-    "glucose",
-]
+names = "age sex bmi pressure chol ldl hdl chol_hdl trig glucose"
+full.columns = names.split()
 full["sex"] = full["sex"].map({1: "A", 2: "B"})
 full["weight"] = pd.cut(
     full.pop("bmi"), [0, 25, 30, 99], labels=["normal", "over", "obese"]

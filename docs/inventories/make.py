@@ -37,9 +37,7 @@ def main():
         "# The remainder of this file is compressed using zlib.\n"
     )
     body = zlib.compress("\n".join([*lines, ""]).encode("utf-8"), 9)
-    FOLDER.joinpath("scikit-learn.inv").write_bytes(
-        head.encode("utf-8") + body
-    )
+    FOLDER.joinpath("scikit-learn.inv").write_bytes(head.encode("utf-8") + body)
 
 
 if __name__ == "__main__":

@@ -357,8 +357,9 @@ class AnomalyDisplay:
             loc="upper center",
             ncols=3,
             borderaxespad=0,
-            handlelength=1.2,
-            columnspacing=1.2,
+            handlelength=1,
+            handletextpad=0.5,
+            columnspacing=1,
         )
         ax.set(xlabel="score: the lower, the more anomalous", ylabel="number of rows")
         ax.spines[["top", "right"]].set_visible(False)

@@ -215,9 +215,7 @@ class LatentSpaceDisplay:
             ]
         plane, n_outside = framed(latents, FAR_OUT)
         self._scatter(plane, labels)
-        if n_outside:
-            rows = "1 row" if n_outside == 1 else f"{n_outside:,} rows"
-            names[0] += f"\n{rows} farther out drawn at the edge"
+        names[0] += _note_on(n_outside)
         self.ax_.set(xlabel=names[0], ylabel=names[1])
         self.ax_.spines[["top", "right"]].set_visible(False)
 
@@ -240,6 +238,7 @@ class LatentSpaceDisplay:
         self.ax_.spines[["top", "right"]].set_visible(False)
 
     def _plot_space(self, latents, labels, max_names):
+        latents, n_outside = framed(latents, FAR_OUT)
         named = _rows_to_name(labels, max_names)
         dots = np.delete(np.arange(len(latents)), named)
         self._scatter(latents, labels, drawn=dots, alpha=0.5 if len(named) else 0.8)
@@ -252,7 +251,8 @@ class LatentSpaceDisplay:
         for axis, (lowest, highest) in zip("xyz", limits, strict=True):
             ax.set(**{f"{axis}lim": (lowest, highest)})
         for axis, number in zip((ax.xaxis, ax.yaxis, ax.zaxis), range(3), strict=True):
-            axis.set_label_text(f"latent {number}")
+            note = "" if number else _note_on(n_outside)
+            axis.set_label_text(f"latent {number}{note}")
             axis.set_pane_color("white")
             set_grid_style(axis, color="0.9", linewidth=0.5)
             axis.set_tick_params(labelsize=7, colors=note_colour())
@@ -348,6 +348,14 @@ class LatentSpaceDisplay:
             frameon=False,
             handletextpad=0.1,
         )
+
+
+def _note_on(n_outside):
+    """Return a line on rows that are drawn at the edge, "" if there are none."""
+    if not n_outside:
+        return ""
+    rows = "1 row" if n_outside == 1 else f"{n_outside:,} rows"
+    return f"\n{rows} farther out drawn at the edge"
 
 
 def _rows_to_name(labels, max_names):

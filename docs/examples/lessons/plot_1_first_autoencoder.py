@@ -18,6 +18,7 @@ has to draw it from these numbers.
 import argparse
 
 import matplotlib.pyplot as plt
+
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.datasets import load_images
 from sklearn_ae.displays import LossCurveDisplay, ReconstructionDisplay

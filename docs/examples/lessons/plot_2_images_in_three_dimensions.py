@@ -21,6 +21,7 @@ Fashion-MNIST, 70,000 photographs of clothes, which ``--data`` downloads::
 import argparse
 
 import matplotlib.pyplot as plt
+
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.datasets import load_images
 from sklearn_ae.displays import DrawReconstructions, LatentSpaceDisplay

@@ -25,6 +25,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
+
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.architectures import Convolutional
 from sklearn_ae.datasets import load_images
@@ -161,7 +162,7 @@ ClusterGridDisplay.from_predictions(
     assignments,
     clusters,
     image_shape=images.image_shape,
-    latent_shape=(1, 10),
+    latent_shape=(2, 5),
 )
 # sphinx_gallery_thumbnail_number = 2
 plt.show()

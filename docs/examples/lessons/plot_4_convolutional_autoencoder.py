@@ -19,6 +19,7 @@ import argparse
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.architectures import Convolutional
 from sklearn_ae.datasets import load_images

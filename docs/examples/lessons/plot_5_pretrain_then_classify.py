@@ -28,6 +28,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
+
 from sklearn_ae import AutoencoderPretrainedClassifier, AutoencoderTransformer
 from sklearn_ae.datasets import load_images
 from sklearn_ae.displays import LossCurveDisplay

@@ -23,6 +23,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
+
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.datasets import load_images
 from sklearn_ae.latents import Variational

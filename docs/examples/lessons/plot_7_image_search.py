@@ -19,6 +19,7 @@ import argparse
 import matplotlib.pyplot as plt
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
+
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.datasets import load_images
 from sklearn_ae.noise import GaussianNoise

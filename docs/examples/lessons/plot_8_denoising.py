@@ -18,6 +18,7 @@ import argparse
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
+
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.datasets import load_images
 from sklearn_ae.noise import GaussianNoise
