@@ -135,7 +135,9 @@ class _Links(HTMLParser):
 
 def _broken_links(folder):
     """Return (page, target) for each link within the pages that leads nowhere."""
-    pages = {p.resolve(): _Links(p.read_text("utf-8")) for p in folder.rglob("*.html")}
+    # What stands in _static are templates of the theme.
+    paths = [p.resolve() for p in folder.rglob("*.html") if "_static" not in p.parts]
+    pages = {path: _Links(path.read_text("utf-8")) for path in paths}
     broken = []
     for page, links in sorted(pages.items()):
         for target in sorted(links.targets):

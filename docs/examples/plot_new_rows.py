@@ -76,7 +76,7 @@ for ax, (title, rows) in zip(axes, tables.items()):
             lw=0,
             label=sex,
         )
-    correlation = rows["chol"].corr(rows["ldl"])
+    correlation = round(rows["chol"].corr(rows["ldl"]), 2) + 0.0  # no -0
     ax.set(
         title=f"{title}: correlation {correlation:.2f}",
         xlabel="cholesterol (mg/dl)",
