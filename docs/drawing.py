@@ -32,6 +32,7 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "figure.facecolor": "white",
     "font.size": 9,
+    "image.cmap": "cividis",
     "legend.fontsize": 8,
     "legend.frameon": False,
     "savefig.dpi": 150,
@@ -39,6 +40,13 @@ STYLE = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
+
+
+def start_with_style(gallery_conf, fname):
+    """Let an example of the gallery start with the style; sphinx-gallery calls it."""
+    mpl.rcdefaults()
+    # The gallery writes files for screens of one and of two dots a pixel.
+    mpl.rcParams.update(STYLE | {"savefig.dpi": "figure"})
 
 
 def penguins():

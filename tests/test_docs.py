@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -100,6 +102,66 @@ def test__sphinx__build__gives_no_warning(built):
 def test__lesson__each__shows_its_pictures(built, number, n_pictures):
     folder, _ = built
     pictures = folder.glob(
-        f"source/auto_examples/images/sphx_glr_plot_{number}_*_0??.png"
+        f"source/auto_examples/lessons/images/sphx_glr_plot_{number}_*_0[0-9][0-9].png"
     )
     assert len(list(pictures)) == n_pictures
+
+
+EXAMPLES = sorted(path.stem for path in (DOCS / "examples").glob("plot_*.py"))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("docs")
+@pytest.mark.parametrize("name", EXAMPLES)
+def test__example__each__shows_a_picture(built, name):
+    folder, _ = built
+    images = folder / "source" / "auto_examples" / "images"
+    assert (images / f"sphx_glr_{name}_001.png").exists()
+
+
+class _Links(HTMLParser):
+    """What a page links to, and the names that links to it may end in."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.targets, self.anchors = set(), {""}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.anchors |= {attributes.get("id"), attributes.get("name")}
+        self.targets |= {attributes.get("href" if tag == "a" else "src")} - {None}
+
+
+def _broken_links(folder):
+    """Return (page, target) for each link within the pages that leads nowhere."""
+    # What stands in _static are templates of the theme.
+    paths = [p.resolve() for p in folder.rglob("*.html") if "_static" not in p.parts]
+    pages = {path: _Links(path.read_text("utf-8")) for path in paths}
+    broken = []
+    for page, links in sorted(pages.items()):
+        for target in sorted(links.targets):
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc or target == "#":
+                continue
+            aim = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            known = (
+                pages[aim].anchors if aim in pages else {"", unquote(parts.fragment)}
+            )
+            if not aim.exists() or unquote(parts.fragment) not in known:
+                broken.append((page.name, target))
+    return broken
+
+
+def test__broken_links__of_pages_with_one__are_found(tmp_path):
+    """A checker that finds nothing would pass any page."""
+    tmp_path.joinpath("a.html").write_text('<a href="b.html#x"></a><a href="c.html">')
+    tmp_path.joinpath("b.html").write_text('<p id="x"><a href="a.html#y"></a>')
+    assert _broken_links(tmp_path) == [("a.html", "c.html"), ("b.html", "a.html#y")]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("docs")
+def test__pages__links_between_them__lead_somewhere(built):
+    folder, _ = built
+    assert _broken_links(folder / "html") == []

@@ -8,6 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._autoencoder.base import DocumentMixin, NestedParamsMixin, OnnxMixin
+from sklearn_ae._autoencoder.html_repr import HTMLReprMixin
 from sklearn_ae._autoencoder.training import read_table
 from sklearn_ae._autoencoder.transformer import AutoencoderTransformer
 from sklearn_ae._compat import validate_params
@@ -18,7 +19,9 @@ documented(FrozenEstimator)
 AUTOENCODER_CONSTRAINT = [AutoencoderTransformer, FrozenEstimator, None]
 
 
-class AutoencoderMetaEstimator(DocumentMixin, OnnxMixin, NestedParamsMixin):
+class AutoencoderMetaEstimator(
+    DocumentMixin, OnnxMixin, NestedParamsMixin, HTMLReprMixin
+):
     """Mixin for estimators with a parameter `autoencoder`."""
 
     autoencoder_: AutoencoderTransformer

@@ -24,6 +24,7 @@ from sklearn_ae._autoencoder.base import (
     OnnxMixin,
     unchanged_on_error,
 )
+from sklearn_ae._autoencoder.html_repr import HTMLReprMixin
 from sklearn_ae._autoencoder.parameters import TRAINING_CONSTRAINTS, check_params
 from sklearn_ae._autoencoder.row_sampler import RowSampler
 from sklearn_ae._autoencoder.training import (
@@ -98,6 +99,7 @@ class AutoencoderTransformer(
     NestedParamsMixin,
     NetMixin,
     OnnxMixin,
+    HTMLReprMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -110,6 +112,18 @@ class AutoencoderTransformer(
     :class:`~sklearn.decomposition.PCA`, alone or in a
     :class:`~sklearn.pipeline.Pipeline` before clustering or classification, and can
     follow curves where PCA follows planes.
+
+    The defaults suit most tables; `n_components` is what to set first. The parameters
+    in groups:
+
+    - *network*: `n_components`, `hidden_layer_sizes`, `activation`,
+      `latent_activation`, `output_activation`, `tied_weights`, `architecture`
+    - *what is learnt*: `latent`, `noise`, `loss`
+    - *table*: `scaling`, `categorical_features`, `max_categories`
+    - *training*: `optimizer`, `lr`, `weight_decay`, `lr_schedule`, `max_epochs`,
+      `batch_size`, `early_stopping`, `validation_fraction`, `n_iter_no_change`, `tol`
+    - *machine and the rest*: `device`, `precision`, `compile`, `callbacks`,
+      `net_params`, `warm_start`, `verbose`, `random_state`
 
     Read more in :doc:`/guide/reduce`.
 

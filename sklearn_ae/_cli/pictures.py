@@ -9,6 +9,7 @@ import pandas as pd
 
 from sklearn_ae._cli.results import written_whole
 from sklearn_ae.displays._drawing import (
+    CLASS_COLOURS,
     ImageRow,
     new_figure,
     save_image_rows,
@@ -20,7 +21,7 @@ from sklearn_ae.displays._text import shortened
 # Names of the two methods that restore rows.
 METHODS = ("autoencoder", "PCA")
 # Colour of each method.
-METHOD_COLOURS = ("#4477aa", "#ddaa33")
+METHOD_COLOURS = CLASS_COLOURS[:2]
 # Columns in a picture of errors; with more, the names would be illegible.
 MAX_BARS = 25
 # Titles of the axis of errors, by the kind of columns.
@@ -59,12 +60,7 @@ def draw_column_errors(path, errors):
     errors : dict of "numbers" or "categories" to dict of str to Series
         Errors of the autoencoder and of PCA by column. Columns with NaN are left out.
     """
-    panels = {
-        kind: pd.DataFrame(of_methods)[list(METHODS)]
-        .dropna()
-        .sort_values("PCA", ascending=False, kind="stable")
-        for kind, of_methods in errors.items()
-    }
+    panels = {kind: _largest_first(of) for kind, of in errors.items()}
     n_bars = min(MAX_BARS, max(map(len, panels.values())))
     figure = new_figure(5.6 * len(panels), 1.5 + 0.28 * n_bars)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -77,8 +73,15 @@ def draw_column_errors(path, errors):
         figure.savefig(part)
 
 
+def _largest_first(errors):
+    """Return the errors of both methods, by column, in an order that favours none."""
+    errors = pd.DataFrame(errors)[list(METHODS)].dropna()
+    order = (-errors.mean(axis=1)).argsort(kind="stable")
+    return errors.iloc[order]
+
+
 def _draw_bars(axis, panel, n_bars):
-    """Draw the errors of the columns that PCA restores worst, in room for n_bars."""
+    """Draw the largest errors, by column, in room for n_bars."""
     worst = panel[:MAX_BARS]
     positions = np.arange(len(worst))
     for method, colour, shift in zip(METHODS, METHOD_COLOURS, (-0.2, 0.2), strict=True):
@@ -93,7 +96,7 @@ def _draw_bars(axis, panel, n_bars):
     axis.spines["left"].set_bounds(len(worst) - 0.5, -0.5)
     axis.spines[["bottom", "right"]].set_visible(False)
     if len(worst) < len(panel):
-        note = f"the {len(worst)} of {len(panel)} columns that PCA restores worst"
+        note = f"the {len(worst)} of {len(panel)} columns with the largest errors"
         axis.text(0, len(worst) - 0.3, note, va="top", fontsize=9, color="0.4")
 
 
@@ -118,8 +121,11 @@ def draw_latent_space(path, planes, target, rows):
         LatentSpaceDisplay(plane, y).plot(ax=axis)
         axis.set_title(title, fontsize=11)
         axis.set(xticks=[], yticks=[])
+    # Both pictures have the same legend or colour bar.
     if target is not None and target.classes:
-        # Both pictures have the same legend.
-        figure.axes[0].get_legend().remove()
+        axes[0].get_legend().remove()
+    for dots in axes[0].collections:
+        if dots.colorbar is not None:
+            dots.colorbar.remove()
     with written_whole(path) as part:
         figure.savefig(part)

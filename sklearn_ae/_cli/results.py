@@ -92,7 +92,7 @@ def save_display(display, path):
 
     figure = display.plot().figure_
     with written_whole(path) as part:
-        figure.savefig(part, bbox_inches="tight", dpi=120)
+        figure.savefig(part, bbox_inches="tight", dpi=150)
     pyplot.close(figure)
 
 

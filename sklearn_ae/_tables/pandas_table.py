@@ -69,6 +69,10 @@ class PandasTable(Table):
         is_categorical = isinstance(dtype, pd.CategoricalDtype)
         return list(dtype.categories) if is_categorical else None
 
+    def is_ordered(self, column):
+        """Whether the dtype of a column says that its categories have an order."""
+        return bool(getattr(self.X.dtypes.iloc[column], "ordered", False))
+
     def missing(self):
         """Return a mask of the missing cells, of the shape of the table."""
         dtypes = self.X.dtypes

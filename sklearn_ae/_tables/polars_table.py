@@ -68,6 +68,10 @@ class PolarsTable(Table):
         dtype = self.X.dtypes[column]
         return list(dtype.categories) if isinstance(dtype, pl.Enum) else None
 
+    def is_ordered(self, column):
+        """Whether the dtype of a column says that its categories have an order."""
+        return isinstance(self.X.dtypes[column], pl.Enum)
+
     def missing(self):
         """Return a mask of the missing cells, of the shape of the table."""
         return np.column_stack([_is_missing(cells) for cells in self.X.get_columns()])

@@ -183,6 +183,10 @@ class Table:
         """Return the categories that the dtype of a column lists, in order, or None."""
         return None
 
+    def is_ordered(self, column):
+        """Whether the dtype of a column says that its categories have an order."""
+        return False
+
     def missing(self):
         """Return a mask of the missing cells, of the shape of the table."""
         raise NotImplementedError

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # Colour of the rows above the threshold.
 INLIER_COLOUR = CLASS_COLOURS[0]
 # Colour of the rows below the threshold.
-OUTLIER_COLOUR = CLASS_COLOURS[1]
+OUTLIER_COLOUR = CLASS_COLOURS[5]
 # Scores that reach so many times as far as the median get a logarithmic axis.
 LONG_TAIL = 20
 # Bins of the histogram of scores.
@@ -357,8 +357,9 @@ class AnomalyDisplay:
             loc="upper center",
             ncols=3,
             borderaxespad=0,
-            handlelength=1.2,
-            columnspacing=1.2,
+            handlelength=1,
+            handletextpad=0.5,
+            columnspacing=1,
         )
         ax.set(xlabel="score: the lower, the more anomalous", ylabel="number of rows")
         ax.spines[["top", "right"]].set_visible(False)

@@ -12,7 +12,6 @@ from sklearn_ae._tables.table import TableLike, TargetLike
 from sklearn_ae.displays._drawing import (
     ImageRow,
     draw_image_rows,
-    note_colour,
     value_range,
 )
 from sklearn_ae.displays._estimators import fitted_shape, transformer_of
@@ -32,14 +31,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Gap below the latents of a cluster, in widths of an image.
-GROUP_GAP = 0.3
+# Title of the latents.
+LATENTS = "their latents, one colour a value"
 # Width of a cell of maps, in widths of the gap between maps.
 CELL = 2
 
 
 class ClusterGridDisplay:
-    """Clusters of images: a row of each, and under it the latents as pictures.
+    """Clusters of images: a row of each, and beside it the latents as pictures.
 
     Create it with :meth:`from_estimator` or :meth:`from_predictions`.
 
@@ -295,20 +294,13 @@ class ClusterGridDisplay:
         for name, size in self.cluster_sizes.items():
             members = clusters == str(name)
             title = f"{shortened(name, 16)} ({size:,})"
+            limits = (-highest if signed else 0.0, highest)
             rows += [
                 ImageRow(title, images[members], value_range(images), cmap),
-                ImageRow(
-                    "latents",
-                    pictures[members],
-                    (-highest if signed else 0.0, highest),
-                    latent_cmap,
-                    GROUP_GAP,
-                ),
+                ImageRow(LATENTS, pictures[members], limits, latent_cmap, beside=True),
             ]
         label = "cluster (number of images)"
         self.ax_ = draw_image_rows(ax, rows, "ClusterGridDisplay.plot", label)
-        for label in self.ax_.get_yticklabels()[1::2]:
-            label.set_color(note_colour())
         self.figure_ = self.ax_.figure
         return self
 

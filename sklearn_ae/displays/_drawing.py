@@ -19,19 +19,24 @@ FAINT = "#e4ded8"
 FRAME = "0.8"
 # Share of the background in the colour of notes and other secondary text.
 NOTE_PAPER = 0.35
-# Colours of classes, which the colour-blind can tell apart, too.
+# Colours of classes: those of Okabe and Ito, which the colour-blind can tell apart, and
+# three more. The first ones differ in grey, too.
 CLASS_COLOURS = (
-    "#4477aa",
-    "#ee6677",
-    "#228833",
-    "#ccbb44",
-    "#66ccee",
-    "#aa3377",
-    "#ee7733",
-    "#332288",
-    "#44aa99",
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#d55e00",
+    "#000000",
+    "#999933",
     "#882255",
+    "#8c6d31",
 )
+# Shapes of their points, where these are large enough to show one.
+CLASS_MARKERS = "o^sDv"
+# Colours of values and of classes that have an order, which are ordered in grey, too.
+ORDERED_CMAP = "cividis"
 # Colours of cells, from right to wrong, of their text, which is legible on all of
 # these whatever the style of the figure, and of cells without colour.
 WRONG_COLOURS = ("#ffffff", "#fbd9b5", "#ee8a44")
@@ -40,8 +45,12 @@ PAPER = "white"
 
 # Width of an image in inches.
 IMAGE_INCHES = 0.62
+# The same where images stand beside others of the same rows.
+HALF_IMAGE_INCHES = 0.36
 # Gap between images, in widths of one.
 GAP = 0.08
+# Gap between images and those beside them.
+GAP_BESIDE = 0.6
 # Largest height of an image, in widths of one.
 TALLEST = 1.5
 # Size of the text in cells, in points.
@@ -150,14 +159,22 @@ def framed(plane, margin=0.35):
     return inside, int((inside != plane).any(axis=1).sum())
 
 
-def class_colours(sizes):
+def class_colours(sizes, are_ordered=False):
     """Return a colour for each class, grey for the less frequent of many.
 
     Parameters
     ----------
     sizes : sequence of int
         Number of rows of each class.
+    are_ordered : bool, default=False
+        Whether the classes have an order, which their colours then show.
     """
+    if are_ordered:
+        purpose = "Drawing the pictures"
+        matplotlib = import_optional("matplotlib", purpose, "plot")
+        colours = import_optional("matplotlib.colors", purpose, "plot")
+        cmap = matplotlib.colormaps[ORDERED_CMAP]
+        return [colours.to_hex(cmap(x)) for x in np.linspace(0, 0.95, len(sizes))]
     frequent = np.argsort(-np.asarray(sizes), kind="stable")[: len(CLASS_COLOURS)]
     colour_of = dict(zip(np.sort(frequent), CLASS_COLOURS, strict=False))
     return [colour_of.get(number, GREY) for number in range(len(sizes))]
@@ -168,7 +185,8 @@ class ImageRow(NamedTuple):
 
     `images` has the shape (n_images, n_channels, height, width), with 1 channel for
     grey or 3 or 4 for colour. `limits` are the values drawn as the first and the last
-    colour, `gap` is the space below, in widths of an image.
+    colour, `gap` is the space below, in widths of an image. One that is `beside`
+    stands at the right of the row before it, and has its name above.
     """
 
     name: str
@@ -176,6 +194,7 @@ class ImageRow(NamedTuple):
     limits: tuple
     cmap: str = "gray_r"
     gap: float = GAP
+    beside: bool = False
 
     @property
     def height(self):
@@ -192,11 +211,22 @@ def save_image_rows(path, rows):
 
 
 def _image_rows_size(rows, label=""):
-    n_images = max(len(row.images) for row in rows)
-    height = sum(row.height + row.gap for row in rows)
-    names = 0.09 * max(len(row.name) for row in rows) + 0.3 + 0.3 * bool(label)
-    width = IMAGE_INCHES * (1 + GAP) * n_images + names
-    return width, max(IMAGE_INCHES * height + 0.1, 0.09 * len(label))
+    beside = any(row.beside for row in rows)
+    inches = HALF_IMAGE_INCHES if beside else IMAGE_INCHES
+    height = sum(row.height + row.gap for row in rows if not row.beside)
+    names = max(len(row.name) for row in rows if not row.beside)
+    names = 0.09 * names + 0.3 + 0.3 * bool(label)
+    width = inches * _width_of(rows) + names
+    return width, max(inches * height + 0.1 + 0.2 * beside, 0.09 * len(label))
+
+
+def _width_of(rows):
+    """Return how wide rows are with those beside them, in widths of an image."""
+    n_images, n_beside = (
+        max((len(row.images) for row in rows if row.beside == beside), default=0)
+        for beside in (False, True)
+    )
+    return (1 + GAP) * (n_images + n_beside) + GAP_BESIDE * bool(n_beside)
 
 
 def draw_image_rows(ax, rows, purpose, label=""):
@@ -213,26 +243,30 @@ def draw_image_rows(ax, rows, purpose, label=""):
         Title of the axis at the left of the names.
     """
     ax = take_axes(ax, _image_rows_size(rows, label), purpose)
-    top, middles = 0.0, []
-    n_images = max(len(row.images) for row in rows)
+    bottom, top, names = 0.0, 0.0, {}
+    right = (1 + GAP) * max(len(row.images) for row in rows if not row.beside)
+    right += GAP_BESIDE
     for row in rows:
+        if not row.beside:
+            top, bottom = bottom, bottom + row.height + row.gap
+            names[top + row.height / 2] = row.name
+        elif top == 0:
+            ax.text(right, -2 * GAP, row.name, va="bottom", color=note_colour())
         height, width = row.images.shape[2:]
         half = row.height * width / height / 2
         for i, image in enumerate(row.images):
-            middle = i * (1 + GAP) + 0.5
+            middle = i * (1 + GAP) + 0.5 + right * row.beside
             _draw_image(ax, image, row, (middle - half, middle + half, top))
-        middles.append(top + row.height / 2)
-        top += row.height + row.gap
     ax.set(
-        xlim=(-GAP / 2, n_images * (1 + GAP) - GAP / 2),
-        ylim=(top - rows[-1].gap + GAP / 2, -GAP / 2),
+        xlim=(-GAP / 2, _width_of(rows) - GAP / 2),
+        ylim=(bottom - rows[-1].gap + GAP / 2, -GAP / 2),
         aspect="equal",
         # Constrained layout has room for the names at the left edge.
         anchor="W",
         xticks=[],
         ylabel=label,
     )
-    ax.set_yticks(middles, [row.name for row in rows])
+    ax.set_yticks([*names], [*names.values()])
     ax.tick_params(axis="y", length=0)
     ax.spines[:].set_visible(False)
     return ax

@@ -7,6 +7,7 @@ import numpy as np
 
 from sklearn_ae._tables.reading import as_column
 from sklearn_ae._tables.table import DATE
+from sklearn_ae.displays._drawing import CLASS_COLOURS
 
 # Whole numbers with more distinct values than these are continuous, not classes.
 MOST_CLASSES = 20
@@ -28,12 +29,16 @@ class Labels:
         Name of the column, "" if it has none.
     are_dates : bool
         Whether they are dates.
+    are_ordered : bool
+        Whether the classes have an order, as those of an ordered category have, and
+        more whole numbers than there are colours of classes.
     """
 
     values: np.ndarray
     classes: tuple = ()
     name: str = ""
     are_dates: bool = False
+    are_ordered: bool = False
 
     @property
     def missing(self):
@@ -45,7 +50,7 @@ class Labels:
         values = self.values[rows]
         if not self.classes:
             return Labels(values, (), self.name, self.are_dates)
-        return _labels_of_classes(values, self.classes, self.name)
+        return _labels_of_classes(values, self.classes, self.name, self.are_ordered)
 
 
 def as_labels(y, *, all_classes=False):
@@ -76,16 +81,22 @@ def as_labels(y, *, all_classes=False):
     class_of = {each: number for number, each in enumerate(classes)}
     # The last one is for rows without a label, whose index is -1.
     numbers = np.array([*(class_of[level] for level in levels), -1])
-    return _labels_of_classes(numbers[indices], _names(classes), name)
+    many_numbers = len(classes) > len(CLASS_COLOURS) and _are_numbers(classes)
+    are_ordered = column.is_ordered(0) or many_numbers
+    return _labels_of_classes(numbers[indices], _names(classes), name, are_ordered)
 
 
 def _are_continuous(levels):
     """Whether the distinct values of labels are numbers that stand for no classes."""
-    if not all(isinstance(each, Real) and not _is_bool(each) for each in levels):
+    if not _are_numbers(levels):
         return False
     distinct = levels.astype(np.float64)
     distinct = distinct[np.isfinite(distinct)]
     return len(distinct) > MOST_CLASSES or bool((distinct % 1 != 0).any())
+
+
+def _are_numbers(levels):
+    return all(isinstance(each, Real) and not _is_bool(each) for each in levels)
 
 
 def _is_bool(value):
@@ -113,9 +124,10 @@ def _names(classes):
     )
 
 
-def _labels_of_classes(values, classes, name):
+def _labels_of_classes(values, classes, name, are_ordered=False):
     """Return labels with the classes that rows have, numbered in their order."""
     present = np.unique(values[values >= 0])
     values = np.where(values >= 0, np.searchsorted(present, values), -1)
     # Labels without any class would be continuous.
-    return Labels(values, tuple(classes[i] for i in present) or ("",), name)
+    names = tuple(classes[i] for i in present) or ("",)
+    return Labels(values, names, name, are_ordered=are_ordered)

@@ -9,9 +9,11 @@ from sklearn_ae._compat import Self, import_optional, set_grid_style
 from sklearn_ae._tables.table import TableLike, TargetLike
 from sklearn_ae.displays._drawing import (
     CLASS_COLOURS,
+    CLASS_MARKERS,
     FAINT,
     FRAME,
     GREY,
+    ORDERED_CMAP,
     class_colours,
     framed,
     note_colour,
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
 # Name of the method that error messages start with.
 PURPOSE = "LatentSpaceDisplay.plot"
 # Width of the margin around the plane, in widths of most rows; others lie at its edge.
-FAR_OUT = 1.0
+FAR_OUT = 0.5
+# Area of a point, in square points, from which on its shape can be seen.
+SHAPED_POINT = 6
 # Inches of a new figure, by the number of dimensions.
 SIZES = {1: (6.4, 3.6), 2: (6.4, 4.6), 3: (6.6, 5.6)}
 # Name of rows without a label in the legend.
@@ -47,8 +51,9 @@ class LatentSpaceDisplay:
     """Latents of rows as points, coloured by class or continuous value.
 
     Two columns of latents are a plane, and three a space in which the names of the
-    classes are written at the points. Of more columns the first two principal
-    components are drawn, and of one column a histogram.
+    classes are written at some points. Of more columns the first two principal
+    components are drawn, and of one column a histogram. Classes have colours and shapes
+    of their own; those of ordered categories are ordered as well.
 
     Create it with :meth:`from_estimator` or :meth:`from_predictions`.
 
@@ -163,7 +168,7 @@ class LatentSpaceDisplay:
         """
         return cls(as_latents(codes), y).plot(ax=ax, **kwargs)
 
-    def plot(self: Self, ax: "Axes | None" = None, *, max_names: int = 300) -> Self:
+    def plot(self: Self, ax: "Axes | None" = None, *, max_names: int = 60) -> Self:
         """Draw the latents.
 
         Parameters
@@ -171,9 +176,9 @@ class LatentSpaceDisplay:
         ax : matplotlib Axes, default=None
             What to draw on, with ``projection="3d"`` for three columns of latents.
             `None` makes a new figure.
-        max_names : int, default=300
-            At how many points of a space to write the name of the class: more hide one
-            another. Of more rows, others are dots.
+        max_names : int, default=60
+            At how many points of a space to write the name of the class, spread evenly
+            over the rows: more hide one another.
 
         Returns
         -------
@@ -210,9 +215,7 @@ class LatentSpaceDisplay:
             ]
         plane, n_outside = framed(latents, FAR_OUT)
         self._scatter(plane, labels)
-        if n_outside:
-            rows = "1 row" if n_outside == 1 else f"{n_outside:,} rows"
-            names[0] += f"\n{rows} farther out drawn at the edge"
+        names[0] += _note_on(n_outside)
         self.ax_.set(xlabel=names[0], ylabel=names[1])
         self.ax_.spines[["top", "right"]].set_visible(False)
 
@@ -235,11 +238,10 @@ class LatentSpaceDisplay:
         self.ax_.spines[["top", "right"]].set_visible(False)
 
     def _plot_space(self, latents, labels, max_names):
+        latents, n_outside = framed(latents, FAR_OUT)
         named = _rows_to_name(labels, max_names)
-        # The names say what the colours mean.
-        alpha = 0.35 if len(named) else 0.8
         dots = np.delete(np.arange(len(latents)), named)
-        self._scatter(latents, labels, legend=False, drawn=dots, alpha=alpha)
+        self._scatter(latents, labels, drawn=dots, alpha=0.5 if len(named) else 0.8)
         self._write_names(latents, labels, named)
         # Texts do not count when axes find their limits.
         low, high = latents.min(axis=0), latents.max(axis=0)
@@ -249,7 +251,8 @@ class LatentSpaceDisplay:
         for axis, (lowest, highest) in zip("xyz", limits, strict=True):
             ax.set(**{f"{axis}lim": (lowest, highest)})
         for axis, number in zip((ax.xaxis, ax.yaxis, ax.zaxis), range(3), strict=True):
-            axis.set_label_text(f"latent {number}")
+            note = "" if number else _note_on(n_outside)
+            axis.set_label_text(f"latent {number}{note}")
             axis.set_pane_color("white")
             set_grid_style(axis, color="0.9", linewidth=0.5)
             axis.set_tick_params(labelsize=7, colors=note_colour())
@@ -257,6 +260,8 @@ class LatentSpaceDisplay:
 
     def _write_names(self, latents, labels, rows):
         """Write the names of the classes of some rows at their points in space."""
+        effects = import_optional("matplotlib.patheffects", PURPOSE, "plot")
+        halo = [effects.withStroke(linewidth=2, foreground="white")]
         colours = _class_colours_of(labels) if len(rows) else []
         for row in rows:
             number = labels.values[row]
@@ -264,17 +269,18 @@ class LatentSpaceDisplay:
                 *latents[row],
                 shortened(labels.classes[number], 12),
                 color=colours[number],
-                fontsize=7,
+                fontsize=8,
+                path_effects=halo,
                 zorder=1000,
                 ha="center",
                 va="center",
             )
 
-    def _scatter(self, points, labels, legend=True, drawn=slice(None), alpha=0.8):
+    def _scatter(self, points, labels, drawn=slice(None), alpha=0.8):
         """Draw points, and say what their colours mean."""
         shown = points[drawn]
         style = {
-            "s": float(np.clip(8000 / max(1, len(points)), 3, 22)),
+            "s": float(np.clip(12000 / max(1, len(points)), 3, 22)),
             "linewidths": 0,
             "alpha": alpha,
         }
@@ -287,14 +293,19 @@ class LatentSpaceDisplay:
             # Rows without a label lie under the others.
             order = np.argsort(~labels.missing[drawn], kind="stable")
             numbers = labels.values[drawn][order]
-            self.ax_.scatter(*shown[order].T, color=colours[numbers], **style)
-            if legend:
-                self._draw_legend(labels)
+            colours = colours[numbers]
+            dots = self.ax_.scatter(*shown[order].T, color=colours, **style)
+            # In space, matplotlib sorts points by depth, but not their shapes.
+            if style["s"] >= SHAPED_POINT and points.shape[1] == 2:
+                dots.set_paths([_path(marker) for marker in _markers_of(numbers)])
+            self._draw_legend(labels, style["s"] if points.shape[1] == 2 else 0)
         else:
             missing = labels.missing[drawn]
             self.ax_.scatter(*shown[missing].T, color=FAINT, **style)
             values = labels.values[drawn][~missing]
-            dots = self.ax_.scatter(*shown[~missing].T, c=values, **style)
+            dots = self.ax_.scatter(
+                *shown[~missing].T, c=values, cmap=ORDERED_CMAP, **style
+            )
             pad = 0.12 if points.shape[1] == 3 else 0.02
             bar = self.figure_.colorbar(
                 dots,
@@ -311,29 +322,40 @@ class LatentSpaceDisplay:
                 bar.locator = locator
                 bar.formatter = dates.AutoDateFormatter(locator)
 
-    def _draw_legend(self, labels):
+    def _draw_legend(self, labels, size=0):
+        """Say what colours mean, and shapes of points of this size."""
         colours = _class_colours_of(labels)
         sizes = np.bincount(labels.values[~labels.missing], minlength=len(colours))
         named = [n for n in np.flatnonzero(sizes) if colours[n] != GREY]
-        entries = [(shortened(labels.classes[n], 20), colours[n]) for n in named]
+        entries = [(shortened(labels.classes[n], 20), colours[n], n) for n in named]
         if len(named) < np.count_nonzero(sizes):
-            entries.append((f"{np.count_nonzero(sizes) - len(named)} others", GREY))
+            entries.append((f"{np.count_nonzero(sizes) - len(named)} others", GREY, -1))
         if labels.missing.any():
-            entries.append((NO_LABEL, FAINT))
+            entries.append((NO_LABEL, FAINT, -1))
+        numbers = [number for *_, number in entries]
+        shapes = _markers_of(numbers if size >= SHAPED_POINT else [-1] * len(numbers))
         lines = import_optional("matplotlib.lines", PURPOSE, "plot")
         handles = [
-            lines.Line2D([], [], ls="", marker="o", ms=6, mew=0, color=colour)
-            for _, colour in entries
+            lines.Line2D([], [], ls="", marker=shape, ms=6, mew=0, color=colour)
+            for shape, (_, colour, _) in zip(shapes, entries, strict=True)
         ]
         self.ax_.legend(
             handles,
-            [name for name, _ in entries],
+            [name for name, *_ in entries],
             title=shortened(labels.name) or None,
             loc="center left",
             bbox_to_anchor=(1.02, 0.5),
             frameon=False,
             handletextpad=0.1,
         )
+
+
+def _note_on(n_outside):
+    """Return a line on rows that are drawn at the edge, "" if there are none."""
+    if not n_outside:
+        return ""
+    rows = "1 row" if n_outside == 1 else f"{n_outside:,} rows"
+    return f"\n{rows} farther out drawn at the edge"
 
 
 def _rows_to_name(labels, max_names):
@@ -349,4 +371,17 @@ def _rows_to_name(labels, max_names):
 def _class_colours_of(labels):
     """Return the colour of each class, grey for the less frequent of many."""
     sizes = np.bincount(labels.values[~labels.missing], minlength=len(labels.classes))
-    return class_colours(sizes)
+    return class_colours(sizes, labels.are_ordered)
+
+
+def _markers_of(numbers):
+    """Return the shape of a point of each class, a circle for -1."""
+    shapes = np.array([*CLASS_MARKERS])
+    return np.where(np.less(numbers, 0), "o", shapes[np.mod(numbers, len(shapes))])
+
+
+def _path(marker):
+    """Return the outline of a shape."""
+    markers = import_optional("matplotlib.markers", PURPOSE, "plot")
+    style = markers.MarkerStyle(marker)
+    return style.get_path().transformed(style.get_transform())

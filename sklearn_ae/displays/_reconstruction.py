@@ -65,6 +65,9 @@ class ReconstructionDisplay:
         Names of the columns.
     row_names : list of str, default=None
         Names of the rows.
+    n_samples : int, default=None
+        How many rows there are in all, of which these are the first; the picture then
+        says so.
 
     Attributes
     ----------
@@ -97,6 +100,7 @@ class ReconstructionDisplay:
         errors: ArrayLike | None = None,
         feature_names: Sequence[str] | None = None,
         row_names: Sequence[str] | None = None,
+        n_samples: int | None = None,
     ) -> None:
         self.originals = originals
         self.reconstructions = reconstructions
@@ -104,6 +108,7 @@ class ReconstructionDisplay:
         self.errors = errors
         self.feature_names = feature_names
         self.row_names = row_names
+        self.n_samples = n_samples
 
     @classmethod
     def from_estimator(
@@ -220,7 +225,7 @@ class ReconstructionDisplay:
         if image_shape is not None:
             images = (as_images(rows, image_shape) for rows in (first, restored))
             flat = [each.reshape(len(each), -1) for each in images]
-            return cls(*flat, image_shape=tuple(image_shape))
+            return cls(*flat, image_shape=tuple(image_shape), n_samples=table.shape[0])
         cells, restored = first.cells(), restored.cells()
         return cls(
             cells,
@@ -228,6 +233,7 @@ class ReconstructionDisplay:
             errors=cell_errors(cells, restored, spreads_of(table, is_categorical)),
             feature_names=feature_names(first),
             row_names=row_names(first, range(len(cells))),
+            n_samples=table.shape[0],
         )
 
     def plot(
@@ -271,6 +277,7 @@ class ReconstructionDisplay:
             ImageRow("reconstruction", restored, limits, cmap),
         ]
         self.ax_ = draw_image_rows(ax, rows, "ReconstructionDisplay.plot")
+        self._write_note(*self._drawn_rows(len(originals)))
 
     def _plot_table(self, ax, n_columns):
         grid, n_features = self._grid(n_columns)
@@ -280,11 +287,23 @@ class ReconstructionDisplay:
             self.ax_.axhline(line, color=note_colour(), lw=0.8)
         for label in self.ax_.get_yticklabels()[1::2]:
             label.set_color(note_colour())
-        n_drawn = len(grid.column_names)
+        n_drawn, notes = len(grid.column_names), self._drawn_rows(len(grid.texts) // 2)
         if n_drawn < n_features:
-            note = f"the {n_drawn} of {n_features} columns restored worst in these rows"
-            self.ax_.set_xlabel(note, fontsize=8, color=note_colour())
-            self.ax_.xaxis.set_label_position("bottom")
+            notes.append(
+                f"the {n_drawn} of {n_features} columns restored worst in these rows"
+            )
+        self._write_note(*notes)
+
+    def _drawn_rows(self, n_drawn):
+        """Return in words how many of how many rows are drawn, if not all are."""
+        if self.n_samples is None or n_drawn >= self.n_samples:
+            return []
+        return [f"the first {n_drawn} of {self.n_samples:,} rows"]
+
+    def _write_note(self, *notes):
+        """Write below the picture what it leaves out."""
+        self.ax_.set_xlabel("; ".join(notes), fontsize=8, color=note_colour())
+        self.ax_.xaxis.set_label_position("bottom")
 
     def _grid(self, n_columns):
         """Return the cells to draw, and how many columns there are in all."""

@@ -9,7 +9,7 @@ from sklearn_ae.displays import ClusterGridDisplay
 from tests.displays.helpers import X_DIGITS, Y_DIGITS, assert_inside, make, y_names
 
 
-def test__cluster_grid__each_cluster__has_images_above_their_latents(ae):
+def test__cluster_grid__each_cluster__has_images_beside_their_latents(ae):
     clusters = np.array(["low", "high"])[(Y_DIGITS < 5).astype(int)]
     display = ClusterGridDisplay.from_estimator(
         ae, X_DIGITS, clusters, n_images=3, image_shape=(8, 8)
@@ -23,8 +23,13 @@ def test__cluster_grid__each_cluster__has_images_above_their_latents(ae):
             assert drawn[start + 3 + i].shape == (2, 2)
             assert_allclose(drawn[start + 3 + i].ravel(), code, rtol=1e-4, atol=1e-6)
     sizes = [(clusters == name).sum() for name in ("high", "low")]
-    titles = [f"high ({sizes[0]})", "latents", f"low ({sizes[1]})", "latents"]
-    assert y_names(display.ax_) == titles
+    assert y_names(display.ax_) == [f"high ({sizes[0]})", f"low ({sizes[1]})"]
+    # Latents stand in the row of their images, at the right of all of them.
+    extents = np.reshape(
+        [image.get_extent() for image in display.ax_.images], (2, 6, 4)
+    )
+    assert (extents[:, :, 2:] == extents[:, :1, 2:]).all()
+    assert extents[:, 3:, 0].min() > extents[:, :3, 1].max()
 
 
 def test__cluster_grid__fitted_pipeline__predicts_the_clusters():

@@ -15,6 +15,22 @@ def test__class_colours__many_classes__the_most_frequent_have_colours():
     assert colours[5:] == list(CLASS_COLOURS)
 
 
+def _lightness(colour):
+    """Return how light a colour is in grey, from 0 to 1."""
+    return np.dot(to_rgb(colour), [0.299, 0.587, 0.114])
+
+
+def test__class_colours__two_classes__differ_in_grey():
+    first, second = map(_lightness, class_colours([5, 5]))
+    assert abs(first - second) > 0.2
+
+
+def test__class_colours__ordered__grow_lighter_step_by_step():
+    """In grey, the order is all that is left."""
+    steps = np.diff([*map(_lightness, class_colours([3] * 6, are_ordered=True))])
+    assert (steps > 0.05).all()
+
+
 @pytest.mark.parametrize("style", ["dark_background", "grayscale", "ggplot"])
 @pytest.mark.parametrize("display", ["anomalies", "reconstructions"])
 def test__cells__in_any_style__have_dark_ink_on_light_colours(style, display):

@@ -92,3 +92,21 @@ def test__labels__missing_dates__have_no_label():
 def test__labels__durations__are_classes():
     labels = as_labels(pd.Series(DAYS - DAYS[0])[:3])
     assert len(labels.classes) == 3
+
+
+@pytest.mark.parametrize(
+    ("y", "are_ordered"),
+    [
+        (pd.Series(["lo", "hi"], dtype=pd.CategoricalDtype(["lo", "hi"], True)), True),
+        (pd.Series(["lo", "hi"], dtype=pd.CategoricalDtype(["lo", "hi"])), False),
+        (pl.Series(["lo", "hi"], dtype=pl.Enum(["lo", "hi"])), True),
+        (["lo", "hi"], False),
+        (np.arange(10), False),
+        (np.arange(15), True),
+    ],
+)
+def test__labels__order__is_that_of_the_dtype_or_of_many_numbers(y, are_ordered):
+    """Ten whole numbers may be names, as those of digits; more have no colours each."""
+    labels = as_labels(y)
+    assert labels.are_ordered == are_ordered
+    assert labels.take([0, 1]).are_ordered == are_ordered

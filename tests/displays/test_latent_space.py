@@ -119,3 +119,13 @@ def test__dates__have_a_colour_bar_of_dates():
     (bar,) = [each for each in figure.axes if each is not display.ax_]
     names = [label.get_text() for label in bar.get_yticklabels()]
     assert any(name.startswith("2024-0") for name in names)
+
+
+def test__classes__of_large_points__have_shapes_of_their_own():
+    """On paper without colours, shapes are what tells classes apart."""
+    codes, y = RNG.normal(size=(40, 2)), np.repeat(["a", "b"], 20)
+    ax = LatentSpaceDisplay.from_predictions(codes, y).ax_
+    shapes = [len(path.vertices) for path in ax.collections[0].get_paths()]
+    assert {*shapes[:20]} != {*shapes[20:]}
+    markers = [line.get_marker() for line in ax.get_legend().get_lines()]
+    assert len({*markers}) == 2

@@ -158,3 +158,17 @@ def test__reconstruction__long_table__keeps_the_columns_restored_worst():
     display = ReconstructionDisplay.from_predictions(X, R, ax=None, n_columns=2)
     assert x_names(display.ax_) == ["c3", "c7"]
     assert "2 of 20 columns" in display.ax_.get_xlabel()
+
+
+@pytest.mark.parametrize("image_shape", [None, (8, 8)])
+@pytest.mark.parametrize(
+    ("n_rows", "note"), [(3, "the first 3 of 200 rows"), (200, "")]
+)
+def test__reconstruction__some_rows__says_how_many_of_how_many(
+    image_shape, n_rows, note
+):
+    display = ReconstructionDisplay.from_predictions(
+        X_DIGITS, X_DIGITS, n_rows=n_rows, image_shape=image_shape
+    )
+    assert display.ax_.get_xlabel().partition("; ")[0].startswith(note)
+    assert ("of 200 rows" in display.ax_.get_xlabel()) == bool(note)

@@ -39,7 +39,9 @@ def draw_few(seed):
     """Return five images of each digit, and the digits."""
     rng = np.random.default_rng(seed)
     of_each = [np.flatnonzero(images.y_train == digit) for digit in range(10)]
-    few = np.concatenate([rng.choice(rows, N_FEW, replace=False) for rows in of_each])
+    few = np.concatenate(
+        [rng.choice(rows, N_FEW, replace=False) for rows in of_each]
+    )
     return images.X_train[few], images.y_train[few]
 
 
@@ -117,5 +119,7 @@ for digit, row in enumerate(axes):
     for ax in row:
         ax.set_axis_off()
     for ax, picture in zip((*row[:5], *row[6:]), (*old, *new), strict=True):
-        ax.imshow(picture.reshape(height, width), cmap="gray_r", vmin=0, vmax=1)
+        ax.imshow(
+            picture.reshape(height, width), cmap="gray_r", vmin=0, vmax=1
+        )
 plt.show()

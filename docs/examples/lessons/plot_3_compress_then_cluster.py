@@ -3,9 +3,10 @@
 =========================
 
 Which images are alike? :class:`~sklearn.cluster.KMeans` answers by distances between
-rows of pixels. Shift a digit to the side, and it is far from where it was. This lesson
-clusters the numbers that an autoencoder takes an image for instead, and asks whether
-that is better, with a dense autoencoder and with a convolutional one.
+rows of pixels. Shift a digit to the side, and it is far from where it was. This
+lesson clusters the numbers that an autoencoder takes an image for instead, and asks
+whether that is better: with a dense autoencoder, with a convolutional one, and with
+one whose latent is made for clusters.
 """
 
 # %%
@@ -29,8 +30,11 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.architectures import Convolutional
 from sklearn_ae.datasets import load_images
 from sklearn_ae.displays import ClusterGridDisplay
+from sklearn_ae.latents import Clustered
 
-parser = argparse.ArgumentParser(description="Compress images, then cluster them.")
+parser = argparse.ArgumentParser(
+    description="Compress images, then cluster them."
+)
 parser.add_argument("--mnist", nargs="?", const="mnist", metavar="FILE")
 images = load_images(parser.parse_args().mnist or "digits")
 
@@ -57,7 +61,9 @@ def cluster(name, Z):
         clusters = KMeans(10, n_init=10, random_state=seed).fit_predict(Z)
         counts = contingency_matrix(y, clusters)
         matched = counts[linear_sum_assignment(counts, maximize=True)].sum()
-        scores.append([matched / len(y), normalized_mutual_info_score(y, clusters)])
+        scores.append(
+            [matched / len(y), normalized_mutual_info_score(y, clusters)]
+        )
     accuracy, nmi = np.mean(scores, axis=0)
     print(f"{name:<28}accuracy {accuracy:.3f}   NMI {nmi:.3f}")
     return clusters
@@ -67,7 +73,8 @@ n_components = 100 if large else 25
 cluster("pixels", pixels)
 cluster("standardised pixels", X)
 cluster(
-    f"PCA, {n_components} numbers", PCA(n_components, random_state=0).fit_transform(X)
+    f"PCA, {n_components} numbers",
+    PCA(n_components, random_state=0).fit_transform(X),
 )
 
 # %%
@@ -96,13 +103,16 @@ clusters = cluster("dense autoencoder", Z)
 
 side = 10 if large else 5
 ClusterGridDisplay.from_predictions(
-    pixels, Z, clusters, image_shape=images.image_shape, latent_shape=(side, side)
+    pixels,
+    Z,
+    clusters,
+    image_shape=images.image_shape,
+    latent_shape=(side, side),
 )
 
 # %%
 # A convolutional autoencoder
 # ---------------------------
-
 # Ten filters of 5 x 5 pixels slide over the image; of each of the ten maps, the largest
 # value in each window of 5 x 5 is kept, window by window in steps of one pixel. So it
 # matters less where exactly something was. A dense layer makes a latent of 14 x 14
@@ -127,9 +137,32 @@ Z = convolutional.transform(X)
 clusters = cluster("convolutional autoencoder", Z)
 
 # %%
-# The same picture for this one:
+# A latent made for clusters
+# --------------------------
+# So far the autoencoder was to restore images, and whatever helps KMeans was a
+# by-product. :class:`~sklearn_ae.latents.Clustered` makes it the aim: ten of the
+# latents say how likely an image is to be in each of ten clusters, so that images a
+# little shifted or bent stay in theirs; the others are free to restore the image.
 
+clustered = AutoencoderTransformer(
+    latent=Clustered(10),
+    random_state=0,  # and device="cuda" for a GPU
+).fit(pixels)
+Z = clustered.transform(pixels)
+clusters = cluster("clustered latent", Z)
+print(f"stability of the clusters: {clustered.cluster_stability_:.2f}")
+
+# %%
+# The clusters, and below each image its ten assignments: one is dark, the others are
+# not.
+
+assignments = Z[:, -10:]
 ClusterGridDisplay.from_predictions(
-    pixels, Z, clusters, image_shape=images.image_shape, latent_shape=(side, side)
+    pixels,
+    assignments,
+    clusters,
+    image_shape=images.image_shape,
+    latent_shape=(2, 5),
 )
+# sphinx_gallery_thumbnail_number = 2
 plt.show()

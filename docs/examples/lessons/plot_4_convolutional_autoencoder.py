@@ -25,7 +25,9 @@ from sklearn_ae.architectures import Convolutional
 from sklearn_ae.datasets import load_images
 from sklearn_ae.displays import LossCurveDisplay, ReconstructionDisplay
 
-parser = argparse.ArgumentParser(description="Train a convolutional autoencoder.")
+parser = argparse.ArgumentParser(
+    description="Train a convolutional autoencoder."
+)
 parser.add_argument("--mnist", nargs="?", const="mnist", metavar="FILE")
 images = load_images(parser.parse_args().mnist or "digits")
 
@@ -113,7 +115,9 @@ for hook in hooks:
 
 five = np.random.default_rng(0).choice(len(X_test), size=5, replace=False)
 restored = autoencoder.reconstruct(X_test[five])
-print(f"from {X_test[five].shape} to {autoencoder.latent_shape_} to {restored.shape}")
+print(
+    f"from {X_test[five].shape} to {autoencoder.latent_shape_} to {restored.shape}"
+)
 lazy = ((X_test - X_train.mean(axis=0)) ** 2).mean()
 error = ((X_test - autoencoder.reconstruct(X_test)) ** 2).mean()
 print(f"squared error: {error:.4f}; of answering with the mean: {lazy:.4f}")

@@ -1,17 +1,17 @@
 """
-2. Clothes in three dimensions
-==============================
+2. Images in three dimensions
+=============================
 
 How few numbers can say what an image shows? This lesson is about an embedding of images
 in three. Three numbers are a point in space, so that the images can be looked at all at
 once: images that the network takes for alike lie close together.
 
-The lesson is about Fashion-MNIST, 70,000 photographs of clothes, and takes them with
-``--data fashion-mnist``. Without a network, the small digits have to do::
+The images here are the small digits of scikit-learn. The recipe is known from
+Fashion-MNIST, 70,000 photographs of clothes, which ``--data`` downloads::
 
-    python plot_2_clothes_in_three_dimensions.py
-    python plot_2_clothes_in_three_dimensions.py --data fashion-mnist
-    python plot_2_clothes_in_three_dimensions.py --data mnist.npz
+    python plot_2_images_in_three_dimensions.py
+    python plot_2_images_in_three_dimensions.py --data fashion-mnist
+    python plot_2_images_in_three_dimensions.py --data mnist.npz
 """
 
 # %%
@@ -26,7 +26,7 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.datasets import load_images
 from sklearn_ae.displays import DrawReconstructions, LatentSpaceDisplay
 
-parser = argparse.ArgumentParser(description="Clothes in three dimensions.")
+parser = argparse.ArgumentParser(description="Images in three dimensions.")
 parser.add_argument(
     "--data",
     "--mnist",

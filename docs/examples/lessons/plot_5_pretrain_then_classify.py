@@ -135,13 +135,31 @@ for n_labels, row in zip(sizes, means, strict=True):
 # %%
 # The bars are standard errors.
 
-figure, axes = plt.subplots(layout="constrained")
+figure, axes = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
 errors = results.std(axis=1, ddof=1) / np.sqrt(results.shape[1])
-for name, mean, error in zip(names, means.T, errors.T, strict=True):
-    axes.errorbar(sizes, mean, error, marker="o", capsize=3, label=name)
-axes.set(xscale="log", xlabel="labels", ylabel="accuracy on images to test with")
+colours, markers, lines = (
+    ("#E69F00", "#009E73", "#0072B2"),
+    "s^o",
+    (":", "--", "-"),
+)
+for i, name in enumerate(names):
+    axes.errorbar(
+        sizes,
+        means[:, i],
+        errors[:, i],
+        color=colours[i],
+        marker=markers[i],
+        linestyle=lines[i],
+        capsize=3,
+        label=name,
+    )
+axes.set(
+    xscale="log", xlabel="number of labels", ylabel="accuracy on new images"
+)
+axes.set_title(f"{len(X):,} images, few with a label: mean of three draws")
 axes.set_xticks(sizes, [f"{n_labels:,}" for n_labels in sizes])
 axes.minorticks_off()
-axes.legend()
+axes.spines[["top", "right"]].set_visible(False)
+axes.legend(frameon=False)
 # sphinx_gallery_thumbnail_number = 2
 plt.show()

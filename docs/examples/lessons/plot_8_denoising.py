@@ -31,7 +31,9 @@ X, clean = images.X_train, images.X_test
 large = X.shape[1] == 784
 noise = np.random.default_rng(0).normal(0, 0.5, size=clean.shape)
 noisy = (clean + noise).astype(np.float32)
-print(f"{len(X):,} images to learn from, {len(clean):,} noisy images to restore")
+print(
+    f"{len(X):,} images to learn from, {len(clean):,} noisy images to restore"
+)
 
 # %%
 # Noisy in, clean out
@@ -81,7 +83,9 @@ rows = {"clean": clean, "noisy": noisy, "restored": restored}
 figure, axes = plt.subplots(3, 10, figsize=(7, 2.3), layout="constrained")
 for row, (name, pictures) in zip(axes, rows.items(), strict=True):
     for ax, picture in zip(row, pictures, strict=False):
-        ax.imshow(picture.reshape(height, width), cmap="gray_r", vmin=0, vmax=1)
+        ax.imshow(
+            picture.reshape(height, width), cmap="gray_r", vmin=0, vmax=1
+        )
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_color("0.8")
     row[0].set_ylabel(name)

@@ -52,7 +52,9 @@ autoencoder = AutoencoderTransformer(
 # to be faster than comparing with each image in turn, if the numbers are few.
 
 index = NearestNeighbors(n_neighbors=10).fit(autoencoder.transform(X))
-nearest = index.kneighbors(autoencoder.transform(X_query), return_distance=False)
+nearest = index.kneighbors(
+    autoencoder.transform(X_query), return_distance=False
+)
 
 # %%
 # How good is it?
@@ -76,9 +78,15 @@ def search(Z, Z_query):
 pca = PCA(n_components, random_state=0).fit(X)
 by_pixels = search(X, X_query)
 by_pca = search(pca.transform(X), pca.transform(X_query))
-print(f"hits by {X.shape[1]:>3} pixels:              {share_of_hits(by_pixels):.1%}")
-print(f"hits by {n_components:>3} numbers of PCA:      {share_of_hits(by_pca):.1%}")
-print(f"hits by {n_components:>3} latents:             {share_of_hits(nearest):.1%}")
+print(
+    f"hits by {X.shape[1]:>3} pixels:              {share_of_hits(by_pixels):.1%}"
+)
+print(
+    f"hits by {n_components:>3} numbers of PCA:      {share_of_hits(by_pca):.1%}"
+)
+print(
+    f"hits by {n_components:>3} latents:             {share_of_hits(nearest):.1%}"
+)
 
 # %%
 # The images found
@@ -94,5 +102,7 @@ for row, query, found in zip(axes, X_query, nearest, strict=False):
         ax.set_axis_off()
     row[0].set_axis_on()
     row[0].set(xticks=[], yticks=[])
-figure.suptitle("searched for (framed), and found, the nearest first", fontsize=9)
+figure.suptitle(
+    "searched for (framed), and found, the nearest first", fontsize=9
+)
 plt.show()
