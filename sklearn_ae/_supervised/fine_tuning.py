@@ -36,11 +36,7 @@ from sklearn_ae._net.callbacks import L2SP
 from sklearn_ae._net.make import make_net
 from sklearn_ae._net.net import train
 from sklearn_ae._net.params import TrainingParams
-from sklearn_ae._supervised.linear_probe import (
-    N_FOLDS,
-    PROBE_ROWS,
-    divide_into_folds,
-)
+from sklearn_ae._supervised.linear_probe import N_FOLDS, PROBE_ROWS, divide_into_folds
 from sklearn_ae._supervised.predictor import (
     Predictor,
     UnfreezeEncoder,
@@ -404,7 +400,7 @@ class FineTuning:
 
     def _train(self, labelled, valid, plan):
         """Return a net that was trained as a plan says."""
-        self._refit_probe(labelled)
+        self.probe.refit(*self._latents_and_targets(labelled))
         steady = self.training.optimizer in ADAM
         net = self.make_net(len(labelled), **(STEADY if steady else {}))
         if plan.length:
@@ -429,10 +425,9 @@ class FineTuning:
         if net.was_interrupted_ or self.training.max_epochs is not None:
             return False
         start = self.make_net(n_labelled)
-        outputs, y = self._predict(start, rows)
-        guesses = torch.zeros_like(outputs), y
-        pairs = guesses, (outputs, y), self._predict(net, rows)
-        guess, *losses = [self.criterion.calibrate(*pair)[1] for pair in pairs]
+        pairs = [self._predict(each, rows) for each in (start, net)]
+        pairs.append((torch.zeros_like(pairs[0][0]), pairs[0][1]))
+        *losses, guess = [self.criterion.calibrate(*pair)[1] for pair in pairs]
         is_start = not losses[1] <= losses[0]
         if is_start:
             net.module_.load_state_dict(start.module_.state_dict())
@@ -526,9 +521,6 @@ class FineTuning:
             outputs.append(module(X.to(self.device)).cpu().double())
             ys.append(y.cpu())
         return torch.cat(outputs), torch.cat(ys)
-
-    def _refit_probe(self, labelled):
-        self.probe.refit(*self._latents_and_targets(labelled))
 
     @torch.no_grad()
     def _encode(self, X):
