@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from importlib import import_module
 
 from sklearn_ae._cli.arguments import parse_arguments
@@ -32,8 +33,11 @@ def main(argv=None):
             stream.reconfigure(errors="replace")
     try:
         name, arguments = parse_arguments(argv)
-        # This imports torch.
-        import_module(f"sklearn_ae._cli.{MODULES.get(name, name)}").run(arguments)
+        # Whoever runs a command has no use for the line of code that warns.
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            # This imports torch.
+            import_module(f"sklearn_ae._cli.{MODULES.get(name, name)}").run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever reads the output has seen enough, as `head` does. What is left in the
@@ -48,3 +52,8 @@ def main(argv=None):
         print("sklearn_ae: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _note(message, *_):
+    """Print a warning as the other notes, in one line."""
+    print(f"note: {' '.join(str(message).split())}", file=sys.stderr, flush=True)

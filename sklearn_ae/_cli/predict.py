@@ -108,7 +108,7 @@ def _cross_validate(table, params, console):
     error = np.median(np.abs(found - y[known]))
     return (
         f"Expected R2 by cross-validation: {r2_score(y[known], found):.2f}; "
-        f"predictions are off by {error:.3g} at the median."
+        f"predictions are off by {float(f'{error:.3g}'):,g} at the median."
     )
 
 

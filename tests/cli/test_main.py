@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 import zipfile
 
 import numpy as np
@@ -95,6 +96,16 @@ def test__missing_optional_package__is_named_before_training(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     assert_refused(run(*arguments), hint)
+
+
+def test__warning__is_a_note_in_one_line(run, monkeypatch):
+    def warn(_):
+        warnings.warn("Trained\ntoo short.", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr("sklearn_ae._cli.default_compare.run", warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert run() == (0, "", "note: Trained too short.\n")
 
 
 def _interrupt(*_, **__):
