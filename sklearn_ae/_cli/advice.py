@@ -46,12 +46,24 @@ def _which_numbers(n_components, lines):
 def _best_model(lines):
     """Return the simplest model and input that is level with the best one."""
     joined = join_lines(lines)
-    measure, method = best = joined.best()[0]
+    level = joined.best()
+    sign = -1 if joined.lower_wins else 1
+    first = max(level, key=lambda pair: sign * joined.values[pair])
+    texts = [f"{_name(pair)} ({shown(joined.values[pair])})" for pair in level]
+    if first == level[0]:
+        return texts[0]
+    return f"{texts[0]}, level with {texts[level.index(first)]}"
+
+
+def _name(pair):
+    """Return what a model and its input are called."""
+    measure, method = pair
     model, _ = measure.split()
+    if model.startswith("Autoencoder"):
+        return model
     where = {
-        COLUMNS: " on all columns",
-        PCA_NAME: " behind PCA",
-        AUTOENCODER: " behind the autoencoder",
+        COLUMNS: "on all columns",
+        PCA_NAME: "behind PCA",
+        AUTOENCODER: "behind the autoencoder",
     }
-    place = "" if model.startswith("Autoencoder") else where[method]
-    return f"{model}{place} ({shown(joined.values[best])})"
+    return f"{model} {where[method]}"

@@ -297,7 +297,7 @@ class FineTuning:
             That of the spread labels; predictions are to be no surer.
         """
         rows, shares = neighbors.make_rows(self.encoder)
-        self._refit_probe(rows.repeated)
+        self.probe.refit(*self._latents_and_targets(rows.repeated))
         encoder = deepcopy(self.encoder)
         # Noise for all rows alike would hide what the adversary does.
         encoder.noise = None
