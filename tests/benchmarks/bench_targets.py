@@ -38,7 +38,10 @@ FILES = {
     "more/mpg": ("mpg", ["name"]),
     "more/diamonds": ("price", []),
     "more/taxis": ("fare", ["pickup", "dropoff", "total", "tip", "tolls"]),
-    "more/titanic": ("fare", ["alive", "class", "deck"]),
+    "more/titanic": (
+        "fare",
+        ["alive", "class", "who", "adult_male", "deck", "embark_town", "alone"],
+    ),
     "more/penguins": ("body_mass_g", []),
 }
 MOST_ROWS = 10_000
