@@ -274,6 +274,9 @@ def _fit_mixture(X, groups, n_rows):
         return _make_mixture(1, seed).fit(X)
     is_new = np.random.default_rng(seed).random(groups.max() + 1) < SHARE_TO_CHOOSE
     is_new = is_new[groups]
+    if is_new.all() or not is_new.any():
+        # Of a handful of rows, all are often on the same side.
+        return _make_mixture(1, seed).fit(X)
     tried = 2 ** np.arange(int(np.log2(most)) + 1)
     scores = [
         _make_mixture(n, seed).fit(X[~is_new]).score_samples(X[is_new]) for n in tried

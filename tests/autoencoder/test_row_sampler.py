@@ -1,6 +1,7 @@
 """New rows that a variational latent draws."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -134,6 +135,17 @@ class TestSample:
             assert drawn.shape == (4, 13)
             seen = ~np.isnan(X).all(axis=0)
             assert np.isfinite(drawn[:, seen]).all()
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test__few_rows__all_on_one_side__draws(self, seed):
+        """No row may be left to choose the number of components by, or to fit them."""
+        weight = np.where(np.arange(100) < 1, 1.0, 1e-6)
+        for X, given in ((X_WINE[:5], None), (X_WINE[:100], weight)):
+            ae = make(1, latent=Variational(), max_epochs=1, random_state=seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                ae.fit(X, sample_weight=given)
+            assert np.isfinite(ae.sample(3)).all()
 
     def test__partial_fit__draws_like_the_last_rows(self):
         ae = make(2, latent=Variational())
