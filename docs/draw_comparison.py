@@ -42,8 +42,8 @@ def read_markdown_table(path, *columns):
     return pd.DataFrame(rows[2:], columns=rows[0])
 
 
-def _numbers(column):
-    return column.str.replace(",", "").str.extract(r"([\d.]+)")[0].astype(float)
+def _numbers(column, pattern=r"([\d.]+)"):
+    return column.str.replace(",", "").str.extract(pattern)[0].astype(float)
 
 
 def differences(runs, score, ours, cases):
@@ -201,11 +201,11 @@ def draw_imputation(folder=None):
         store(figure, "comparison_imputation.png", folder)
 
 
-def read_speed():
+def read_speed(pattern=r"([\d.]+)"):
     """Return the rows a second of each trainer on each network, from the benchmarks."""
     table = read_markdown_table(DOCS / "benchmarks.md", "training", "batch")
     table = table[table["batch"] == "256"].set_index("training").drop(columns="batch")
-    return table.apply(_numbers)
+    return table.apply(_numbers, pattern=pattern)
 
 
 def draw_speed(folder=None):
@@ -297,10 +297,11 @@ def write_figures():
     few = labels[(labels["part"] == "tables") & (labels["labels"] == "1 %")]
     holes = read_results("imputation")
     mixed = holes[holes.groupby("table")["accuracy"].transform("count") > 0]
-    speed, clusters = read_speed(), read_clusters()
+    clusters = read_clusters()
     ours = OURS
     ahead = int((clusters["Clustered"] > clusters["PCA"]).sum())
-    ratios = speed.rdiv(speed["sklearn_ae"], axis=0)
+    # The medians over pairs of runs, which stand in brackets.
+    ratios = read_speed(r"\(([\d.]+)\)")
     lines = [
         f"- **Outliers**, {dirty['table'].nunique()} tables of ADBench, AUROC: "
         f"{_mean(dirty, ours['anomalies'], 'AUROC'):.2f}; IsolationForest "
