@@ -101,7 +101,8 @@ def scores(X, filled, holes):
     right = (filled.loc[:, ~numbers] == X.loc[:, ~numbers]).to_numpy()
     squared = errors.to_numpy(float)[holes[:, numbers]] ** 2
     right = right[holes[:, ~numbers]]
-    return np.sqrt(squared.mean()), right.mean() if len(right) else np.nan
+    # A constant column has no unit.
+    return np.sqrt(np.nanmean(squared)), right.mean() if len(right) else np.nan
 
 
 class Blocks:
