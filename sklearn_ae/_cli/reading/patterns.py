@@ -143,8 +143,8 @@ def parse_number(text, decimal="."):
     --------
     >>> parse_number("$1,200").value, parse_number("3,5 %", ",").value
     (1200.0, 0.035)
-    >>> parse_number("12 apples") is None
-    True
+    >>> parse_number("12 kg").unit, parse_number("apples") is None
+    ('kg', True)
     """
     for kind, pattern in _NUMBERS[decimal]:
         match = pattern.fullmatch(text)
