@@ -25,6 +25,7 @@ from sklearn_ae._persistence.onnx_columns import (
     decode,
     has_columns,
     is_matrix,
+    output_names,
 )
 from sklearn_ae._persistence.onnx_modules import (
     MISSING,
@@ -212,7 +213,12 @@ def build_model(
     text = [i for i, one in enumerate(inputs) if one.kind == "string"]
     taken = {one.name for one in inputs}
     own = _free("sklearn_ae/", lambda name: any(t.startswith(name) for t in taken))
-    names = [_free(name, taken.__contains__) for name in outputs]
+    names = [
+        _free(output, lambda name: not taken.isdisjoint(output_names(encoder, name)))
+        if output == "reconstruction"
+        else _free(output, taken.__contains__)
+        for output in outputs
+    ]
     nodes, parts = [], []
     tables = {c: (levels, codes, u) for c, levels, codes, u in categories_of(encoder)}
     for i, one in enumerate(inputs):

@@ -35,6 +35,13 @@ def column_names(encoder: TableEncoder) -> list[str]:
     return [f"x{i}" for i in range(encoder.n_features_in_)]
 
 
+def output_names(encoder: TableEncoder, name: str) -> list[str]:
+    """Return the names of what a reconstruction of this name comes out as."""
+    if is_matrix(encoder):
+        return [name]
+    return [COLUMN_NAME.format(name=name, column=c) for c in column_names(encoder)]
+
+
 def limits(encoder: TableEncoder) -> tuple[Any, Any, Any]:
     """Return which columns hold whole numbers, and the least and largest they hold."""
     n_features, dtypes = encoder.n_features_in_, encoder.form_.dtypes
@@ -67,7 +74,7 @@ def decode(
 
     names = column_names(encoder)
     parts = [f"{own}column_{i}" for i in range(len(names))]
-    ends = [COLUMN_NAME.format(name=name, column=column) for column in names]
+    ends = output_names(encoder, name)
     if is_matrix(encoder):
         ends = [f"{own}decoded_{i}" for i in range(len(names))]
     split = {"axis": 1, "num_outputs": len(names)}

@@ -285,6 +285,12 @@ def test__read_table__several_units_or_ordinals__stay_text(tmp_path):
         assert kinds(read(write(tmp_path, "a,b\n" + "".join(lines))))["a"] == "category"
 
 
+def test__read_table__thousands_beside_plain_numbers__are_not_mixed(tmp_path):
+    """2.5k read as 2.5 would be less than 900."""
+    lines = "".join(f"{900 + i if i % 2 else f'{i}.5k'},{i % 3}\n" for i in range(12))
+    assert kinds(read(write(tmp_path, "a,b\n" + lines))).get("a") != "number"
+
+
 def test__read_table__records_in_records__become_columns(tmp_path):
     records = [{"a": i, "in": {"b": i % 2, "c": "xy"[i % 2]}} for i in range(12)]
     (tmp_path / "a.json").write_text(json.dumps(records))

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.cluster import KMeans
@@ -83,6 +84,21 @@ def test__to_onnx__columns_named_as_parts_of_the_graph__do_not_collide():
     table = X.rename(columns=names)
     got = run(to_onnx(small(2).fit(table)), table)
     assert [*got] == ["latents_"]
+
+
+def test__to_onnx__column_named_as_a_reconstruction__does_not_collide():
+    numbers = np.random.default_rng(0).normal(size=(50, 2))
+    table = pd.DataFrame(numbers, columns=["age", "reconstruction_age"])
+    model = to_onnx(small(1).fit(table), outputs=["reconstruction"])
+    names = [one.name for one in (*model.graph.input, *model.graph.output)]
+    assert len({*names}) == 4
+
+
+def test__to_onnx__column_without_cells__stays_missing_and_agrees():
+    table = np.random.default_rng(0).normal(size=(50, 3))
+    table[:, 1] = np.nan
+    for X in (table, pd.DataFrame(table, columns=["a", "b", "c"])):
+        to_onnx(small(1).fit(X), outputs=["reconstruction"], check=True)
 
 
 def test__to_onnx__twice__gives_the_same_bytes_and_names_no_folder(tmp_path):

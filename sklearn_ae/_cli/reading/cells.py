@@ -23,6 +23,8 @@ from sklearn_ae._tables.table import BOOLEAN, CATEGORY, DATE, NUMBER
 PLAIN_COMMA = PLAIN.replace(r"\.", ",")
 # What may be a cell of a column that holds numbers and text.
 SCALARS = (str, int, float, np.integer, np.floating)
+# Units that may be factors, in small letters: thousands, millions and so on.
+MULTIPLES = {"k", "m", "b", "t", "g", "tsd", "mn", "mio", "mln", "bn", "mrd", "tn"}
 
 
 @dataclass
@@ -238,6 +240,9 @@ def _of_one_kind(parsed, counts):
     units = {cell.unit for cell in parsed if cell is not None and cell.unit}
     if len(units) > 1:
         kinds -= {"money", "measure"}
+    elif n_cells.get("number") and any(unit.lower() in MULTIPLES for unit in units):
+        # 3 is less than 2k.
+        kinds -= {"measure"}
     return [
         cell if cell is not None and (cell.kind in kinds or cell.value == 0) else None
         for cell in parsed
