@@ -97,8 +97,8 @@ def test__to_onnx__column_named_as_a_reconstruction__does_not_collide():
 def test__to_onnx__column_without_cells__stays_missing_and_agrees():
     table = np.random.default_rng(0).normal(size=(50, 3))
     table[:, 1] = np.nan
-    for X in (table, pd.DataFrame(table, columns=["a", "b", "c"])):
-        to_onnx(small(1).fit(X), outputs=["reconstruction"], check=True)
+    for rows in (table, pd.DataFrame(table, columns=["a", "b", "c"])):
+        to_onnx(small(1).fit(rows), outputs=["reconstruction"], check=True)
 
 
 def test__to_onnx__twice__gives_the_same_bytes_and_names_no_folder(tmp_path):
