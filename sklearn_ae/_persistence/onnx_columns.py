@@ -77,7 +77,7 @@ def decode(
     ends = output_names(encoder, name)
     if is_matrix(encoder):
         ends = [f"{own}decoded_{i}" for i in range(len(names))]
-    split = {"axis": 1, "num_outputs": len(names)}
+    split: dict[str, Any] = {"axis": 1, "num_outputs": len(names)}
     nodes = [helper.make_node("Split", [coded], parts, **split)]
     constants, types = [], [TensorProto.DOUBLE] * len(names)
     of_column = {column: each for column, *each in encoder.categories()}

@@ -186,7 +186,7 @@ def test__to_onnx__reconstruction_of_categories_in_an_array__stays_a_matrix():
     assert_agree(estimator, table, outputs=["reconstruction"])
 
 
-@pytest.mark.parametrize("name", ["breast_cancer", "horse_colic", "auto_imports"])
+@pytest.mark.parametrize("name", ["breast_cancer", "horse_colic"])
 def test__to_onnx__mixed_tables__agree(name):
     table = read_mixed(name)
     labels = table.pop(table.columns[-1]).astype(str).to_numpy()
