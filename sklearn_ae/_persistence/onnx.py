@@ -241,7 +241,9 @@ def build_model(
         _export(module, encoder.n_features_in_, is_float32, opset), f"{own}core/"
     )
     renamed = {core.graph.input[0].name: matrix}
-    last, constants, results = [], list(core.graph.initializer), []
+    last: list[Any] = []
+    results: list[Any] = []
+    constants = list(core.graph.initializer)
     for output, name, value in zip(outputs, names, core.graph.output, strict=True):
         renamed[value.name], *added = _decoded(estimator, output, name, value, own)
         for some, more in zip((last, constants, results), added, strict=True):
