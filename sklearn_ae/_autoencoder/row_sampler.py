@@ -14,6 +14,7 @@ from sklearn_ae._compat import read_mixture, write_mixture
 from sklearn_ae._document import describe_as, documented
 from sklearn_ae._seeding import draw_seed_from_torch
 from sklearn_ae._tables.reading import to_tensor
+from sklearn_ae._tables.sampling import draw_by_share
 
 # Most rows that the sampler learns from.
 MOST_ROWS = 5000
@@ -124,7 +125,8 @@ class RowSampler:
         X, weight = some.X.to(net.device), some.weight
         weight = torch.ones(len(X)) if weight is None else weight.cpu().double()
         n_rows = min(int(some.n_copies.sum()), MOST_ROWS)
-        chosen = _repeat(weight, max(n_rows, FEWEST_LATENTS)).to(X.device)
+        middles = np.full(max(n_rows, FEWEST_LATENTS), 0.5)
+        chosen = torch.from_numpy(draw_by_share(weight.numpy(), middles)).to(X.device)
         latents = module.encode(X, may_have_missing=True)
         numbers = _numbers(net, X)
         expected = net.criterion_.expected(module.decode(latents))
@@ -209,13 +211,6 @@ def _factorize(errors):
     return np.float32(np.linalg.cholesky(correlations))
 
 
-def _repeat(weight, n_rows):
-    """Return indices of rows, each as often as its share of the weight says."""
-    ends = weight.double().cumsum(0)
-    places = (torch.arange(n_rows, dtype=torch.float64) + 0.5) * (ends[-1] / n_rows)
-    return torch.searchsorted(ends, places).clamp_max(len(weight) - 1)
-
-
 def _quantiles(numbers, weight, n_quantiles):
     """Return numbers of each column at evenly spaced shares of the weight.
 
@@ -270,12 +265,10 @@ def _fit_mixture(X, groups, n_rows):
     """
     seed = draw_seed_from_torch()
     most = min(MOST_COMPONENTS, n_rows // (ROWS_PER_COMPONENT * X.shape[1]))
-    if most <= 1:
-        return _make_mixture(1, seed).fit(X)
     is_new = np.random.default_rng(seed).random(groups.max() + 1) < SHARE_TO_CHOOSE
     is_new = is_new[groups]
-    if is_new.all() or not is_new.any():
-        # Of a handful of rows, all are often on the same side.
+    # Of a handful of rows, all are often on the same side.
+    if most <= 1 or is_new.all() or not is_new.any():
         return _make_mixture(1, seed).fit(X)
     tried = 2 ** np.arange(int(np.log2(most)) + 1)
     scores = [

@@ -46,13 +46,9 @@ def _which_numbers(n_components, lines):
 def _best_model(lines):
     """Return the simplest model and input that is level with the best one."""
     joined = join_lines(lines)
-    level = joined.best()
-    sign = -1 if joined.lower_wins else 1
-    first = max(level, key=lambda pair: sign * joined.values[pair])
-    texts = [f"{_name(pair)} ({shown(joined.values[pair])})" for pair in level]
-    if first == level[0]:
-        return texts[0]
-    return f"{texts[0]}, level with {texts[level.index(first)]}"
+    pairs = dict.fromkeys([joined.best()[0], joined.first()])
+    texts = [f"{_name(pair)} ({shown(joined.values[pair])})" for pair in pairs]
+    return ", level with ".join(texts)
 
 
 def _name(pair):

@@ -44,14 +44,17 @@ class Line:
     error_scale: float
     lower_wins: bool = False
 
+    def first(self):
+        """Return the method with the best value, whatever is level with it."""
+        return (min if self.lower_wins else max)(self.values, key=self.values.get)
+
     def best(self):
         """Return the methods that are level with the best one, simplest first."""
-        sign = -1 if self.lower_wins else 1
-        first = max(self.values, key=lambda name: sign * self.values[name])
+        first = self.first()
         return [
             name
             for name, value in self.values.items()
-            if sign * (self.values[first] - value) <= self._margin(first, name)
+            if abs(self.values[first] - value) <= self._margin(first, name)
         ]
 
     def _margin(self, a, b):

@@ -52,6 +52,20 @@ def draw_in_steps(n_rows, shifts):
     return bounds[:-1] + (shifts * np.diff(bounds)).astype(np.int64)
 
 
+def draw_by_share(weight, shifts):
+    """Return ascending indices, each as often as its share of the weight says.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_rows,)
+    shifts : ndarray of shape (n_drawn,)
+        Where in each of so many equal steps of the weight a row is taken, in [0, 1).
+    """
+    ends = np.cumsum(weight)
+    places = (np.arange(len(shifts)) + shifts) / len(shifts) * ends[-1]
+    return np.searchsorted(ends, places, side="right").clip(max=len(weight) - 1)
+
+
 def sample_indices(shape, sample_weight):
     """Return ascending indices of rows that stand for a table, in proportion to weight.
 
@@ -93,9 +107,7 @@ def _draw_by_weight(weight, shifts):
         copies = count_copies(weight / weight[weight > 0].min())
     if copies is not None and copies.sum() <= len(shifts):
         return np.repeat(np.arange(len(weight)), copies)
-    if copies is not None:
-        ends, drawn = np.cumsum(copies), draw_in_steps(copies.sum(), shifts)
-    else:
-        ends = np.cumsum(weight)
-        drawn = (np.arange(len(shifts)) + shifts) / len(shifts) * ends[-1]
-    return np.searchsorted(ends, drawn, side="right").clip(max=len(weight) - 1)
+    if copies is None:
+        return draw_by_share(weight, shifts)
+    drawn = draw_in_steps(copies.sum(), shifts)
+    return np.searchsorted(np.cumsum(copies), drawn, side="right")

@@ -18,18 +18,16 @@ import numpy as np
 import pandas as pd
 import torch
 from bench_speed import describe_machine
-from labelled_tables import TARGETS, load, names
+from bench_variational import tell_apart
+from labelled_tables import TARGETS, load, names, raw_columns
 from scipy.stats import ks_2samp
-from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
 )
-from sklearn.metrics import r2_score, roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
+from sklearn.metrics import r2_score
+from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.latents import Variational
@@ -100,20 +98,6 @@ def codes(X, like):
     return np.column_stack(parts).astype(float).round(3)
 
 
-def tell_apart(real, new, like, seed):
-    """Return the AUROC of boosted trees that learn which rows are new."""
-    rows = np.vstack([codes(real, like), codes(new, like)])
-    is_new = np.repeat([0, 1], [len(real), len(new)])
-    guess = cross_val_predict(
-        HistGradientBoostingClassifier(max_iter=50, random_state=seed),
-        rows,
-        is_new,
-        cv=StratifiedKFold(3, shuffle=True, random_state=seed),
-        method="predict_proba",
-    )
-    return roc_auc_score(is_new, guess[:, 1])
-
-
 def shape(real, new):
     """Return how alike columns are: 1 less the largest gap between distributions."""
     alike = []
@@ -172,14 +156,7 @@ def nearer(train, new, test):
 
     It is a half if the rows of `fit` are no better known than the others.
     """
-    blocks = make_column_transformer(
-        (StandardScaler(), make_column_selector(dtype_include="number")),
-        (
-            OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-            make_column_selector(dtype_exclude="number"),
-        ),
-    )
-    encode = make_pipeline(blocks).fit(train)
+    encode = raw_columns(train).fit(train)
     n_rows = min(len(train), len(test))
     gaps = [
         NearestNeighbors(n_neighbors=1)
@@ -198,7 +175,7 @@ def measure(name, method, seed=0):
     seconds = time.process_time() - start
     new = new[train.columns].astype(train.dtypes.to_dict())
     return {
-        "told apart": tell_apart(test, new, train, seed),
+        "told apart": tell_apart(codes(test, train), codes(new, train), seed),
         "shape": shape(test, new),
         "trend": trend(test, new),
         "model": model(train, new, test, seed),

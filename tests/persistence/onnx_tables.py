@@ -18,16 +18,9 @@ from sklearn_ae import (
     AutoencoderTransformer,
     to_onnx,
 )
+from sklearn_ae._persistence.onnx_check import METHODS
 
 MOST_ROWS = 3000
-METHODS = {
-    "latents": "transform",
-    "reconstruction": "reconstruct",
-    "scores": "score_samples",
-    "label": "predict",
-    "prediction": "predict",
-    "probabilities": "predict_proba",
-}
 OUTPUTS = {
     "transformer": ["latents", "scores"],
     "classifier": ["label", "probabilities"],
