@@ -149,7 +149,7 @@ def test__interrupt__while_reading_the_table__leaves_the_estimator_as_it_was(
 
 def test__interrupt__in_a_trial_of_fine_tuning__leaves_the_linear_model(monkeypatch):
     monkeypatch.setattr(
-        "sklearn_ae._supervised.fine_tuning.FineTuning._choose",
+        "sklearn_ae._supervised.fine_tuning.choose_plan",
         lambda *args: (_ for _ in ()).throw(KeyboardInterrupt),
     )
     model = classifier(semi_supervised=False)

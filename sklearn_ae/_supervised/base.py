@@ -41,6 +41,7 @@ from sklearn_ae._net.net import (
 from sklearn_ae._net.params import TrainingParams, check_training, resolve_device
 from sklearn_ae._seeding import RandomStateLike, draw_seed, seeded_for
 from sklearn_ae._supervised.fine_tuning import FineTuning, PredictorParams
+from sklearn_ae._supervised.linear_model import ColumnProbe
 from sklearn_ae._supervised.predictor import (
     Predictor,
     predict_in_float64,
@@ -168,12 +169,7 @@ class PretrainedPredictor(
         fields.require(hasattr(autoencoder, "net_"), "autoencoder")
         net = fields.part("net", AutoencoderNet)
         fields.require(isinstance(net.module_, Predictor), "net")
-        fields.require(net.module_.encoder.blueprint.fits(encoder), "net")
-        start = net.module_.start
-        if start is not None:
-            fits = start.encoder.blueprint.fits(encoder) and start.start is None
-            fits = fits and start.n_outputs == net.module_.n_outputs
-            fields.require(fits, "net")
+        fields.require(net.module_.fits(encoder), "net")
         history = fields.part("pretraining_history", History, type(None))
         self.autoencoder_, self.table_encoder_ = autoencoder, encoder
         is_same = history is None
@@ -238,6 +234,7 @@ class PretrainedPredictor(
                 n_components=autoencoder.n_components_,
                 n_outputs=n_outputs,
                 probe=probe,
+                column_probe=None if is_classifier(self) else ColumnProbe.of(encoder),
                 criterion=criterion,
                 activation=autoencoder.activation,
                 params=PredictorParams.from_params(params),

@@ -96,6 +96,8 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
 
     {noise} Neither is done in semi-supervised training.
 
+    {few_labels}
+
     {length}
 
     *Probabilities.* The logits are divided by one number, the temperature with the

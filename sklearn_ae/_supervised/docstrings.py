@@ -103,17 +103,30 @@ encoded, too, by how far they fill each of up to 16 bins (piecewise linear encod
 [3]_).
 """
 
-LENGTH = """
+FEW_LABELS = """
 *Few labels.* Trained on few rows, a network may end up worse than the linear model, and
 few rows cannot tell. So with ``max_epochs=None``, up to 500 labelled rows, the output
 is the sum of both, each multiplied by a number that is best for rows that were held
 out, as far as these say anything (stacking [2]_): ``module_.start`` is the linear
-model, on the encoder as it was. From 500 rows on, cross-validation chooses between all
-steps, three tenths of them and none; without a step, `n_iter_` is 0, and the encoder
-stays as it is. Up to 500 labelled rows, each is held out once; of more, 500 rows, or a
-fifth. Fewer than 10 rows take the linear model, more than 20,000 all steps. `callbacks`
-and `history_` do not see the trials. With `early_stopping`, the rows that are held out
-say how long to train.
+model, on the encoder as it was. Fewer than 10 rows take the linear model.
+"""
+
+COLUMNS = """
+*Few targets.* Latents mix the few columns that a target may follow with all others. So
+the output is the sum of the network's and of ridge regression on the columns, each
+multiplied by a number: these add up to 1, and are best for rows that were held out, as
+far as these say anything (stacking [2]_). ``module_.start`` is the linear model; its
+numbers have no soft clipping, and those beyond the range seen in `fit` count as its
+ends. Fewer than 10 rows take the mean of the two linear models, on latents and on
+columns; more than 20,000 the network alone.
+"""
+
+LENGTH = """
+*Length of the training.* From 500 rows on, cross-validation chooses between all steps,
+three tenths of them and none; without a step, `n_iter_` is 0, and the encoder stays as
+it is. Up to 500 labelled rows, each is held out once; of more, 500 rows, or a fifth.
+More than 20,000 rows take all steps. `callbacks` and `history_` do not see the trials.
+With `early_stopping`, the rows that are held out say how long to train.
 """
 
 PARTS = {
@@ -123,6 +136,8 @@ PARTS = {
     "attributes": ATTRIBUTES,
     "start": START,
     "noise": NOISE,
+    "few_labels": FEW_LABELS,
+    "columns": COLUMNS,
     "length": LENGTH,
 }
 

@@ -5,7 +5,8 @@ anything, so it starts as a linear model that was fitted to the latents (Kumar e
 2022 [1]_). Trained on few rows, a network may do worse than that linear model; so its
 output is stacked with that of the linear model. With more rows, cross-validation
 chooses how long it trains instead: a shorter training is a whole one, its learning rate
-falls to zero as well.
+falls to zero as well. Where targets are numbers, a linear model of the columns takes
+part, however many rows there are.
 
 References
 ----------
@@ -13,9 +14,8 @@ References
    out-of-distribution." ICLR 2022.
 """
 
-from copy import copy, deepcopy
+from copy import deepcopy
 from dataclasses import dataclass, fields
-from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,13 +30,18 @@ from sklearn_ae._defaults import (
     default_fine_tuning_pull,
     default_semi_supervised,
 )
-from sklearn_ae._isolation import fork_rng
 from sklearn_ae._modules.dense import ACTIVATIONS
 from sklearn_ae._net.callbacks import L2SP
 from sklearn_ae._net.make import make_net
 from sklearn_ae._net.net import train
 from sklearn_ae._net.params import TrainingParams
 from sklearn_ae._supervised.linear_probe import N_FOLDS, PROBE_ROWS, divide_into_folds
+from sklearn_ae._supervised.plan import (
+    ROWS_TO_HOLD_OUT,
+    Plan,
+    choose_plan,
+    weigh_outputs,
+)
 from sklearn_ae._supervised.predictor import (
     Predictor,
     UnfreezeEncoder,
@@ -52,22 +57,6 @@ from sklearn_ae._supervised.semi_supervised import (
 from sklearn_ae._supervised.temperature import match_confidence, scale_outputs
 from sklearn_ae._tables.rows import BatchIterator, apply_in_parts
 
-# Lengths of training to choose from, as shares of the longest. The last one is the
-# linear model, and each has to be clearly better than those before it.
-LENGTHS = (1.0, 0.3, 0.0)
-# A shorter training has to lower the loss of held-out rows by this share.
-LEAST_GAIN = 0.02
-# Factors of the noise to choose from: it hides what many rows could tell.
-NOISES = (1.0, 0.2)
-# The same for weaker noise, which may do harm by itself.
-LEAST_GAIN_OF_NOISE = 0.05
-# Fewer rows than this cannot tell whether to train at all.
-ROWS_TO_CHOOSE = 10
-# So many held-out rows are enough to choose by: of five times as many rows, a fifth is
-# held out once. Of fewer, one length may be best by luck.
-ROWS_TO_HOLD_OUT = 500
-# More rows than this are enough for the longest training to be best.
-MANY_ROWS = 20_000
 # Where most gradients have become tiny, as those of rare classes do, Adam's usual
 # memory turns the next large one into a leap.
 STEADY = {"optimizer__betas": (0.9, 0.95), "optimizer__eps": 1e-4}
@@ -76,6 +65,8 @@ ADAM = ("adam", "adamw")
 # Spread labels are better than the linear model with fewer errors than this share of
 # its own: a row more or less is luck.
 MOST_ERRORS = 0.75
+# The linear model of columns learns from fewer rows where more would have more cells.
+MOST_CELLS = 2**24
 # Training diverged if it lost more than this share of what the start was ahead of
 # guessing, on the rows that it was trained on.
 MOST_LOST = 0.05
@@ -83,19 +74,6 @@ MOST_LOST = 0.05
 N_REPEATS = 4
 # The mean and the deviation of the latents are taken over so many rows.
 SAMPLE_ROWS = 20_000
-
-
-class Plan(NamedTuple):
-    """How long to train, and what to do with the outputs."""
-
-    length: float = 1.0
-    """Share of the number of epochs; 0 is the linear model."""
-    noise: float = 1.0
-    """What the encoder's noise is multiplied by."""
-    factor: float = 1.0
-    """What the outputs of the trained network are multiplied by."""
-    start_factor: float = 0.0
-    """The same for those of the linear model; they are added."""
 
 
 class SpreadingScore(NamedTuple):
@@ -151,6 +129,9 @@ class FineTuning:
         Number of outputs of the head.
     probe : ClassProbe or TargetProbe
         Linear model that the head starts from.
+    column_probe : ColumnProbe or None
+        Linear model that the trained network is stacked with; `None` takes the one that
+        the head starts from, and up to 500 rows only.
     criterion : nn.Module
         Loss of a batch.
     activation : str or nn.Module class
@@ -172,6 +153,7 @@ class FineTuning:
     n_components: int
     n_outputs: int
     probe: Any
+    column_probe: Any
     criterion: nn.Module
     activation: Any
     params: PredictorParams
@@ -201,6 +183,8 @@ class FineTuning:
         squares = np.mean((Z - self.center_) ** 2, axis=1)
         self.unit_ = np.sqrt(np.average(squares, weights=weight)) or 1.0
         self.probe.fit(*self._latents_and_targets(labelled), self.rng)
+        if self.column_probe is not None:
+            self.column_probe.fit_scale(self._inputs(X), weight)
         return self
 
     def fine_tune(self, labelled, valid):
@@ -216,20 +200,29 @@ class FineTuning:
         if self.embedding_ is not None:
             self.encoder = deepcopy(self.encoder)
             self.encoder.embed_numbers(self.embedding_)
-        plan = Plan() if valid is not None else self._choose(labelled)
-        net = self._train(labelled, valid, plan)
+        plan = Plan() if valid is not None else choose_plan(self, labelled)
+        net = self.train(labelled, valid, plan)
         if plan.length:
             watched = labelled if valid is None else valid
-            if self._keep_start_if_better(net, len(labelled), watched):
+            is_start = self._keep_start_if_better(net, len(labelled), watched)
+            if is_start and self.column_probe is None:
                 plan = Plan(length=0.0)
         if valid is not None and valid is not labelled:
-            plan, _ = self._calibrate(plan, self._predict(net, valid))
+            plan = weigh_outputs(self, plan, net, labelled, valid)
         scale_outputs(net.module_.head, plan.factor)
         if plan.start_factor:
-            start = Predictor(deepcopy(self.encoder), self._make_head()).eval()
-            scale_outputs(start.head, plan.start_factor)
-            net.module_.start = start.to(self.device)
+            net.module_.start = self._make_start(labelled, plan.start_factor)
         return net
+
+    def _make_start(self, labelled, factor):
+        """Return the linear model that a network is stacked with, times a factor."""
+        if self.column_probe is None:
+            start = Predictor(deepcopy(self.encoder), self._make_head()).eval()
+            scale_outputs(start.head, factor)
+            return start.to(self.device)
+        model = self._fit_columns(labelled)
+        scale_outputs([model.linear], factor)
+        return model
 
     def score_spreading(self, neighbors):
         """Compare spread labels with the linear model, by cross-validation.
@@ -321,14 +314,14 @@ class FineTuning:
             logits = apply_in_parts(module, sample, self.device).double()
         temperatures = (
             match_confidence(logits.numpy(), accuracy),
-            self.criterion.calibrate(*self._predict(net, rows.repeated))[0],
+            self.criterion.calibrate(*self.predict(net, rows.repeated))[0],
         )
         scale_outputs(net.module_.head, 1 / max(temperatures))
         return net
 
     def accuracy(self, net, rows):
         """Return the weighted share of rows whose class a net predicts."""
-        outputs, y = self._predict(net, rows)
+        outputs, y = self.predict(net, rows)
         weight, class_indices = y.T
         is_right = outputs.argmax(1) == class_indices
         return float(weight @ is_right.to(weight) / weight.sum())
@@ -398,7 +391,7 @@ class FineTuning:
         layer.weight.copy_(torch.from_numpy(weight))
         layer.bias.copy_(torch.from_numpy(bias))
 
-    def _train(self, labelled, valid, plan):
+    def train(self, labelled, valid, plan):
         """Return a net that was trained as a plan says."""
         self.probe.refit(*self._latents_and_targets(labelled))
         steady = self.training.optimizer in ADAM
@@ -425,7 +418,7 @@ class FineTuning:
         if net.was_interrupted_ or self.training.max_epochs is not None:
             return False
         start = self.make_net(n_labelled)
-        pairs = [self._predict(each, rows) for each in (start, net)]
+        pairs = [self.predict(each, rows) for each in (start, net)]
         pairs.append((torch.zeros_like(pairs[0][0]), pairs[0][1]))
         *losses, guess = [self.criterion.calibrate(*pair)[1] for pair in pairs]
         is_start = not losses[1] <= losses[0]
@@ -440,87 +433,32 @@ class FineTuning:
             )
         return is_start
 
-    def _choose(self, labelled):
-        """Return the plan that is best for held-out rows; given epochs are kept to."""
-        n_rows = int(labelled.n_copies.sum())
-        starts_linear = not np.size(self.params.head_layer_sizes)
-        lengths = LENGTHS if starts_linear else LENGTHS[:-1]
-        if self.training.max_epochs is not None:
-            lengths = (1.0,)
-        if n_rows < ROWS_TO_CHOOSE:
-            return Plan(lengths[-1])
-        if n_rows > MANY_ROWS:
-            return Plan()
-        # Trials are no part of the training: callbacks do not see them, and the random
-        # numbers that follow are those that follow without them.
-        trial = copy(self)
-        trial.training = self.training.without_callbacks()
-        trial.rng = deepcopy(self.rng)
-        with fork_rng(self.device):
-            return trial._plan(labelled, lengths)
+    def predict_columns(self, labelled, rows):
+        """Return what `predict` does, by the linear model of the columns of others."""
+        model, encoder = self._fit_columns(labelled), self.encoder.eval()
+        return self._apply(lambda X: model(encoder.inputs(X)), rows)
 
-    def _plan(self, labelled, lengths):
-        """Return the plan that is best for held-out rows, of some lengths."""
-        n_rows = int(labelled.n_copies.sum())
-        parts = self._hold_out(labelled)
+    def _fit_columns(self, labelled):
+        n_inputs = self.column_probe.n_inputs
+        some = labelled.draw(max(1, min(PROBE_ROWS, MOST_CELLS // n_inputs)))
+        model = self.column_probe.fit(self._inputs(some.X), *_targets(some))
+        return model.to(self.device)
 
-        def predict(plan):
-            predicted = [self._predict_held_out(*part, plan) for part in parts]
-            outputs, y = map(torch.cat, zip(*predicted, strict=True))
-            # The weights count rows.
-            y[:, 0] *= n_rows / len(labelled)
-            return outputs, y
-
-        if n_rows < ROWS_TO_HOLD_OUT:
-            outputs, y = predict(Plan())
-            if lengths[-1]:
-                return self._calibrate(Plan(), (outputs, y))[0]
-            factors = self.criterion.stack(outputs, predict(Plan(0.0))[0], y)
-            return Plan(factor=factors[0], start_factor=factors[1])
-        noises = NOISES if self.encoder.noise is not None else (1.0,)
-        best, lowest = Plan(), np.inf
-        for length in lengths:
-            for noise in noises if length == lengths[0] else (best.noise,):
-                plan = Plan(length, noise)
-                plan, loss = self._calibrate(plan, predict(plan))
-                gain = LEAST_GAIN if length < best.length else LEAST_GAIN_OF_NOISE
-                if loss < (1 - gain) * lowest:
-                    best, lowest = plan, loss
-        return best
-
-    def _calibrate(self, plan, predicted):
-        """Return a plan with its best temperature, and the loss of held-out rows."""
-        temperature, loss = self.criterion.calibrate(*predicted)
-        return plan._replace(factor=1 / temperature), loss
-
-    def _hold_out(self, labelled):
-        """Return pairs of rows to train on and rows that are held out."""
-        n_rows = int(labelled.n_copies.sum())
-        values, n_copies = labelled.targets[:, 0].cpu().numpy(), labelled.n_copies
-        shares = divide_into_folds(values, n_copies.numpy(), N_FOLDS, self.rng)
-        n_folds = min(N_FOLDS, ceil(N_FOLDS * ROWS_TO_HOLD_OUT / n_rows))
-        return [
-            (labelled.take_shares(1 - out), labelled.take_shares(out))
-            for out in torch.from_numpy(shares.T[:n_folds])
-            if 0 < out.sum() < len(out)
-        ]
-
-    def _predict_held_out(self, labelled, out, plan):
-        """Return the outputs for held-out rows, and what comes with these rows."""
-        net = self._train(labelled, None, plan)
-        if net.was_interrupted_:
-            raise KeyboardInterrupt
-        return self._predict(net, out)
+    def predict(self, net, rows):
+        """Return the outputs for rows and what comes with them, on the CPU."""
+        return self._apply(net.module_.eval(), rows)
 
     @torch.no_grad()
-    def _predict(self, net, rows):
-        """Return the outputs for rows and what comes with them, on the CPU."""
-        module = net.module_.eval()
+    def _apply(self, function, rows):
         outputs, ys = [], []
         for X, y in BatchIterator(rows, PROBE_ROWS):
-            outputs.append(module(X.to(self.device)).cpu().double())
+            outputs.append(function(X.to(self.device)).cpu().double())
             ys.append(y.cpu())
         return torch.cat(outputs), torch.cat(ys)
+
+    @torch.no_grad()
+    def _inputs(self, X):
+        return apply_in_parts(self.encoder.eval().inputs, X, self.device)
 
     @torch.no_grad()
     def _encode(self, X):
@@ -535,5 +473,10 @@ class FineTuning:
         """
         some = rows.draw(PROBE_ROWS)
         Z = (self._encode(some.X) - self.center_) / self.unit_
-        y, n_copies = some.y.cpu().double().numpy(), some.n_copies.numpy()
-        return Z, y[:, 1:], y[:, 0] * n_copies.mean(), n_copies
+        return Z, *_targets(some)
+
+
+def _targets(rows):
+    """Return targets, weights that count rows, and numbers of equal rows."""
+    y, n_copies = rows.y.cpu().double().numpy(), rows.n_copies.numpy()
+    return y[:, 1:], y[:, 0] * n_copies.mean(), n_copies

@@ -1,7 +1,7 @@
 """The torch module of a classifier or regressor: an encoder and a head."""
 
 from copy import deepcopy
-from functools import partial
+from functools import partial, reduce
 from itertools import pairwise
 
 import torch
@@ -23,6 +23,7 @@ from sklearn_ae._modules.dense import (
 )
 from sklearn_ae._modules.piecewise_linear import PiecewiseLinear
 from sklearn_ae._modules.weights import read_weights, write_weights
+from sklearn_ae._supervised.linear_model import LinearModel
 from sklearn_ae._supervised.stacking import stack_logits, stack_targets
 from sklearn_ae._supervised.temperature import fit_temperature
 
@@ -88,7 +89,7 @@ class Predictor(nn.Module):
         self.encoder = encoder
         self.head = head
         self.start = None
-        """Predictor whose output is added, as of the linear model, or `None`."""
+        """Linear model whose output is added, on latents or on columns, or `None`."""
         self.frozen = []
         """Weights that do not change until `unfreeze` is called."""
 
@@ -123,8 +124,30 @@ class Predictor(nn.Module):
             head = make_head(first, last, hidden, activation, dropout)
         read_weights(head, weights, own=True)
         predictor = cls(encoder, head)
-        predictor.start = fields.part("start", cls, type(None))
+        predictor.start = fields.part("start", cls, LinearModel, type(None))
         return predictor.eval()
+
+    def fits(self, encoder):
+        """Return whether the predictor takes the rows that an encoder transforms.
+
+        Parameters
+        ----------
+        encoder : TableEncoder
+        """
+        start, blueprint = self.start, self.encoder.blueprint
+        if not blueprint.fits(encoder):
+            return False
+        if start is None:
+            return True
+        if start.n_outputs != self.n_outputs:
+            return False
+        if isinstance(start, Predictor):
+            return start.encoder.blueprint.fits(encoder) and start.start is None
+        indicators = self.encoder.indicators
+        n_indicators = 0 if indicators is None else len(indicators)
+        layout = blueprint.layout
+        width = blueprint.n_features if layout is None else layout.width
+        return start.n_inputs == width + n_indicators
 
     @property
     def n_outputs(self):
@@ -151,14 +174,17 @@ class Predictor(nn.Module):
             return self.head(Z)
 
         outputs = in_shares(function, inputs) if self.training else function(inputs)
-        return outputs if self.start is None else outputs + self.start(X)
+        return self._add_start(outputs, inputs)
 
     def predict(self, X, may_have_missing=False):
         """Return the raw output for scaled rows."""
-        outputs = self.head(self.encode(X, may_have_missing))
+        inputs = self.encoder.inputs(X, may_have_missing)
+        return self._add_start(self.predict_inputs(inputs), inputs)
+
+    def _add_start(self, outputs, inputs):
         if self.start is None:
             return outputs
-        return outputs + self.start.predict(X, may_have_missing)
+        return outputs + self.start.predict_inputs(inputs)
 
     def encode(self, X, may_have_missing=False):
         """Return the latents of scaled rows."""
@@ -228,18 +254,24 @@ def predict_in_float64(predictor):
     predict : callable
         Takes scaled float64 rows, and whether to look for missing cells.
     """
-    layers = [*predictor.encoder.network.encoder, *predictor.head]
-    layers = [_layer_in_float64(layer) for layer in layers]
-    start = predictor.start
-    predict_start = None if start is None else predict_in_float64(start)
+    models = [predictor] if predictor.start is None else [predictor, predictor.start]
+    models = [_model_in_float64(model) for model in models]
 
     def predict(X, may_have_missing):
-        out = predictor.encoder.inputs(X, may_have_missing)
-        for layer in layers:
-            out = layer(out)
-        return out if start is None else out + predict_start(X, may_have_missing)
+        inputs = predictor.encoder.inputs(X, may_have_missing)
+        return sum(model(inputs) for model in models)
 
     return predict
+
+
+def _model_in_float64(model):
+    """Return a function that does in float64 what `predict_inputs` of a model does."""
+    if isinstance(model, LinearModel):
+        layer = _layer_in_float64(model.linear)
+        return lambda inputs: layer(model.columns(inputs))
+    layers = [*model.encoder.network.encoder, *model.head]
+    layers = [_layer_in_float64(layer) for layer in layers]
+    return lambda inputs: reduce(lambda out, layer: layer(out), layers, inputs)
 
 
 def _layer_in_float64(layer):

@@ -60,6 +60,8 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
 
     {noise}
 
+    {columns}
+
     {length}
 
     References

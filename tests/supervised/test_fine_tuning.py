@@ -19,7 +19,8 @@ from torch import nn
 
 from sklearn_ae import AutoencoderPretrainedClassifier, AutoencoderPretrainedRegressor
 from sklearn_ae._defaults import default_fine_tuning
-from sklearn_ae._supervised.fine_tuning import FineTuning, Plan
+from sklearn_ae._supervised.fine_tuning import FineTuning
+from sklearn_ae._supervised.plan import Plan
 from sklearn_ae._supervised.temperature import scale_outputs
 from sklearn_ae._tables.rows import Rows
 from sklearn_ae.architectures import TorchModule
@@ -261,7 +262,8 @@ def test__fit__labels_that_nothing_tells__are_not_predicted_with_confidence(n_ro
 
 def test__fit__training_that_fails__keeps_the_linear_model_and_says_so(monkeypatch):
     """However well the trials went."""
-    monkeypatch.setattr(FineTuning, "_choose", lambda self, labelled: Plan())
+    chosen = "sklearn_ae._supervised.fine_tuning.choose_plan"
+    monkeypatch.setattr(chosen, lambda tuning, labelled: Plan())
     model = classifier(lr=3.0, max_epochs=None, semi_supervised=False)
     with pytest.warns(ConvergenceWarning, match="smaller lr than 3.0"):
         model.fit(X, hide(Y, 40))
@@ -276,7 +278,7 @@ def test__fit__network_that_is_unsure__is_kept(monkeypatch):
     autoencoder = small(16, hidden_layer_sizes=(128,), max_epochs=20)
     model = AutoencoderPretrainedClassifier(autoencoder, lr=0.01, random_state=0)
     model.fit(rows, y)
-    train = FineTuning._train
+    train = FineTuning.train
 
     def train_in_doubt(self, labelled, valid=None, length=1.0):
         net = train(self, labelled, valid, length)
@@ -284,7 +286,7 @@ def test__fit__network_that_is_unsure__is_kept(monkeypatch):
             scale_outputs(net.module_.head, 0.01)
         return net
 
-    monkeypatch.setattr(FineTuning, "_train", train_in_doubt)
+    monkeypatch.setattr(FineTuning, "train", train_in_doubt)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         unsure = clone(model).fit(rows, y)
