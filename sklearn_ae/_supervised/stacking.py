@@ -1,10 +1,10 @@
-"""Stacking: how much to trust a trained network, and how much where it started.
+"""Stacking: how much to trust a trained network, and how much a linear model.
 
-Trained on few rows, a network is sometimes far better than the linear model that it
-started from and sometimes far worse, and too few rows can be held out to tell which. So
-both predict, and the predictions are added with the weights that are best on held-out
-rows (Wolpert, 1992 [1]_), as far as these rows say anything: a Gaussian prior on the
-weights counts `PRIOR` for a weight that is off by its own size.
+Trained on few rows, a network is sometimes far better than a linear model and sometimes
+far worse, and too few rows can be held out to tell which. So both predict, and the
+predictions are added with the weights that are best on held-out rows (Wolpert, 1992
+[1]_), as far as these rows say anything: a Gaussian prior on the weights counts `PRIOR`
+for a weight that is off by its own size.
 
 References
 ----------
@@ -16,8 +16,10 @@ from scipy.optimize import minimize
 
 from sklearn_ae._supervised.temperature import cross_entropy_of, fit_temperature
 
-# Weight of the trained network before any row was held out: it is better more often.
+# Share of the trained network before any row was held out: it is better more often.
 TRAINED_SHARE = 0.75
+# The same where the other model sees the columns, and either may be better.
+EVEN_SHARE = 0.5
 # Nats that it costs to have a weight twice as large, or to have none.
 PRIOR = 0.5
 SHARES = np.array([TRAINED_SHARE, 1 - TRAINED_SHARE])
@@ -70,11 +72,11 @@ def stack_targets(trained, start, targets, weight):
     steps = (trained - start)[seen]
     variance = min(weight @ (errors - steps) ** 2, weight @ errors**2) / weight.sum()
     if not variance > 0:
-        return SHARES
+        return np.array([EVEN_SHARE, 1 - EVEN_SHARE])
     # Least squares in units of the noise, and the prior.
-    precision = 2 * PRIOR * np.sum(SHARES**-2)
+    precision = 2 * PRIOR * (EVEN_SHARE**-2 + (1 - EVEN_SHARE) ** -2)
     weight = weight / variance
-    share = (weight @ (steps * errors) + precision * TRAINED_SHARE) / (
+    share = (weight @ (steps * errors) + precision * EVEN_SHARE) / (
         weight @ steps**2 + precision
     )
     share = min(max(share, 0.0), 1.0)
