@@ -18,6 +18,7 @@ References
 import argparse
 import time
 import warnings
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
@@ -30,6 +31,7 @@ import pandas as pd
 import sklearn
 import torch
 from bench_speed import describe_machine
+from known_runs import KnownRuns
 from real_data import DATA
 from scipy.stats import wilcoxon
 from sklearn.datasets import load_breast_cancer, load_digits
@@ -207,23 +209,16 @@ def run(method, X, X_test, y_test, seed):
 
 def bench_tables(tables, path, seeds=SEEDS):
     """Compare the methods on tables, in both settings."""
-    runs = []
-    if path is not None and path.exists():
-        runs = pd.read_csv(path).to_dict("records")
-    known = {tuple(run[key] for key in KEYS) for run in runs}
+    known = KnownRuns(path, KEYS)
     for seed in seeds:
         for table in tables:
             X, y = load(table, seed)
             for setting in SETTINGS:
                 parts = split(X, y, setting, seed)
                 for method in METHODS:
-                    keys = (setting, table, seed, method)
-                    if keys not in known:
-                        scores = run(method, *parts, seed)
-                        runs.append({**dict(zip(KEYS, keys, strict=True)), **scores})
-        if path is not None:
-            pd.DataFrame(runs).to_csv(path, index=False)
-    runs = pd.DataFrame(runs)
+                    keys = dict(zip(KEYS, (setting, table, seed, method), strict=True))
+                    known.measure(partial(run, method, *parts, seed), **keys)
+    runs = known.frame()
     print_tables(runs[runs["table"].isin(tables)])
 
 

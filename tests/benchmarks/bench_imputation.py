@@ -11,6 +11,7 @@ each run: those that are in the file already are not repeated.
 import argparse
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import labelled_tables
@@ -20,6 +21,7 @@ import sklearn
 import torch
 from bench_frames import read
 from bench_speed import describe_machine
+from known_runs import KnownRuns
 from real_data import DATA
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.ensemble import ExtraTreesRegressor
@@ -271,30 +273,27 @@ ABLATION = {
 }
 
 
+def fill(method, X, kind, seed):
+    """Return the scores of a method that fills holes of a kind, and its seconds."""
+    holes = make_holes(X, kind, seed)
+    with_holes = X.mask(holes)
+    start = time.process_time()
+    filled = method(with_holes, seed)
+    seconds = time.process_time() - start
+    rmse, accuracy = scores(X, filled, holes)
+    return {"rmse": rmse, "accuracy": accuracy, "seconds": seconds}
+
+
 def run(methods, tables, kinds, seeds, path):
     """Return a frame with a row of scores for each run."""
     keys = ["method", "table", "holes", "seed"]
-    known = pd.DataFrame(columns=[*keys, "rmse", "accuracy", "seconds"])
-    if path is not None and path.exists():
-        known = pd.read_csv(path)
-    done = set(known[keys].itertuples(index=False, name=None))
-    rows = known.to_dict("records")
+    known = KnownRuns(path, keys)
     for method, table in ((m, t) for m in methods for t in tables):
         X = load(table)
         for kind, seed in ((k, s) for k in kinds for s in seeds):
-            key = method, table, kind, seed
-            if key in done:
-                continue
-            holes = make_holes(X, kind, seed)
-            with_holes = X.mask(holes)
-            start = time.process_time()
-            filled = methods[method](with_holes, seed)
-            seconds = time.process_time() - start
-            values = *key, *scores(X, filled, holes), seconds
-            rows.append(dict(zip(known.columns, values, strict=True)))
-            if path is not None:
-                pd.DataFrame(rows).to_csv(path, index=False)
-    runs = pd.DataFrame(rows)
+            key = dict(zip(keys, (method, table, kind, seed), strict=True))
+            known.measure(partial(fill, methods[method], X, kind, seed), **key)
+    runs = known.frame()
     wanted = {"method": methods, "table": tables, "holes": kinds, "seed": seeds}
     for column, values in wanted.items():
         runs = runs[runs[column].isin(list(values))]

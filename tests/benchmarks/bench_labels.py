@@ -24,6 +24,7 @@ import sklearn
 import torch
 from bench_frames import LESIONS
 from bench_speed import describe_machine
+from known_runs import KnownRuns
 from real_data import DATA
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_digits
@@ -306,8 +307,17 @@ METHODS = {
 }
 
 
-class Results:
-    """Scores of runs, in memory and, if there is a path, in a file.
+def fit_and_score(fit, rows, y, encoders, seed):
+    """Return the scores of a classifier by their names, and how it was trained."""
+    start = time.process_time()
+    model, before = fit(rows.X, y, encoders, seed)
+    seconds = time.process_time() - start + before
+    found = dict(zip(SCORES, (*scores(model, rows), seconds), strict=True))
+    return found | {USED_ALL: float(getattr(model, "semi_supervised_", False))}
+
+
+class Results(KnownRuns):
+    """Scores of runs.
 
     Parameters
     ----------
@@ -315,31 +325,23 @@ class Results:
     """
 
     def __init__(self, path):
-        self.path = path
-        self.runs = pd.DataFrame(columns=[*KEYS, *SCORES, USED_ALL])
-        if path is not None and path.exists():
-            self.runs = pd.read_csv(path)
+        super().__init__(path, KEYS)
 
     def add(self, methods, rows, y, encoders, **keys):
         """Fit methods to labels, unless their scores are known."""
-        known = set(self.runs[KEYS].itertuples(index=False, name=None))
         for method, fit in methods.items():
-            run = {**keys, "method": method}
-            if tuple(run[key] for key in KEYS) in known:
-                continue
-            encoders.train()
-            start = time.process_time()
-            model, before = fit(rows.X, y, encoders, keys["seed"])
-            seconds = time.process_time() - start + before
-            run |= zip(SCORES, (*scores(model, rows), seconds), strict=True)
-            run[USED_ALL] = float(getattr(model, "semi_supervised_", False))
-            self.runs = pd.DataFrame([*self.runs.to_dict("records"), run])
-            if self.path is not None:
-                self.runs.to_csv(self.path, index=False)
+
+            def function(fit=fit):
+                # Its seconds are counted once, whoever asks for it first.
+                encoders.train()
+                return fit_and_score(fit, rows, y, encoders, keys["seed"])
+
+            self.measure(function, **keys, method=method)
 
     def of(self, part, tables, labels):
         """Return the runs of a part, in the order of tables and labels."""
-        runs = self.runs[self.runs["part"] == part]
+        runs = self.frame()
+        runs = runs[runs["part"] == part]
         runs = runs[
             runs["table"].isin(list(tables)) & runs["labels"].isin(list(labels))
         ]

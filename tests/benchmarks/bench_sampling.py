@@ -11,6 +11,7 @@ SKLEARN_AE_DATA names.
 import argparse
 import time
 import warnings
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pandas as pd
 import torch
 from bench_speed import describe_machine
 from bench_variational import tell_apart
+from known_runs import KnownRuns
 from labelled_tables import TARGETS, load, names, raw_columns
 from scipy.stats import ks_2samp
 from sklearn.ensemble import (
@@ -202,19 +204,12 @@ def main(arguments=None):
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     describe_machine()
-    runs = []
-    if options.results and options.results.exists():
-        runs = pd.read_csv(options.results).to_dict("records")
-    known = {(run["table"], run["method"]) for run in runs}
+    known = KnownRuns(options.results, ["table", "method"])
     for name in options.tables or tables():
         for method in METHODS:
-            if (name, method) not in known:
-                found = measure(name, method)
-                runs.append({"table": name, "method": method, **found})
-                print(name, method, {k: round(v, 3) for k, v in found.items()})
-                if options.results:
-                    pd.DataFrame(runs).to_csv(options.results, index=False)
-    runs = pd.DataFrame(runs)
+            function = partial(measure, name, method)
+            known.measure(function, table=name, method=method)
+    runs = known.frame()
     means = runs.groupby("method", sort=False)[MEASURES].mean()
     print(means.round(3).to_markdown())
     apart = runs.pivot(index="table", columns="method", values="told apart")

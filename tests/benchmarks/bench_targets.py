@@ -10,12 +10,14 @@ folder that SKLEARN_AE_DATA names; without it, the tables of scikit-learn remain
 import argparse
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from bench_speed import describe_machine
+from known_runs import KnownRuns
 from labelled_tables import raw_columns
 from real_data import DATA
 from sklearn import datasets
@@ -95,7 +97,7 @@ def methods(X, seed):
 
 
 def measure(X, y, labels, method, seed):
-    """Return the explained variance, and the seconds of the fit."""
+    """Return the explained variance, and the seconds of the fit, by name."""
     X = categorical(X)
     index = np.random.default_rng(seed).permutation(len(y))[:MOST_ROWS]
     train, test = train_test_split(index, test_size=0.3, random_state=seed)
@@ -110,7 +112,7 @@ def measure(X, y, labels, method, seed):
     start = time.process_time()
     predicted = regressor.fit(X_train, target).predict(X_test)
     seconds = time.process_time() - start
-    return max(-1.0, r2_score(y[test], predicted)), seconds
+    return {"R2": max(-1.0, r2_score(y[test], predicted)), "seconds": seconds}
 
 
 def main(arguments=None):
@@ -123,25 +125,17 @@ def main(arguments=None):
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     describe_machine()
-    runs = []
-    if options.results and options.results.exists():
-        runs = pd.read_csv(options.results).to_dict("records")
-    known = {tuple(run[key] for key in KEYS) for run in runs}
+    known = KnownRuns(options.results, KEYS)
     for name, (X, y) in tables().items():
         for labels, n_labels in LABELS.items():
             if name not in (options.tables or [name]) or n_labels > 0.5 * len(y):
                 continue
             for method in methods(X, 0):
                 for seed in range(options.seeds):
-                    keys = (name, labels, method, seed)
-                    if keys in known:
-                        continue
-                    score, seconds = measure(X, y, n_labels, method, seed)
-                    found = {"R2": score, "seconds": seconds}
-                    runs.append(dict(zip(KEYS, keys, strict=True)) | found)
-                    if options.results:
-                        pd.DataFrame(runs).to_csv(options.results, index=False)
-    print_tables(pd.DataFrame(runs))
+                    keys = dict(zip(KEYS, (name, labels, method, seed), strict=True))
+                    function = partial(measure, X, y, n_labels, method, seed)
+                    known.measure(function, **keys)
+    print_tables(known.frame())
 
 
 def print_tables(runs):
