@@ -19,8 +19,11 @@ RESULTS = DOCS / "results"
 OURS = {
     "anomalies": "sklearn_ae",
     "labels": "pre-trained",
+    "targets": "pre-trained",
     "imputation": "AutoencoderImputer",
 }
+# What classes and targets are compared with, table by table.
+LINEAR_AND_TREES = ["LogisticRegression", "Ridge", "HistGradientBoosting"]
 # Names for readers, where the scripts have others.
 NAMES = {
     "HistGradientBoosting": "HistGradientBoostingClassifier",
@@ -154,23 +157,31 @@ def draw_classes(folder=None):
 
 def draw_labels(folder=None):
     """Draw the accuracies with few labels, ours less those of others."""
-    runs = read_results("labels")
-    found = differences(
-        runs[runs["part"] == "tables"], "accuracy", OURS["labels"], ["labels", "table"]
-    )
-    shares = [s for s in ("1 %", "5 %", "100 %") if s in found.index.unique("labels")]
+    _draw_shares("labels", "accuracy", ["1 %", "5 %", "100 %"], "labels", folder)
+
+
+def draw_targets(folder=None):
+    """Draw the same for targets that are numbers."""
+    _draw_shares("targets", "R2", ["50", "10 %", "100 %"], "targets", folder)
+
+
+def _draw_shares(name, score, shares, labels, folder):
+    runs = read_results(name)
+    runs["table"] = runs["table"].str.removeprefix("more/")
+    found = differences(runs, score, OURS[name], ["labels", "table"])
+    names = [peer for peer in LINEAR_AND_TREES if peer in set(runs["method"])]
+    shares = [share for share in shares if share in found.index.unique("labels")]
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(1, len(shares), figsize=(10, 5.2), sharey=True)
+        size = 10, 1.5 + 0.26 * runs["table"].nunique()
+        figure, panels = plt.subplots(1, len(shares), figsize=size, sharey=True)
         for axes, share in zip(np.atleast_1d(panels), shares, strict=True):
             rows = found.xs(share, level="labels")
-            groups = {
-                peer: rows.xs(peer, level="method")
-                for peer in ("LogisticRegression", "HistGradientBoosting")
-            }
-            title, unit = f"{share} of the labels", "accuracy, ours less theirs"
+            groups = {peer: rows.xs(peer, level="method") for peer in names}
+            title = f"{share} {'of the ' if '%' in share else ''}{labels}"
+            unit = f"{score.replace('R2', 'R²')}, ours less theirs"
             draw_forest(axes, groups, title=title, unit=unit)
         add_legend(figure, axes)
-        store(figure, "comparison_labels.png", folder)
+        store(figure, f"comparison_{name}.png", folder)
 
 
 def draw_imputation(folder=None):
@@ -294,7 +305,7 @@ def write_figures():
     dirty = anomalies[anomalies["setting"] == "contaminated"]
     clean = anomalies[anomalies["setting"] == "one-class"]
     labels = read_results("labels")
-    few = labels[(labels["part"] == "tables") & (labels["labels"] == "1 %")]
+    few = labels[labels["labels"] == "1 %"]
     holes = read_results("imputation")
     mixed = holes[holes.groupby("table")["accuracy"].transform("count") > 0]
     clusters = read_clusters()
@@ -389,18 +400,27 @@ def write_anomaly_table(results="anomalies"):
 
 def write_label_table():
     """Return means of the classifiers, for the comparison."""
-    runs = read_results("labels")
-    runs = runs[runs["part"] == "tables"]
-    frame = runs.pivot_table("accuracy", "method", "labels", sort=False)
+    return _share_table("labels", "accuracy")
+
+
+def write_target_table():
+    """Return means of the regressors, for the comparison."""
+    return _share_table("targets", "R2")
+
+
+def _share_table(name, score):
+    runs = read_results(name)
+    frame = runs.pivot_table(score, "method", "labels", sort=False)
     n_cases = runs.groupby(["labels", "table"]).ngroups
-    ahead = _behind(runs, "accuracy", OURS["labels"], ["labels", "table"])
-    frame.columns = [f"{share} of the labels" for share in frame]
-    frame[f"ahead of us, of {n_cases}"] = ahead
-    seconds = runs.groupby("method")["seconds"].median()
-    if seconds.notna().any():
-        frame["seconds, median"] = seconds
-    digits = {name: 0 if name.startswith("ahead") else 3 for name in frame}
-    return _table(frame, [1 if n.startswith("sec") else d for n, d in digits.items()])
+    frame.columns = [
+        f"{share} of the {name}" if "%" in share else f"{share} {name}"
+        for share in frame
+    ]
+    frame[f"ahead of us, of {n_cases}"] = _behind(
+        runs, score, OURS[name], ["labels", "table"]
+    )
+    frame["seconds, median"] = runs.groupby("method")["seconds"].median()
+    return _table(frame, [3] * (frame.shape[1] - 2) + [0, 1])
 
 
 def write_imputation_table():
@@ -439,6 +459,7 @@ PICTURES = (
     draw_anomalies,
     draw_classes,
     draw_labels,
+    draw_targets,
     draw_imputation,
     draw_speed,
     draw_clusters,
@@ -454,6 +475,7 @@ def main():
     insert(page, "outliers", write_anomaly_table())
     insert(page, "classes", write_class_table())
     insert(page, "labels", write_label_table())
+    insert(page, "targets", write_target_table())
     insert(page, "imputation", write_imputation_table())
 
 
