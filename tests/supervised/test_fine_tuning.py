@@ -264,8 +264,8 @@ def test__fit__training_that_fails__keeps_the_linear_model_and_says_so(monkeypat
     """However well the trials went."""
     chosen = "sklearn_ae._supervised.fine_tuning.choose_plan"
     monkeypatch.setattr(chosen, lambda tuning, labelled: Plan())
-    model = classifier(lr=3.0, max_epochs=None, semi_supervised=False)
-    with pytest.warns(ConvergenceWarning, match="smaller lr than 3.0"):
+    model = classifier(lr=100.0, max_epochs=None, semi_supervised=False)
+    with pytest.warns(ConvergenceWarning, match="smaller lr than 100.0"):
         model.fit(X, hide(Y, 40))
     linear = classifier(lr=1e-30, semi_supervised=False).fit(X, hide(Y, 40))
     assert_array_equal(model.predict(X), linear.predict(X))

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import RidgeCV
 
 from sklearn_ae._supervised.linear_probe import (
+    INVERSE_PENALTIES,
     PENALTIES,
     ClassProbe,
     TargetProbe,
@@ -90,3 +91,19 @@ def test__divide_into_folds__single_rows__gives_each_one_fold():
     folds = np.empty(40, dtype=int)
     folds[order] = np.arange(40) % 5
     assert_array_equal(shares, np.eye(5)[folds])
+
+
+def test__class_probe__few_rows_that_tell_nothing__choose_no_extreme_penalty():
+    """Held-out rows are told by luck, or by bad luck, by one of four draws."""
+    rng = np.random.default_rng(0)
+    y, ones = np.repeat([[0], [1]], 4, axis=0), np.ones(8, dtype=int)
+    for _ in range(40):
+        probe = ClassProbe(2).fit(rng.normal(size=(8, 5)), y, ones, ones, rng)
+        assert INVERSE_PENALTIES[0] < probe.C_ < INVERSE_PENALTIES[-1]
+
+
+def test__class_probe__many_rows__choose_for_themselves():
+    rng = np.random.default_rng(0)
+    Z, ones = rng.normal(size=(600, 3)), np.ones(600, dtype=int)
+    y = (Z[:, :1] > 0).astype(int)
+    assert ClassProbe(2).fit(Z, y, ones, ones, rng).C_ == INVERSE_PENALTIES[-1]
