@@ -51,6 +51,9 @@ class PiecewiseLinear(nn.Module):
     def from_rows(cls, X: Tensor, weight: Tensor, n_bins: int) -> "PiecewiseLinear":
         """Return one whose bins hold equal shares of some rows.
 
+        A number that more rows have than would fit into a bin is the end of two bins,
+        and the others hold equal shares of all other rows.
+
         Parameters
         ----------
         X : Tensor of shape (n_rows, n_columns)
@@ -59,13 +62,8 @@ class PiecewiseLinear(nn.Module):
         n_bins : int
             For each column; fewer where many cells are equal.
         """
-        ordered, order = X.sort(dim=0, stable=True)
-        total = weight.double()[order].cumsum(0)
-        shares = torch.linspace(0, 1, n_bins + 1, dtype=torch.float64, device=X.device)
-        # Rounding is not to look for a row behind the last one.
-        indices = torch.searchsorted(total.T.contiguous(), shares * total[-1:].T)
-        edges = ordered.T.gather(1, indices.clamp(max=len(X) - 1))
-        return cls([column.unique() for column in edges])
+        weight = weight.double()
+        return cls([_find_edges(column, weight, n_bins) for column in X.T])
 
     @classmethod
     def allocate(cls, column: Tensor) -> "PiecewiseLinear":
@@ -90,3 +88,17 @@ class PiecewiseLinear(nn.Module):
         """Return how far the numbers of rows fill the bins."""
         numbers = X.index_select(1, self.column)
         return ((numbers - self.center) * self.factor).clamp(-1, 1)
+
+
+def _find_edges(column: Tensor, weight: Tensor, n_bins: int) -> Tensor:
+    values, indices = column.unique(return_inverse=True)
+    total = weight.new_zeros(len(values)).index_add_(0, indices, weight)
+    is_common = total * n_bins >= total.sum()
+    edges, others = values[is_common], values[~is_common]
+    if not len(others):
+        return edges
+    total = total[~is_common].cumsum(0)
+    shares = torch.linspace(0, 1, n_bins + 1 - len(edges), dtype=torch.float64)
+    # Rounding is not to look for a row behind the last one.
+    places = torch.searchsorted(total, shares.to(total) * total[-1])
+    return torch.cat([edges, others[places.clamp(max=len(others) - 1)]]).unique()
