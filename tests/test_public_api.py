@@ -6,6 +6,7 @@ After a change that is meant, write the list anew::
 """
 
 import inspect
+import re
 import subprocess
 import sys
 from difflib import unified_diff
@@ -15,6 +16,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator
 from torch import nn
 
 import sklearn_ae
@@ -182,6 +185,21 @@ def test__public_api__is_as_listed():
         "that is gone may break code of users. If this is meant, write the list anew: "
         "python tests/test_public_api.py > tests/public_api.txt\n" + "\n".join(changes)
     )
+
+
+ESTIMATORS = [
+    value
+    for name in sklearn_ae.__all__
+    if inspect.isclass(value := getattr(sklearn_ae, name))
+    and issubclass(value, BaseEstimator)
+]
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test__docstring__groups__name_each_parameter_once(cls):
+    """A parameter that no group names is not found among the others."""
+    groups = cls.__doc__.split("in groups:")[1].split("Read more")[0]
+    assert sorted(re.findall(r"`(\w+)`", groups)) == sorted(signature(cls).parameters)
 
 
 if __name__ == "__main__":

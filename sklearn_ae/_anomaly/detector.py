@@ -51,6 +51,12 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     without missing cells. The rows of `fit` may be clean (novelty detection) or contain
     outliers that are to be found (outlier detection).
 
+    The defaults suit most tables. The parameters in groups:
+
+    - *network*: `autoencoder`, `n_estimators`
+    - *threshold and p-values*: `contamination`, `calibration_fraction`
+    - *machine and the rest*: `device`, `verbose`, `random_state`
+
     Read more in :doc:`/guide/outliers`.
 
     Parameters

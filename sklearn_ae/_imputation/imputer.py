@@ -72,6 +72,12 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
     categories are filled together, each from all others; observed cells come back as
     they are.
 
+    The defaults suit most tables. The parameters in groups:
+
+    - *network*: `autoencoder`, `n_estimators`
+    - *what is filled in*: `max_iter`, `n_draws`, `add_indicator`
+    - *the rest*: `random_state`
+
     Read more in :doc:`/guide/missing_cells`.
 
     Parameters

@@ -45,6 +45,17 @@ class AutoencoderPretrainedClassifier(ClassifierMixin, PretrainedPredictor):
     and encoder and head are fine-tuned on the labelled rows. Where rows of one class
     lie together, fine-tuning learns from the unlabelled rows, too.
 
+    The defaults suit most tables. The parameters in groups:
+
+    - *network*: `autoencoder`, `head_layer_sizes`, `dropout`
+    - *what is learnt*: `label_smoothing`, `semi_supervised`, `class_weight`,
+      `unlabeled_label`
+    - *the encoder in fine-tuning*: `freeze_encoder`, `encoder_lr_scale`
+    - *fine-tuning*: `optimizer`, `lr`, `weight_decay`, `lr_schedule`, `max_epochs`,
+      `batch_size`, `early_stopping`, `validation_fraction`, `n_iter_no_change`, `tol`
+    - *machine and the rest*: `device`, `callbacks`, `net_params`, `verbose`,
+      `random_state`
+
     Read more in :doc:`/guide/few_labels`.
 
     Parameters

@@ -29,6 +29,15 @@ class AutoencoderPretrainedRegressor(RegressorMixin, PretrainedPredictor):
     all rows (self-supervised pre-training); then a head takes the place of its decoder,
     and encoder and head are fine-tuned on the rows with a target.
 
+    The defaults suit most tables. The parameters in groups:
+
+    - *network*: `autoencoder`, `head_layer_sizes`, `dropout`
+    - *the encoder in fine-tuning*: `freeze_encoder`, `encoder_lr_scale`
+    - *fine-tuning*: `optimizer`, `lr`, `weight_decay`, `lr_schedule`, `max_epochs`,
+      `batch_size`, `early_stopping`, `validation_fraction`, `n_iter_no_change`, `tol`
+    - *machine and the rest*: `device`, `callbacks`, `net_params`, `verbose`,
+      `random_state`
+
     Read more in :doc:`/guide/few_labels`.
 
     Parameters
