@@ -34,7 +34,9 @@ NAMES = {
 
 def read_results(name):
     """Return the rows of a file of results, each as often as it was run."""
-    return pd.read_csv(RESULTS / f"{name}.csv")
+    runs = pd.read_csv(RESULTS / f"{name}.csv")
+    # The folder of a table says nothing to a reader.
+    return runs.assign(table=runs["table"].str.removeprefix("more/"))
 
 
 def read_markdown_table(path, *columns):
@@ -187,7 +189,6 @@ def _draw_shares(name, score, shares, labels, folder):
 def draw_imputation(folder=None):
     """Draw the errors of filled cells, those of others less ours."""
     runs = read_results("imputation")
-    runs["table"] = runs["table"].str.removeprefix("more/")
     runs["gain"] = -runs["rmse"]
     peers = ["KNNImputer", "IterativeImputer", "IterativeImputer, trees", "MIDAS2"]
     peers = [p for p in peers if p in set(runs["method"])]
@@ -224,23 +225,15 @@ def draw_speed(folder=None):
     speed = read_speed()
     peers = ["sklearn_ae", "plain loop", "MLPRegressor", "skorch", "PyOD"]
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(7, 3))
-        for i, peer in enumerate(peers):
-            axes.bar(
-                np.arange(len(speed)) + 0.16 * (i - 2),
-                speed[peer] / 1e3,
-                width=0.15,
-                color=[*COLORS[:4], GREY][i],
-                label=peer,
-            )
-        axes.set_xticks(range(len(speed)), speed.index)
-        axes.set(
-            yscale="log",
-            ylabel="thousand rows a second",
-            title="Training the same layers in batches of 256, one core",
-        )
-        axes.legend(ncols=len(peers), loc="upper right")
-        axes.set_ylim(top=axes.get_ylim()[1] * 2)
+        # One scale for all would need logarithms, on which bars have no length.
+        figure, panels = plt.subplots(1, len(speed), figsize=(9, 2.6), sharey=True)
+        for axes, (network, rows) in zip(panels, speed[peers].iterrows(), strict=True):
+            axes.barh(peers, rows / 1e3, color=[*COLORS[:4], GREY])
+            axes.set_title(network)
+            axes.tick_params(axis="y", length=0)
+        panels[0].invert_yaxis()
+        unit = "thousand rows a second: the same layers, batches of 256, one core"
+        figure.supxlabel(unit, fontsize=9)
         store(figure, "comparison_speed.png", folder)
 
 
@@ -270,21 +263,18 @@ def draw_clusters(folder=None):
         ):
             axes.plot(
                 found[name],
-                range(len(found)),
+                # Equal values would hide one another.
+                np.arange(len(found)) + 0.2 * (1 - i),
                 linestyle="",
                 marker=MARKERS[2 - i],
                 color=COLORS[2 - i],
                 markersize=5 if name == "Clustered" else 4,
                 label=label,
             )
-        axes.hlines(
-            range(len(found)),
-            found.min(axis=1),
-            found.max(axis=1),
-            color="#D0D0D0",
-            zorder=0,
-        )
+        for height in range(0, len(found), 2):
+            axes.axhspan(height - 0.5, height + 0.5, color="#F5F5F5", linewidth=0)
         axes.set_yticks(range(len(found)), found.index)
+        axes.set_ylim(-0.6, len(found) - 0.4)
         axes.tick_params(axis="y", length=0)
         axes.set(
             xlabel="NMI of clusters and classes",
@@ -337,7 +327,8 @@ def write_figures():
         f"- **Clusters**, {len(clusters)} tables with classes, NMI of KMeans: "
         f"{clusters['Clustered'].mean():.2f} behind `Clustered`, "
         f"{clusters['PCA'].mean():.2f} behind PCA; better on {ahead}.",
-        f"- **Speed** of training the same layers: {ratios['skorch'].min():.1f} to "
+        f"- **Speed** of training the same layers in batches of 256: "
+        f"{ratios['skorch'].min():.1f} to "
         f"{ratios['skorch'].max():.1f} times skorch's, {ratios['PyOD'].min():.1f} to "
         f"{ratios['PyOD'].max():.1f} times PyOD's, "
         f"{ratios['MLPRegressor'].min():.1f} to {ratios['MLPRegressor'].max():.1f} "

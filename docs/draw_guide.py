@@ -46,8 +46,9 @@ def _digits():
 
 
 def _draw_images(axes, rows, label):
-    """Draw eight images beside one another."""
-    strip = np.hstack([row.reshape(8, 8) for row in rows[:8]])
+    """Draw eight images beside one another, with a gap between them."""
+    images = np.pad(rows[:8].reshape(8, 8, 8), [(0, 0), (0, 0), (0, 1)])
+    strip = np.hstack([*images])[:, :-1]
     axes.imshow(strip, cmap="gray_r", vmin=0, vmax=strip.max())
     without_ticks(axes)
     axes.spines[:].set_visible(False)
@@ -76,7 +77,7 @@ def draw_reduce():
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, sizes)
     axes.set(
-        xlabel="numbers kept of each of 64 columns",
+        xlabel="numbers kept for each row, of 64",
         ylabel="unexplained variance",
         ylim=(0, None),
         title="450 digits not used in fit",
@@ -84,9 +85,9 @@ def draw_reduce():
     axes.legend()
     panels = right.subplots(3, 1)
     _draw_images(panels[0], X_test, "given")
-    _draw_images(panels[1], restored["autoencoder", 8], "autoencoder, 8")
-    _draw_images(panels[2], restored["PCA", 8], "PCA, 8")
-    panels[0].set_title("Restored from 8 numbers")
+    _draw_images(panels[1], restored["autoencoder", 8], "autoencoder")
+    _draw_images(panels[2], restored["PCA", 8], "PCA")
+    panels[0].set_title("Restored from 8 numbers each")
     return figure
 
 
@@ -274,7 +275,8 @@ def draw_large_tables():
     axes.barh(heights - 0.2, peak - before, 0.36, color=BLUE, label="added by fit")
     axes.set_yticks(heights, table["fit"])
     axes.set(xlabel="MB", title="Memory that a fit adds to that of the process")
-    axes.legend(loc="upper right")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.legend(loc="upper right", reverse=True)
     axes.invert_yaxis()
     return figure
 
@@ -282,24 +284,24 @@ def draw_large_tables():
 def draw_save_and_deploy():
     """Which file serves what."""
     figure, axes = plt.subplots(figsize=(8, 2.6))
-    axes.set(xlim=(0, 10), ylim=(0, 3.4))
+    axes.set(xlim=(-0.05, 10.05), ylim=(0, 3.4))
     axes.axis("off")
-    boxes = {
-        "fitted estimator": (1.2, 1.7, BLUE),
-        "save: one .safetensors file": (4.6, 2.8, GREEN),
-        "joblib, pickle": (4.6, 1.7, GREY),
-        "to_onnx: one .onnx file": (4.6, 0.6, ORANGE),
-        "load: Python, for years;\nno code is run": (8.4, 2.8, GREEN),
-        "the same versions,\nfiles you trust": (8.4, 1.7, GREY),
-        "onnxruntime: no Python,\nno torch": (8.4, 0.6, ORANGE),
-    }
-    for text, (x, y, color) in boxes.items():
-        box = {"facecolor": "white", "edgecolor": color, "boxstyle": "round,pad=0.4"}
-        axes.text(x, y, text, ha="center", va="center", bbox=box)
-    arrow = {"arrowstyle": "->", "color": GREY}
-    for y in (2.8, 1.7, 0.6):
-        axes.annotate("", (3.1, y), (2.2, 1.7), arrowprops=arrow)
-        axes.annotate("", (7.1, y), (6.1, y), arrowprops=arrow)
+    rows = [
+        (2.8, GREEN, "save: a .safetensors file", "load: for years;\nno code is run"),
+        (1.7, GREY, "joblib, pickle", "the same versions,\nfiles you trust"),
+        (0.6, ORANGE, "to_onnx: an .onnx file", "onnxruntime: no torch,\nno Python"),
+    ]
+    boxes = [(0, 1.9, 1.7, BLUE, "fitted estimator")]
+    for y, color, file, reader in rows:
+        boxes += [(3.1, 3.0, y, color, file), (7.4, 2.6, y, color, reader)]
+    for x, width, y, color, text in boxes:
+        style = {"facecolor": "white", "edgecolor": color, "linewidth": 1.2}
+        axes.add_patch(plt.Rectangle((x, y - 0.42), width, 0.84, **style))
+        axes.text(x + width / 2, y, text, ha="center", va="center")
+    arrow = {"arrowstyle": "->", "color": GREY, "shrinkA": 3, "shrinkB": 3}
+    for y, *_ in rows:
+        axes.annotate("", (3.1, y), (1.9, 1.7), arrowprops=arrow)
+        axes.annotate("", (7.4, y), (6.1, y), arrowprops=arrow)
     return figure
 
 

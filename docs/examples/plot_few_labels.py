@@ -4,8 +4,8 @@ Few labels on a table
 
 Many rows, few of them with a label: that is the usual state of a new project.
 :class:`~sklearn_ae.AutoencoderPretrainedClassifier` first learns from all rows how the
-columns hang together, and then from the labels. Rows without a label are marked by a
-missing one.
+columns depend on one another, and then from the labels. A missing label marks rows
+without one.
 """
 
 # %%

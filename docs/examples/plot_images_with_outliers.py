@@ -43,12 +43,18 @@ print(f"area under the ROC curve: {roc_auc_score(truth, scores):.3f}")
 # where no 7 has ink.
 
 order = scores.argsort()[::-1]
-shown = np.concatenate([order[:6], order[-6:]])
+shown = np.concatenate([order[:5], order[-5:]])
 explained = detector.explain(test[shown])
 
-figure, axes = plt.subplots(2, 12, figsize=(8, 1.9), layout="constrained")
+widths = [1] * 5 + [0.3] + [1] * 5
+figure, axes = plt.subplots(
+    2, 11, figsize=(8, 2.1), width_ratios=widths, layout="constrained"
+)
+for ax in axes[:, 5]:
+    ax.set_axis_off()
 limit = np.quantile(explained, 0.99)
-for above, below, image, shares in zip(*axes, test[shown], explained):
+cells = np.delete(axes, 5, axis=1)
+for above, below, image, shares in zip(*cells, test[shown], explained):
     above.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
     heat = below.imshow(
         shares.reshape(8, 8), cmap="magma_r", vmin=0, vmax=limit
@@ -58,8 +64,8 @@ for ax in axes.flat:
     ax.spines[:].set(visible=True, color="0.8")
 axes[0, 0].set_ylabel("image")
 axes[1, 0].set_ylabel("explained")
-axes[0, 2].set_title("least anomalous", loc="left")
-axes[0, 8].set_title("most anomalous", loc="left")
+axes[0, 2].set_title("least anomalous")
+axes[0, 8].set_title("most anomalous")
 figure.colorbar(heat, ax=axes[1], label="adds to score", aspect=8)
 
 # %%

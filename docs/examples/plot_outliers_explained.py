@@ -3,9 +3,9 @@ Outliers of a table, explained
 ==============================
 
 Which rows of a table do not belong, and why? An autoencoder learns how the columns
-hang together, so it also finds rows whose cells are all ordinary one by one, but not
-together. The table: 442 patients with diabetes, their age, sex, body mass index,
-blood pressure and six blood values, in their units.
+depend on one another, so it also finds rows whose cells are all ordinary one by one,
+but not together. The table: 442 patients with diabetes, their age, sex, body mass
+index, blood pressure and six blood values, in their units.
 """
 
 # %%

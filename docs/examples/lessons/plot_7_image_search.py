@@ -102,6 +102,7 @@ for row, query, found in zip(axes, X_query, nearest, strict=False):
         ax.set_axis_off()
     row[0].set_axis_on()
     row[0].set(xticks=[], yticks=[])
+    row[0].spines[:].set_visible(True)
 figure.suptitle(
     "searched for (framed), and found, the nearest first", fontsize=9
 )

@@ -87,6 +87,6 @@ for row, (name, pictures) in zip(axes, rows.items(), strict=True):
             picture.reshape(height, width), cmap="gray_r", vmin=0, vmax=1
         )
         ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_color("0.8")
+        ax.spines[:].set(visible=True, color="0.8")
     row[0].set_ylabel(name)
 plt.show()
