@@ -6,7 +6,7 @@ from pathlib import Path
 import sklearn_ae
 
 DOCS = Path(__file__).parent
-# The style of all pictures is in docs/drawing.py.
+# The style of all pictures is in docs/drawing.py, equations are drawn by mathml.py.
 sys.path.insert(0, str(DOCS))
 
 project = "sklearn_ae"
@@ -15,6 +15,7 @@ copyright = f"2026, {author}"
 version = release = sklearn_ae.__version__
 
 extensions = [
+    "mathml",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -43,22 +44,15 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 copybutton_exclude = ".linenos, .gp, .go"
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_ae"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["sklearn_ae.css"]
-# A page without pages below it has no use for a list of them at its left.
-html_sidebars = {
-    page: []
-    for page in (
-        "index",
-        "getting_started",
-        "command_line",
-        "versions",
-        "changes",
-    )
-}
+# A page without pages below it has no use for a list of them at its left. Of those in
+# this folder, only the reference (api) has some.
+html_sidebars = {"[!a]*": [], "development/*": []}
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
@@ -68,6 +62,11 @@ html_theme_options = {
     "footer_end": [],
 }
 
+
+# `sphinx-build -b linkcheck` asks other sites, so it needs a network, which a build
+# does not. Tests follow the links between the pages.
+linkcheck_timeout = 20
+linkcheck_retries = 2
 
 # Each example runs once, as a user would run it without arguments.
 sphinx_gallery_conf = {

@@ -37,7 +37,8 @@ Examples
 ...         }
 ...         return nn.ModuleDict(layers), n_components
 >>> X, _ = load_wine(return_X_y=True)
->>> ae = AutoencoderTransformer(2, architecture=Bottleneck(width=16), max_epochs=5)
+>>> bottleneck = Bottleneck(width=16)
+>>> ae = AutoencoderTransformer(2, architecture=bottleneck, max_epochs=5)
 >>> ae.fit_transform(X).shape
 (178, 2)
 """

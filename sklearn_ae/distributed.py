@@ -193,7 +193,8 @@ def write_parquet(
     >>> import polars as pl
     >>> from sklearn_ae import AutoencoderTransformer
     >>> from sklearn_ae.distributed import write_parquet
-    >>> rows = pl.LazyFrame({"id": range(100), "a": np.arange(100.0), "b": [1, 2] * 50})
+    >>> columns = {"id": range(100), "a": np.arange(100.0), "b": [1, 2] * 50}
+    >>> rows = pl.LazyFrame(columns)
     >>> ae = AutoencoderTransformer(1, max_epochs=1, random_state=0)
     >>> ae = ae.fit(rows.select("a", "b"))
     >>> with tempfile.TemporaryDirectory() as folder:

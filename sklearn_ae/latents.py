@@ -317,7 +317,8 @@ class Clustered(BaseEstimator):
     >>> from sklearn_ae import AutoencoderTransformer
     >>> from sklearn_ae.latents import Clustered
     >>> X, y = load_wine(return_X_y=True)
-    >>> ae = AutoencoderTransformer(latent=Clustered(3), max_epochs=50, random_state=0)
+    >>> latent = Clustered(3)
+    >>> ae = AutoencoderTransformer(latent=latent, max_epochs=50, random_state=0)
     >>> clusters = make_pipeline(ae, KMeans(3, random_state=0)).fit_predict(X)
     >>> ae.n_components_  # seven free ones, and three
     10

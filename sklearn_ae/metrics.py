@@ -217,7 +217,8 @@ def neighbor_rank_silhouette(estimator: Any, X: TableLike, y: object = None) -> 
     >>> ae = AutoencoderTransformer(4, max_epochs=20, random_state=0)
     >>> pipeline = Pipeline([("ae", ae), ("clusters", KMeans(random_state=0))])
     >>> grid = {"clusters__n_clusters": [2, 3, 5, 8, 12]}
-    >>> search = GridSearchCV(pipeline, grid, scoring=neighbor_rank_silhouette, cv=2)
+    >>> score = neighbor_rank_silhouette
+    >>> search = GridSearchCV(pipeline, grid, scoring=score, cv=2)
     >>> search.fit(X).best_params_
     {'clusters__n_clusters': 5}
     """

@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from tests.printed import differs, examples
+from tests.test_public_api import MODULES
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)
@@ -52,8 +54,27 @@ def test__page__python_blocks__print_what_they_show(page, monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test__page__code__is_at_most_79_columns_wide(page):
     """A narrow screen cuts off what is wider; transcripts are as wide as printed."""
-    lines = "\n".join(_blocks(page, "(?:python|pycon|py)")).splitlines()
+    lines = "\n".join(_blocks(page, "(?:python|pycon|py|bibtex)")).splitlines()
     assert [line for line in lines if len(line) > 79] == []
+
+
+def test__examples_of_gallery__code__is_at_most_79_columns_wide():
+    """Comments and the docstring of a file become text, which is set anew."""
+    wide = []
+    for path in (DOCS / "examples").rglob("plot_*.py"):
+        code = path.read_text("utf-8").split('"""', 2)[2]
+        lines = [line for line in code.splitlines() if not line.startswith("#")]
+        wide += [(path.name, line) for line in lines if len(line) > 79]
+    assert wide == []
+
+
+@pytest.mark.parametrize("suffix", MODULES)
+def test__docstrings__examples__are_at_most_79_columns_wide(suffix):
+    module = import_module("sklearn_ae" + suffix)
+    documented = [module, *(getattr(module, name) for name in module.__all__)]
+    examples = "\n".join(getattr(one, "__doc__", None) or "" for one in documented)
+    code = re.findall(r"^ *((?:>>>|\.\.\.) .*)$", examples, re.MULTILINE)
+    assert [line for line in code if len(line) > 79] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

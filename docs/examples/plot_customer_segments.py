@@ -89,9 +89,7 @@ figure.colorbar(picture, label="standard deviations\nfrom all customers")
 
 assignments = segments[0].transform(customers)[:, -3:]
 sure = assignments.max(axis=1) / assignments.sum(axis=1)
-print(
-    f"{(sure < 0.9).mean():.1%} of the customers are not clearly in one segment"
-)
+print(f"{(sure < 0.9).mean():.1%} of the customers are between segments")
 
 # %%
 # Here the kinds are known: rows are kinds, columns are segments.

@@ -23,7 +23,7 @@ from sklearn_ae import AutoencoderAnomalyDetector, load, save
 
 
 def pump_data(n_rows, seed, wear=0.0):
-    """Return measurements of a pump; wear makes it hotter than it should be."""
+    """Return measurements of a pump, which wear makes too hot."""
     rng = np.random.default_rng(seed)
     speed = rng.uniform(20, 60, n_rows)
     flow = 0.8 * speed + rng.normal(0, 1, n_rows)
@@ -59,7 +59,7 @@ adjusted = false_discovery_control(detector.p_values(today))
 reported = np.flatnonzero(adjusted <= 0.1)
 false_alarms = (reported >= 20).sum()
 print(
-    f"reported: {len(reported)}, of which {false_alarms} false alarms; 20 leaks"
+    f"reported: {len(reported)}, {false_alarms} of them false alarms; 20 leaks"
 )
 
 # %%

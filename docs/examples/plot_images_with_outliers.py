@@ -76,7 +76,6 @@ figure.colorbar(heat, ax=axes[1], label="adds to score", aspect=8)
 # larger the images and the less they are centred, the more convolutions are worth.
 
 dense = AutoencoderAnomalyDetector(random_state=0).fit(train)
-print(
-    f"without convolutions: {roc_auc_score(truth, dense.score_samples(test)):.3f}"
-)
+area = roc_auc_score(truth, dense.score_samples(test))
+print(f"without convolutions: {area:.3f}")
 plt.show()

@@ -92,9 +92,8 @@ imputer = AutoencoderImputer(n_draws=20, n_estimators=3, random_state=0).fit(
 )
 tables = imputer.draw(survey)
 means = np.array([table["trig"].mean() for table in tables])
-print(
-    f"mean of trig: {means.mean():.3f} ± {means.std(ddof=1):.3f} from what is missing"
-)
+spread = means.std(ddof=1)
+print(f"mean of trig: {means.mean():.3f} ± {spread:.3f} from what is missing")
 print(f"true mean:    {full['trig'].mean():.3f}")
 # sphinx_gallery_thumbnail_number = 1
 plt.show()

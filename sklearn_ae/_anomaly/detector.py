@@ -158,7 +158,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     ...     {
     ...         "celsius": [float(i % 30) for i in range(300)],
     ...         "fahrenheit": [32 + 1.8 * (i % 30) for i in range(300)],
-    ...         "wind": [["calm", "breeze", "storm"][i % 7 % 3] for i in range(300)],
+    ...         "wind": [["calm", "windy", "gale"][i % 7 % 3] for i in range(300)],
     ...     }
     ... )
     >>> rows.loc[7, "fahrenheit"] = 80.0

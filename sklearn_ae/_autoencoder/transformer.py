@@ -365,7 +365,8 @@ class AutoencoderTransformer(
     ...         "indoors": [True, True, True, False, False, False] * 20,
     ...     }
     ... )
-    >>> AutoencoderTransformer(2, random_state=0).fit(rows).reconstruct(rows).head(6)
+    >>> ae = AutoencoderTransformer(2, random_state=0).fit(rows)
+    >>> ae.reconstruct(rows).head(6)
        age animal  indoors
     0   14    cat     True
     1    2    cat     True

@@ -55,7 +55,7 @@ print(f"{len(X):,} images of {X.shape[1]} pixels")
 
 
 def cluster(name, Z):
-    """Cluster rows five times, print how good that is, and return the last clusters."""
+    """Print how good five clusterings are, and return the last one."""
     scores = []
     for seed in range(5):
         clusters = KMeans(10, n_init=10, random_state=seed).fit_predict(Z)

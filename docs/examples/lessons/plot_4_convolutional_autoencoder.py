@@ -116,7 +116,8 @@ for hook in hooks:
 five = np.random.default_rng(0).choice(len(X_test), size=5, replace=False)
 restored = autoencoder.reconstruct(X_test[five])
 print(
-    f"from {X_test[five].shape} to {autoencoder.latent_shape_} to {restored.shape}"
+    f"from {X_test[five].shape} to {autoencoder.latent_shape_} "
+    f"to {restored.shape}"
 )
 lazy = ((X_test - X_train.mean(axis=0)) ** 2).mean()
 error = ((X_test - autoencoder.reconstruct(X_test)) ** 2).mean()

@@ -80,7 +80,7 @@ LossCurveDisplay.from_estimator(autoencoder)
 
 
 def make_models(n_labels, seed):
-    """Return softmax regression, a network from scratch, and a pre-trained one."""
+    """Return softmax regression, a new network, and a pre-trained one."""
     batch_size = min(max(32, n_labels // 10), 256)
     softmax = LogisticRegression(max_iter=1000)
     scratch = MLPClassifier(
@@ -110,7 +110,7 @@ def make_models(n_labels, seed):
 
 
 def accuracies(n_labels, seed):
-    """Return the accuracy of each model with so many labels, drawn at random."""
+    """Return the accuracy of each model with labels drawn at random."""
     X_few, _, y_few, _ = train_test_split(
         X, y, train_size=n_labels, stratify=y, random_state=seed
     )

@@ -78,15 +78,12 @@ def search(Z, Z_query):
 pca = PCA(n_components, random_state=0).fit(X)
 by_pixels = search(X, X_query)
 by_pca = search(pca.transform(X), pca.transform(X_query))
-print(
-    f"hits by {X.shape[1]:>3} pixels:              {share_of_hits(by_pixels):.1%}"
-)
-print(
-    f"hits by {n_components:>3} numbers of PCA:      {share_of_hits(by_pca):.1%}"
-)
-print(
-    f"hits by {n_components:>3} latents:             {share_of_hits(nearest):.1%}"
-)
+for n_numbers, name, found in (
+    (X.shape[1], "pixels", by_pixels),
+    (n_components, "numbers of PCA", by_pca),
+    (n_components, "latents", nearest),
+):
+    print(f"hits by {n_numbers:>3} {name:<15} {share_of_hits(found):.1%}")
 
 # %%
 # The images found
