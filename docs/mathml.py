@@ -1,16 +1,31 @@
-"""Equations as MathML, which browsers draw by themselves, without a network."""
+r"""Equations as MathML, which browsers draw by themselves, without a network.
+
+Two things differ from LaTeX: an accent stands over letter and index, ``\tilde{x_i}``,
+and what a fraction consists of is in braces, ``\tfrac{1}{2}``.
+"""
+
+import re
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
+# What would be drawn wrongly, without an error.
+_WRONG = re.compile(r"\\(tilde|hat|bar)(\s+\w|\{\w\})[_^]|\\[td]?frac\s*[^{\s]")
+
+
+def _convert(node):
+    if wrong := _WRONG.search(node.astext()):
+        raise ValueError(f"{wrong[0]!r} needs braces, see docs/mathml.py.")
+    return tex2mathml(node.astext())
+
 
 def _draw_inline(writer, node):
-    writer.body.append(tex2mathml(node.astext()))
+    writer.body.append(_convert(node))
     raise nodes.SkipNode
 
 
 def _draw_block(writer, node):
-    equation = tex2mathml(node.astext())
+    equation = _convert(node)
     equation = equation.replace("<math ", '<math display="block" ', 1)
     writer.body.append(f'<div class="equation">{equation}</div>')
     raise nodes.SkipNode
