@@ -47,6 +47,8 @@ CLASSES = [
 MAX_ROWS = 5_000
 MIDAS_DRAWS = 25
 NAMES = {"rmse": "RMSE", "accuracy": "accuracy"}
+# More settings than this are counted, not named.
+MOST_NAMED = 6
 HOLES = ["10 %", "30 %", "50 %", "30 %, not at random"]
 
 
@@ -363,6 +365,8 @@ def print_wins(groups, methods):
             for score, won in better.items()
             for table, kind in won.index[~won]
         ]
+        if len(where) > MOST_NAMED:
+            where = [f"{len(where)} settings, see above"]
         rows.append([other, *counts, "; ".join(where)])
     print_table(["better than", "RMSE", "accuracy", "not in"], rows)
 
