@@ -26,9 +26,7 @@ OURS = {
 LINEAR_AND_TREES = ["LogisticRegression", "Ridge", "HistGradientBoosting"]
 # Names for readers, where the scripts have others.
 NAMES = {
-    "HistGradientBoosting": "HistGradientBoostingClassifier",
     "IterativeImputer, trees": "trees (as MissForest)",
-    "the same network from scratch": "same network, not pre-trained",
 }
 
 
