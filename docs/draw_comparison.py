@@ -112,6 +112,7 @@ def draw_forest(axes, groups, *, title, unit):
     axes.set_yticks(heights, [str(table) for table in heights.index])
     axes.set_ylim(-0.6, len(tables) - 0.4)
     axes.tick_params(axis="y", length=0)
+    axes.locator_params(axis="x", nbins=5)
     axes.set_title(title)
     axes.set_xlabel("\n".join(lines), fontsize=7)
 
