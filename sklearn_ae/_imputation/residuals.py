@@ -18,8 +18,8 @@ from sklearn_ae._tables.reading import to_tensor
 GROUP_CELLS = 50
 # Most groups of a column, and most hidden cells that are kept of it.
 MAX_GROUPS, MAX_RESIDUALS = 10, 1000
-# Imaginary normal residuals of a column that has fewer real ones.
-PRIOR_CELLS = 10
+# A column with fewer hidden cells gets imaginary ones, with normal residuals.
+LEAST_CELLS = 10
 # Least standard deviation to divide by, that of a column of equal cells.
 MIN_DEVIATION = 1e-6
 # Layers and latents that are active while cells are drawn. torch has a private base
@@ -195,8 +195,8 @@ def _group(predicted, residuals, varies):
         Whether cells of the column differ.
     """
     n_cells = len(residuals)
-    if n_cells < PRIOR_CELLS:
-        levels = (torch.arange(PRIOR_CELLS) + 0.5) / PRIOR_CELLS
+    if n_cells < LEAST_CELLS:
+        levels = (torch.arange(GROUP_CELLS) + 0.5) / GROUP_CELLS
         normal = torch.special.ndtri(levels.double()).numpy() * varies
         return np.zeros(0), [np.sort(np.r_[residuals, normal])]
     n_groups = min(max(n_cells // GROUP_CELLS, 1), MAX_GROUPS)

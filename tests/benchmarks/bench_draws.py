@@ -30,7 +30,8 @@ LEFT_OUT = {"MNIST", "musk"}
 def load(name):
     """Return the columns of a table without its labels, numbers as floats."""
     X = pd.DataFrame(labelled_tables.load(name)[0])
-    X = X.rename(columns=str).astype(dict.fromkeys(X.select_dtypes("number"), float))
+    X = X.rename(columns=str)
+    X = X.astype(dict.fromkeys(X.select_dtypes("number"), float))
     if len(X) > MAX_ROWS:
         X = X.sample(MAX_ROWS, random_state=0, ignore_index=True)
     return X
