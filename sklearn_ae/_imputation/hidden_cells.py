@@ -123,7 +123,7 @@ class Shrinkage:
     """
 
     def _to_document(self, writer):
-        names = ("column_of_output", "center", "variance", "factor", "spread")
+        names = ("column_of_output", "center", "variance", "factor")
         return {name: getattr(self, f"{name}_") for name in names}
 
     @classmethod
@@ -136,7 +136,6 @@ class Shrinkage:
         shrinkage.n_columns_ = len(factor)
         shrinkage.variance_ = fields.array("variance", factor.shape, least=0.0)
         shrinkage.center_ = fields.array("center", columns.shape, np.float32)
-        shrinkage.spread_ = fields.array("spread", columns.shape, least=0.0)
         return shrinkage
 
     def fits(self, encoder):
@@ -146,7 +145,7 @@ class Shrinkage:
         return same and self.n_columns_ == encoder.n_features_in_
 
     def fit(self, encoder, nets, rows, hidden, predict, rng):
-        """Learn the factors, and the spread of the truth around the predictions.
+        """Learn the factors.
 
         Parameters
         ----------
@@ -170,7 +169,7 @@ class Shrinkage:
         self.n_columns_ = rows.shape[1]
         some = draw(np.arange(rows.shape[0]), _most_rows(encoder), rng)
         self._fit_moments(_truth(nets[0], encoder, encoder.transform(rows[some])))
-        sums = np.zeros((5, self.n_columns_))
+        sums = np.zeros((3, self.n_columns_))
         for compared in hidden_rows(encoder, nets, rows, hidden, rng):
             sums += self._compare(*compared, predict)
         self._fit_factor(*sums)
@@ -196,30 +195,22 @@ class Shrinkage:
         -------
         sums : list of ndarray of shape (n_columns,)
             Squares of the truth, its products with the predictions, squares of these,
-            all as deviations from the mean; the variances that the linear model gives
-            the cells; the number of cells.
+            all as deviations from the mean.
         """
         n_outputs = len(self.column_of_output_)
         predicted = infer(net, predict, scaled, n_outputs) - self.center_
-        variance = infer(net, _linear_variance, scaled, n_outputs)
         truth = np.where(is_hidden, truth - self.center_, 0.0)
         predicted = np.where(is_hidden, predicted, 0.0)
-        squares = truth**2, truth * predicted, predicted**2
-        terms = *squares, is_hidden * variance, is_hidden
+        terms = truth**2, truth * predicted, predicted**2
         return [self._sum_of_columns(term.sum(0)) for term in terms]
 
-    def _fit_factor(self, truths, products, predictions, variances, counts):
+    def _fit_factor(self, truths, products, predictions):
         """Learn from the sums of `_compare` over all nets."""
         prior = PRIOR_CELLS * self.variance_ + MIN_VARIANCE
         factor = (products + prior) / (predictions + prior)
         # Where all cells are equal, whatever a prediction deviates by is an error.
         factor[(self.variance_ == 0) & (truths == 0)] = 0.0
-        self.factor_ = factor = np.clip(factor, 0.0, 1.0)
-        residuals = truths - 2 * factor * products + factor**2 * predictions
-        # Rounding takes those of a column of equal cells a hair below 0.
-        ratio = residuals.clip(min=0) / np.maximum(variances, MIN_VARIANCE)
-        spread = np.sqrt(np.where(counts, ratio, self.variance_ > 0))
-        self.spread_ = spread[self.column_of_output_]
+        self.factor_ = np.clip(factor, 0.0, 1.0)
 
     def _sum_of_columns(self, values):
         """Return the sum over the outputs of each column."""
@@ -237,21 +228,6 @@ class Shrinkage:
             for values in (self.center_, self.factor_[self.column_of_output_])
         )
         return center + factor * (predicted - center)
-
-    def deviations(self, net, X):
-        """Return the standard deviation of numbers around their predictions.
-
-        The linear model tells how much more is known about one row than about another,
-        the hidden cells how far that is right.
-
-        Parameters
-        ----------
-        net : AutoencoderNet
-        X : Tensor of shape (n_rows, n_columns)
-            Scaled rows.
-        """
-        spread = to_tensor(self.spread_).to(X)
-        return spread * _linear_variance(net, X).sqrt()
 
 
 def hidden_rows(encoder, nets, rows, hidden, rng):
@@ -315,7 +291,3 @@ def column_of_output(encoder):
 
 def _numbers_and_shares(net, X):
     return net.module_.expect_linearly(X)
-
-
-def _linear_variance(net, X):
-    return net.module_.linear_variance(X)

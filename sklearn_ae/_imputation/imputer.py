@@ -1,6 +1,5 @@
 """AutoencoderImputer: imputation of the missing values of a table."""
 
-from contextlib import contextmanager
 from numbers import Integral
 from typing import Any
 
@@ -11,7 +10,6 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from sklearn_ae._autoencoder.base import unchanged_on_error
 from sklearn_ae._autoencoder.meta import (
@@ -33,6 +31,7 @@ from sklearn_ae._document import documented
 from sklearn_ae._imputation.column_values import ColumnValues
 from sklearn_ae._imputation.hidden_cells import MissingCells, Shrinkage, hide
 from sklearn_ae._imputation.neighbor_cells import NeighborCells
+from sklearn_ae._imputation.residuals import Residuals, random_layers
 from sklearn_ae._isolation import isolated
 from sklearn_ae._net.inference import expect, infer
 from sklearn_ae._seeding import (
@@ -52,15 +51,6 @@ from sklearn_ae.noise import HidingNoise
 PASSES_FROM_MEAN = 10
 # Most turns in which the missing cells of a row are drawn.
 MAX_TURNS = 10
-# Layers that are active while `draw` draws. torch has a private base class of these.
-DROPOUT_LAYERS = (
-    nn.Dropout,
-    nn.Dropout1d,
-    nn.Dropout2d,
-    nn.Dropout3d,
-    nn.AlphaDropout,
-    nn.FeatureAlphaDropout,
-)
 
 
 @documented
@@ -189,7 +179,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
     _documented = (
         *("estimators_", "autoencoder_", "table_encoder_", "n_features_in_"),
         *("feature_names_in_", "n_iter_", "_indicated", "_kept", "_shrinkage"),
-        *("_draw_shrinkage", "_neighbors"),
+        *("_draw_shrinkage", "_neighbors", "_residuals"),
     )
 
     estimators_: list[AutoencoderTransformer]
@@ -222,6 +212,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             "shrinkage": self._shrinkage,
             "draw_shrinkage": self._draw_shrinkage,
             "neighbors": self._neighbors,
+            "residuals": self._residuals,
         }
 
     def _fitted_from_document(self, fields):
@@ -236,6 +227,8 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         self._neighbors = fields.part("neighbors", NeighborCells)
         for part in (self._shrinkage, self._draw_shrinkage, self._neighbors):
             fields.require(part.fits(encoder), "shrinkage")
+        self._residuals = fields.part("residuals", Residuals)
+        fields.require(self._residuals.fits(encoder), "residuals")
 
     @_fit_context(prefer_skip_nested_validation=True)
     @isolated
@@ -337,6 +330,12 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         self._neighbors = NeighborCells().fit(*known, self._predict, rng)
         self._shrinkage = Shrinkage().fit(*known, self._predict_near, rng)
         self._neighbors.show_hidden_cells(nets, self._predict)
+        # Dropout and variational latents draw, too. `random_state` itself may be one
+        # that later fits use.
+        device, seed = torch.device(nets[0].device), int(rng.integers(2**31))
+        varies = self._shrinkage.variance_ > 0
+        with seeded_for(self.random_state, device, seed=seed):
+            self._residuals = Residuals().fit(*known, self._predict_alone, varies, rng)
 
     @property
     def shrinkage_(self) -> ColumnValues:
@@ -353,6 +352,10 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
             return predicted
         # The linear model errs elsewhere than the networks: it is one more member.
         return torch.lerp(predicted, linear, 1 / (len(self.estimators_) + 1))
+
+    def _predict_alone(self, net, X):
+        """Return predictions for cells of scaled rows, as one net makes them."""
+        return self._draw_shrinkage.apply(self._predict(net, X))
 
     def _predict_near(self, net, X):
         """Return predictions for cells of scaled rows, of neighbours, too."""
@@ -375,9 +378,8 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         n_turns = min(MAX_TURNS, int(missing.sum(1).max()))
         order = torch.where(missing, order % n_turns, -1)
         for turn in range(n_turns):
-            predicted = self._draw_shrinkage.apply(self._predict(net, X))
-            deviations = self._draw_shrinkage.deviations(net, X)
-            drawn = net.criterion_.sample(predicted, deviations)
+            drawn = self._residuals.draw(net, self._predict_alone(net, X), X)
+            drawn = net.criterion_.sample(drawn, torch.zeros_like(drawn))
             X = torch.where(order == turn, net.criterion_.most_likely(drawn), X)
         return X
 
@@ -403,12 +405,12 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         """Return several tables for multiple imputation, the missing cells drawn.
 
         Results that are computed on each of them differ by as much as is not known
-        about the missing cells [1]_. A number is drawn at random around its
-        prediction, with the spread that hidden cells had around theirs, and a category
-        with its probability; the autoencoders take turns, and their dropout layers, if
-        they have any, are active. How uncertain the autoencoders themselves are shows
-        only in how they differ: for intervals by Rubin's rules, let `n_estimators` be
-        at least `n_draws`.
+        about the missing cells [1]_. A number is drawn around its prediction, as far
+        from it as a hidden cell was whose prediction was of the same size [2]_, and a
+        category with its probability; the autoencoders take turns. Their dropout
+        layers are active, and variational latents are drawn, if they have any. How
+        uncertain the autoencoders themselves are shows only in how they differ: for
+        intervals by Rubin's rules, let `n_estimators` be at least `n_draws`.
 
         Parameters
         ----------
@@ -424,6 +426,8 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         ----------
         .. [1] Rubin, D. B. "Multiple imputation for nonresponse in surveys." Wiley,
            1987.
+        .. [2] Schenker, N. and Taylor, J. M. G. "Partially parametric techniques for
+           multiple imputation." Computational Statistics and Data Analysis 22 (1996).
         """
         check_is_fitted(self)
         return [
@@ -466,7 +470,7 @@ class AutoencoderImputer(AutoencoderMetaEstimator, TransformerMixin, BaseEstimat
         with seeded_for(self.random_state, device):
             for i in range(self.n_draws):
                 net = self.estimators_[i % len(self.estimators_)].net_
-                with _dropout_active(net.module_):
+                with random_layers(net.module_):
                     tables.append(self._complete(table, rows, net, self._draw))
         return tables
 
@@ -556,16 +560,3 @@ def _missing_cells(X, rows):
     if isinstance(rows, StoredRows):
         return MissingCells(stored=rows)
     return MissingCells(_table_as_given(X, rows).missing())
-
-
-@contextmanager
-def _dropout_active(module):
-    """Let the dropout layers of a module drop cells, as while training."""
-    layers = [m for m in module.modules() if isinstance(m, DROPOUT_LAYERS)]
-    try:
-        for layer in layers:
-            layer.train()
-        yield
-    finally:
-        for layer in layers:
-            layer.eval()

@@ -51,6 +51,13 @@ class Latent(nn.Module):
         """
         raise NotImplementedError
 
+    def sample(self, mean: Tensor) -> Tensor:
+        """Return latents drawn around their means, if this draws them in training.
+
+        Otherwise, and outside training, the means.
+        """
+        return mean
+
     def penalty(
         self, penalty_terms: Tensor, weight: Tensor | None, nat_weight: Tensor | None
     ) -> Tensor:
@@ -108,6 +115,10 @@ class GaussianLatent(Latent):
         terms = mean.square() + log_variance.exp() - 1 - log_variance
         Z = self.draw(mean, log_variance) if self.training else mean
         return Z, 0.5 * terms.sum(1)
+
+    def sample(self, mean: Tensor) -> Tensor:
+        """Return latents drawn around their means in training, else the means."""
+        return self.draw(mean, self.log_variance(mean)) if self.training else mean
 
     def draw(self, mean: Tensor, log_variance: Tensor) -> Tensor:
         """Return latents around their means."""

@@ -106,6 +106,8 @@ def expect(net: NeuralNet, X: Tensor, expected: Tensor | None = None) -> Tensor:
         Result of an earlier call, to take for the missing cells.
     """
     Z = net.module_.encode(X, may_have_missing=True, expected=expected)
+    if net.module_.latent is not None:
+        Z = net.module_.latent.sample(Z)
     return net.criterion_.expected(net.module_.decode(Z))
 
 
