@@ -69,8 +69,8 @@ autoencoder_ : AutoencoderTransformer
 net_ : skorch.NeuralNet
     The fitted net.
 module_ : torch.nn.Module
-    Its module, on scaled rows, with the parts `encoder` and `head` and, with few
-    labels, `start`.
+    Its module, on scaled rows, with the parts `encoder`, `head` and, if a linear model
+    predicts, too, `start`.
 pretraining_history_, history_ : skorch.history.History
     Losses and durations of each epoch of the two phases.
 n_iter_ : int
