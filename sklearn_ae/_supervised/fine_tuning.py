@@ -55,7 +55,8 @@ from sklearn_ae._supervised.semi_supervised import (
     shrink_and_perturb,
 )
 from sklearn_ae._supervised.temperature import match_confidence, scale_outputs
-from sklearn_ae._tables.rows import BatchIterator, apply_in_parts
+from sklearn_ae._tables.reading import BLOCK_CELLS
+from sklearn_ae._tables.rows import BatchIterator, apply_in_parts, even_slices
 
 # Where most gradients have become tiny, as those of rare classes do, Adam's usual
 # memory turns the next large one into a leap.
@@ -65,8 +66,9 @@ ADAM = ("adam", "adamw")
 # Spread labels are better than the linear model with fewer errors than this share of
 # its own: a row more or less is luck.
 MOST_ERRORS = 0.75
-# The linear model of columns learns from fewer rows where more would have more cells.
-MOST_CELLS = 2**24
+# The linear model of columns learns from fewer rows where more would have more cells,
+# of which float64 copies take memory.
+MOST_CELLS = 2**23
 # Training diverged if it lost more than this share of what the start was ahead of
 # guessing, on the rows that it was trained on.
 MOST_LOST = 0.05
@@ -184,7 +186,10 @@ class FineTuning:
         self.unit_ = np.sqrt(np.average(squares, weights=weight)) or 1.0
         self.probe.fit(*self._latents_and_targets(labelled), self.rng)
         if self.column_probe is not None:
-            self.column_probe.fit_scale(self._inputs(X), weight)
+            n_inputs = self._inputs(X[:1]).shape[1]
+            slices = even_slices(len(X), max(1, BLOCK_CELLS // n_inputs))
+            blocks = ((self._inputs(X[rows]), weight[rows]) for rows in slices)
+            self.column_probe.fit_scale(n_inputs, blocks)
         return self
 
     def fine_tune(self, labelled, valid):

@@ -7,6 +7,7 @@ model of the columns themselves finds it with a few labelled rows.
 
 import numpy as np
 import torch
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 
@@ -15,8 +16,12 @@ from sklearn_ae._modules.weights import read_weights, write_weights
 from sklearn_ae._supervised.linear_probe import TargetProbe
 from sklearn_ae._tables.scaling import LARGEST_CLIPPED, SOFT_CLIP_LIMIT
 
-# Ridge regression on more inputs than this is one on as many principal components.
+# Ridge regression on more inputs than this, of more rows than this, is one on as many
+# principal components.
 MOST_INPUTS = 256
+# Numbers that differ by less, as without scaling, would have coefficients that are no
+# float32 numbers.
+LEAST_RANGE = 1e-30
 
 
 @documented
@@ -135,23 +140,29 @@ class ColumnProbe:
         """Number of inputs, known from `fit_scale` on."""
         return self._blank.n_inputs
 
-    def fit_scale(self, X, weight):
+    def fit_scale(self, n_inputs, blocks):
         """Learn the range and the deviation of numbers.
 
         Parameters
         ----------
-        X : Tensor of shape (n_rows, n_inputs)
-            Inputs of a network, for labelled and other rows.
-        weight : ndarray of shape (n_rows,)
+        n_inputs : int
+        blocks : iterable of (Tensor, ndarray)
+            Inputs of a network, for labelled and other rows, and the rows' weights: a
+            block of rows at a time, as all of them in float64 need much memory.
         """
-        self._blank = LinearModel(self.n_numbers, X.shape[1], 1, self.soft_clipped)
-        columns, n_numbers = self._columns(X), self.n_numbers
-        self._blank.least = torch.from_numpy(columns[:, :n_numbers].min(0)).float()
-        self._blank.largest = torch.from_numpy(columns[:, :n_numbers].max(0)).float()
-        self.center_ = np.average(columns, axis=0, weights=weight)
-        variance = np.average((columns - self.center_) ** 2, axis=0, weights=weight)
-        variance[n_numbers:] = 1.0
-        self.scale_ = np.sqrt(np.where(variance > 0, variance, 1.0))
+        self._blank = LinearModel(self.n_numbers, n_inputs, 1, self.soft_clipped)
+        moments, least, largest = StandardScaler(), np.inf, -np.inf
+        for X, weight in blocks:
+            columns = self._columns(X)
+            moments.partial_fit(columns, sample_weight=weight)
+            numbers = columns[:, : self.n_numbers]
+            least = np.minimum(least, numbers.min(0))
+            largest = np.maximum(largest, numbers.max(0))
+        self._blank.least = torch.from_numpy(least).float()
+        self._blank.largest = torch.from_numpy(largest).float()
+        self.center_, self.scale_ = moments.mean_, np.ones(n_inputs)
+        varies = np.flatnonzero(largest - least > LEAST_RANGE)
+        self.scale_[varies] = np.sqrt(moments.var_[varies])
         return self
 
     def fit(self, X, y, weight, n_copies):
@@ -167,13 +178,26 @@ class ColumnProbe:
         -------
         model : LinearModel
         """
-        columns = (self._columns(X) - self.center_) / self.scale_
-        axes = np.eye(columns.shape[1])
-        if len(axes) > MOST_INPUTS:
-            weighted = columns * np.sqrt(weight)[:, None]
-            axes = randomized_svd(weighted, MOST_INPUTS, random_state=0)[2]
-        probe = TargetProbe().fit(columns @ axes.T, y, weight, n_copies, None)
-        coef = probe.coef_ @ axes / self.scale_
+        columns = self._columns(X)
+        # In place, as there may be many.
+        columns -= self.center_
+        columns /= self.scale_
+        if min(columns.shape) > MOST_INPUTS:
+            weighted = (columns * np.sqrt(weight)[:, None]).astype(np.float32)
+            # Transposed, it would not give the same for weights and repeated rows.
+            axes = randomized_svd(
+                weighted,
+                MOST_INPUTS,
+                n_iter=2,
+                power_iteration_normalizer="LU",
+                transpose=False,
+                random_state=0,
+            )[2]
+            probe = TargetProbe().fit(columns @ axes.T, y, weight, n_copies, None)
+            coef = probe.coef_ @ axes / self.scale_
+        else:
+            probe = TargetProbe().fit(columns, y, weight, n_copies, None)
+            coef = probe.coef_ / self.scale_
         model = LinearModel(self.n_numbers, *coef.T.shape, self.soft_clipped)
         model.least, model.largest = self._blank.least, self._blank.largest
         with torch.no_grad():

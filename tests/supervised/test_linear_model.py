@@ -18,7 +18,8 @@ def a_probe(rows, n_numbers=None, soft_clipped=False):
     """Return a probe that knows some rows, all of them numbers by default."""
     n_numbers = rows.shape[1] if n_numbers is None else n_numbers
     probe = ColumnProbe(n_numbers, soft_clipped)
-    return probe.fit_scale(torch.from_numpy(rows), np.ones(len(rows)))
+    blocks = [(torch.from_numpy(rows), np.ones(len(rows)))]
+    return probe.fit_scale(rows.shape[1], blocks)
 
 
 def fares(n_rows, rng):
@@ -100,14 +101,16 @@ def test__column_probe__units_of_numbers__do_not_matter():
     torch.testing.assert_close(others, predicted, rtol=1e-3, atol=1e-4)
 
 
-def test__column_probe__more_columns_than_are_kept__is_as_good_as_ridge():
+@pytest.mark.parametrize("n_known", [100, 300])
+def test__column_probe__more_columns_than_are_kept__is_as_good_as_ridge(n_known):
     """A few factors are behind many columns."""
     rng = np.random.default_rng(4)
     factors = rng.normal(size=(600, 5))
     rows = factors @ rng.normal(size=(5, 400)) + 0.1 * rng.normal(size=(600, 400))
     y = factors @ rng.normal(size=(5, 1))
-    known, new = np.arange(100), np.arange(100, 600)
-    probe, rest = a_probe(rows), (y[known], np.ones(100), np.ones(100, int))
+    known, new = np.arange(n_known), np.arange(n_known, 600)
+    probe, ones = a_probe(rows), np.ones(n_known)
+    rest = y[known], ones, ones.astype(int)
     model = probe.fit(torch.from_numpy(rows[known]), *rest)
     with torch.no_grad():
         errors = model(torch.from_numpy(rows[new]).float()).numpy() - y[new]
@@ -117,18 +120,58 @@ def test__column_probe__more_columns_than_are_kept__is_as_good_as_ridge():
     assert (errors**2).mean() < 1.2 * expected < 0.1
 
 
-@pytest.mark.parametrize("n_columns", [3, 300])
-def test__column_probe__weights__are_as_repeated_rows(n_columns):
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(40, 3), (40, 300), (260, 260)])
+def test__column_probe__weights__are_as_repeated_rows(n_rows, n_columns):
     rng = np.random.default_rng(5)
-    rows, y = rng.normal(size=(40, n_columns)), rng.normal(size=(40, 1))
-    times = rng.integers(1, 4, 40)
+    rows, y = rng.normal(size=(n_rows, n_columns)), rng.normal(size=(n_rows, 1))
+    times = rng.integers(1, 4, n_rows)
     probe, X_rows = a_probe(rows), torch.from_numpy(rows)
     weighted = probe.fit(X_rows, y, times.astype(float), times)
-    again = np.repeat(np.arange(40), times)
+    again = np.repeat(np.arange(n_rows), times)
     ones = np.ones(len(again))
     repeated = probe.fit(X_rows[again], y[again], ones, ones.astype(int))
     new = torch.from_numpy(rng.normal(size=(9, n_columns))).float()
     torch.testing.assert_close(weighted(new), repeated(new), rtol=1e-3, atol=1e-4)
+
+
+def test__column_probe__blocks_of_rows__are_as_all_rows():
+    rng = np.random.default_rng(6)
+    rows, weight = rng.normal(5.0, size=(50, 4)), rng.uniform(0.1, 9, 50)
+    X_rows = torch.from_numpy(rows)
+    whole = ColumnProbe(3, False).fit_scale(4, [(X_rows, weight)])
+    parts = slice(0, 7), slice(7, 8), slice(8, 50)
+    blocks = [(X_rows[part], weight[part]) for part in parts]
+    in_blocks = ColumnProbe(3, False).fit_scale(4, blocks)
+    assert_allclose(in_blocks.center_, whole.center_)
+    assert_allclose(in_blocks.scale_, whole.scale_)
+    y, ones = rows[:, :1], np.ones(50, int)
+    ends = [probe.fit(X_rows, y, weight, ones) for probe in (whole, in_blocks)]
+    assert torch.equal(ends[0].least, ends[1].least)
+    assert torch.equal(ends[0].largest, ends[1].largest)
+
+
+def test__regressor__wide_table__is_never_whole_in_float64(monkeypatch):
+    """20,000 rows of 8,000 columns would take gigabytes."""
+    most, columns, seen = 100, LinearModel.columns, []
+    for name in ("BLOCK_CELLS", "MOST_CELLS"):
+        monkeypatch.setattr(f"sklearn_ae._supervised.fine_tuning.{name}", most)
+
+    def spy(self, inputs):
+        if inputs.dtype == torch.float64:
+            seen.append(inputs.numel())
+        return columns(self, inputs)
+
+    monkeypatch.setattr(LinearModel, "columns", spy)
+    regressor(early_stopping=True).fit(X, TARGET)
+    assert 0 < max(seen) <= most
+
+
+@pytest.mark.parametrize("factor", [1e-40, 1e-30])
+def test__regressor__tiny_numbers_without_scaling__predicts_numbers(factor):
+    """Coefficients for tiny numbers would be too large for float32."""
+    rows = X * factor
+    model = regressor(small(scaling=None), early_stopping=True).fit(rows, TARGET)
+    assert np.isfinite(model.predict(np.concatenate([rows, X]))).all()
 
 
 def test__regressor__own_scaling__is_read_as_it_is():
