@@ -71,6 +71,10 @@ def classifier(*callbacks, **params):
     )
 
 
+def supervised(*callbacks):
+    return classifier(*callbacks, semi_supervised=False)
+
+
 def regressor(*callbacks):
     return AutoencoderPretrainedRegressor(
         small(*callbacks), max_epochs=3, callbacks=list(callbacks)
@@ -147,17 +151,29 @@ def test__interrupt__while_reading_the_table__leaves_the_estimator_as_it_was(
     assert_array_equal(model.transform(X), before)
 
 
-def test__interrupt__in_a_trial_of_fine_tuning__leaves_the_linear_model(monkeypatch):
-    monkeypatch.setattr(
-        "sklearn_ae._supervised.fine_tuning.choose_plan",
-        lambda *args: (_ for _ in ()).throw(KeyboardInterrupt),
-    )
-    model = classifier(semi_supervised=False)
-    with pytest.raises(KeyboardInterrupt, match="kept"):
-        model.fit(X, Y)
-    assert model.n_iter_ == 0
-    assert not model.semi_supervised_
-    assert model.score(X, Y) > 0.7
+@pytest.mark.parametrize(("make", "y"), [(supervised, Y), (regressor, X[:, 0])])
+def test__interrupt__in_a_trial_of_fine_tuning__leaves_the_linear_model_of_all_rows(
+    make, y, monkeypatch
+):
+    def interrupt_before(tuning, labelled, out, plan):
+        raise KeyboardInterrupt
+
+    def interrupt_after(tuning, labelled, out, plan):
+        tuning.train(labelled, None, plan)
+        raise KeyboardInterrupt
+
+    heads = []
+    for interrupt in (interrupt_before, interrupt_after):
+        trial = "sklearn_ae._supervised.plan._train_and_predict"
+        monkeypatch.setattr(trial, interrupt)
+        model = make().set_params(random_state=0)
+        with pytest.raises(KeyboardInterrupt, match="kept"):
+            model.fit(X, y)
+        assert model.n_iter_ == 0
+        assert not getattr(model, "semi_supervised_", False)
+        assert model.score(X, y) > 0.2
+        heads.append(model.module_.head[-1].weight.detach().numpy())
+    assert_array_equal(*heads)
 
 
 def test__interrupt__in_pre_training_for_hidden_layers_of_a_head__fits_nothing():

@@ -175,14 +175,19 @@ class TargetProbe:
         """
         self.coef_ = np.zeros((y.shape[1], Z.shape[1]))
         self.intercept_ = np.zeros(y.shape[1])
-        for i, target in enumerate(y.T):
-            seen = ~np.isnan(target)
+        targets = {}
+        for i, seen in enumerate(~np.isnan(y.T)):
+            targets.setdefault(seen.tobytes(), []).append(i)
+        # Those that the same rows have share a decomposition, which takes most time.
+        for same in targets.values():
+            seen = ~np.isnan(y[:, same[0]])
+            values = np.ascontiguousarray(y[seen][:, same].T)
             if np.count_nonzero(seen) < 2:
-                self.intercept_[i] = np.nansum(target)
+                self.intercept_[same] = values.sum(axis=1)
                 continue
-            self.coef_[i], self.intercept_[i] = _fit_ridge(
-                Z[seen], target[seen], weight[seen], n_copies[seen]
-            )
+            fitted = _fit_ridge(Z[seen], values, weight[seen], n_copies[seen])
+            for i, (coef, intercept) in zip(same, fitted, strict=True):
+                self.coef_[i], self.intercept_[i] = coef, intercept
         return self
 
     def refit(self, Z, y, weight, n_copies):
@@ -190,19 +195,20 @@ class TargetProbe:
         return self.fit(Z, y, weight, n_copies, None)
 
 
-def _fit_ridge(Z, target, weight, n_copies):
-    """Return coefficients and intercept with the penalty that predicts rows best."""
+def _fit_ridge(Z, targets, weight, n_copies):
+    """Yield coefficients and intercept of each target, with its best penalty."""
     share = weight / weight.sum()
-    center, mean = share @ Z, share @ target
-    root = np.sqrt(weight)
+    center, root = share @ Z, np.sqrt(weight)
     U, s, Vt = svd((Z - center) * root[:, None], full_matrices=False)
-    projected = U.T @ ((target - mean) * root)
-    losses = []
-    for alpha in PENALTIES:
-        shrunk = s**2 / (s**2 + alpha)
-        residual = target - mean - U @ (shrunk * projected) / root
-        # How much a row contributes to its own prediction; each copy as much.
-        leverage = (share + U**2 @ shrunk) / n_copies
-        losses.append(weight @ (residual / np.maximum(1 - leverage, TINY)) ** 2)
-    coef = Vt.T @ (s / (s**2 + PENALTIES[np.argmin(losses)]) * projected)
-    return coef, mean - center @ coef
+    shrinkages = [s**2 / (s**2 + alpha) for alpha in PENALTIES]
+    # How much a row contributes to its own prediction; each copy as much.
+    leverages = [(share + U**2 @ shrunk) / n_copies for shrunk in shrinkages]
+    for target in targets:
+        mean = share @ target
+        projected = U.T @ ((target - mean) * root)
+        losses = []
+        for shrunk, leverage in zip(shrinkages, leverages, strict=True):
+            residual = target - mean - U @ (shrunk * projected) / root
+            losses.append(weight @ (residual / np.maximum(1 - leverage, TINY)) ** 2)
+        coef = Vt.T @ (s / (s**2 + PENALTIES[np.argmin(losses)]) * projected)
+        yield coef, mean - center @ coef

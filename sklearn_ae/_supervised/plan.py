@@ -74,6 +74,8 @@ def choose_plan(tuning, labelled):
     trial = copy(tuning)
     trial.training = tuning.training.without_callbacks()
     trial.rng = deepcopy(tuning.rng)
+    # An interrupt leaves the linear model of all rows.
+    trial.probe = copy(tuning.probe)
     with fork_rng(tuning.device):
         return _try_plans(trial, labelled, lengths)
 

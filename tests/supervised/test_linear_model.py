@@ -31,6 +31,7 @@ def fares(n_rows, rng):
     return frame, 3 + 2 * distance + rng.normal(size=n_rows)
 
 
+@pytest.mark.slow
 def test__regressor__number_with_a_long_tail_among_categories__is_followed():
     frame, fare = fares(1_500, np.random.default_rng(0))
     target = np.where(np.arange(len(fare)) < 40, fare, np.nan)

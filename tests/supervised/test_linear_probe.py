@@ -57,6 +57,18 @@ def test__target_probe__rows_without_copies__is_ridge_by_leave_one_out(shape):
     assert_allclose(probe.intercept_[0], expected.intercept_, rtol=1e-6, atol=1e-9)
 
 
+def test__target_probe__several_targets__are_each_as_alone():
+    rng = np.random.default_rng(2)
+    Z, y, weight = rng.normal(size=(40, 5)), rng.normal(size=(40, 5)), rng.random(40)
+    y[::3, 1] = y[::3, 2] = y[1::3, 3] = y[1:, 4] = np.nan
+    rest = weight, np.ones(40, dtype=int), None
+    together = TargetProbe().fit(Z, y, *rest)
+    for i in range(y.shape[1]):
+        alone = TargetProbe().fit(Z, y[:, [i]], *rest)
+        assert_array_equal(together.coef_[i], alone.coef_[0])
+        assert together.intercept_[i] == alone.intercept_[0]
+
+
 def test__class_probe__row_with_weight__equals_so_many_rows():
     """Which copies share a fold is drawn, so the coefficients are nearly equal."""
     Z, _ = repeated_rows()
@@ -93,6 +105,7 @@ def test__divide_into_folds__single_rows__gives_each_one_fold():
     assert_array_equal(shares, np.eye(5)[folds])
 
 
+@pytest.mark.slow
 def test__class_probe__few_rows_that_tell_nothing__rarely_choose_an_extreme_penalty():
     """Which one tells held-out rows best is luck then."""
     rng = np.random.default_rng(0)
