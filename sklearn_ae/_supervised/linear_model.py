@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from sklearn_ae._document import documented
 from sklearn_ae._modules.weights import read_weights, write_weights
-from sklearn_ae._supervised.linear_probe import TargetProbe
+from sklearn_ae._supervised.linear_probe import TINY, TargetProbe
 from sklearn_ae._tables.scaling import LARGEST_CLIPPED, SOFT_CLIP_LIMIT
 
-# Ridge regression on more inputs than this, of more rows than this, is one on as many
-# principal components.
+# Ridge regression on more inputs than this is one on as many principal components, or
+# on all that the rows have.
 MOST_INPUTS = 256
 # Numbers that differ by less, as without scaling, would have coefficients that are no
 # float32 numbers.
@@ -182,17 +182,8 @@ class ColumnProbe:
         # In place, as there may be many.
         columns -= self.center_
         columns /= self.scale_
-        if min(columns.shape) > MOST_INPUTS:
-            weighted = (columns * np.sqrt(weight)[:, None]).astype(np.float32)
-            # Transposed, it would not give the same for weights and repeated rows.
-            axes = randomized_svd(
-                weighted,
-                MOST_INPUTS,
-                n_iter=2,
-                power_iteration_normalizer="LU",
-                transpose=False,
-                random_state=0,
-            )[2]
+        if columns.shape[1] > MOST_INPUTS:
+            axes = _principal_axes(columns, weight)
             probe = TargetProbe().fit(columns @ axes.T, y, weight, n_copies, None)
             coef = probe.coef_ @ axes / self.scale_
         else:
@@ -209,3 +200,21 @@ class ColumnProbe:
 
     def _columns(self, X):
         return self._blank.columns(X.cpu().double()).numpy()
+
+
+def _principal_axes(X, weight):
+    """Return the axes of the first principal components of centered rows, as rows."""
+    if len(X) <= MOST_INPUTS:
+        # All of them, from the products of rows, which takes a tenth of the time.
+        squares, U = np.linalg.eigh(X @ X.T)
+        squares = np.maximum(squares, TINY * max(squares[-1], 1.0))
+        return (U / np.sqrt(squares)).T @ X
+    return randomized_svd(
+        (X * np.sqrt(weight)[:, None]).astype(np.float32),
+        MOST_INPUTS,
+        n_iter=2,
+        power_iteration_normalizer="LU",
+        # Transposed, it would not give the same for weights and repeated rows.
+        transpose=False,
+        random_state=0,
+    )[2]
