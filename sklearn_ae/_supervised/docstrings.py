@@ -118,7 +118,8 @@ multiplied by a number: these add up to 1, and are best for rows that were held 
 far as these say anything (stacking [2]_). ``module_.start`` is the linear model; its
 numbers have no soft clipping, and those beyond the range seen in `fit` count as its
 ends. Fewer than 10 rows take the mean of the two linear models, on latents and on
-columns; more than 20,000 the network alone.
+columns; more than 20,000 the network alone. With `early_stopping`, its validation rows
+choose both numbers, however many rows there are.
 """
 
 LENGTH = """
