@@ -37,7 +37,7 @@ class Plan(NamedTuple):
     """How long to train, and what to do with the outputs."""
 
     length: float = 1.0
-    """Share of the number of epochs; 0 is the linear model."""
+    """Share of the number of epochs; 0 is the linear model on latents."""
     noise: float = 1.0
     """What the encoder's noise is multiplied by."""
     factor: float = 1.0
@@ -96,6 +96,8 @@ def weigh_outputs(tuning, plan, net, labelled, valid):
     predicted = tuning.predict(net, valid)
     if tuning.column_probe is None:
         return _calibrate(tuning, plan, predicted)[0]
+    # The weights count rows.
+    predicted[1][:, 0] *= valid.n_copies.double().mean()
     return _stack(tuning, plan, predicted, tuning.predict_columns(labelled, valid))
 
 

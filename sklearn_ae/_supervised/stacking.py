@@ -65,11 +65,14 @@ def stack_targets(trained, start, targets, weight):
     -------
     factors : float64 ndarray of shape (2,)
         At least 0, with a sum of 1: more would repeat what large targets did by chance.
+        A network that diverged has none.
     """
     seen = ~np.isnan(targets)
     weight = np.broadcast_to(weight[:, None], seen.shape)[seen]
     errors = (targets - start)[seen]
     steps = (trained - start)[seen]
+    if not np.isfinite(steps).all():
+        return np.array([0.0, 1.0])
     variance = min(weight @ (errors - steps) ** 2, weight @ errors**2) / weight.sum()
     if not variance > 0:
         return np.array([EVEN_SHARE, 1 - EVEN_SHARE])

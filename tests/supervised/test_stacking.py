@@ -83,3 +83,12 @@ def test__stack_targets__missing_ones__say_nothing():
 def test__stack_targets__predictions_without_error__are_kept_finite():
     y = np.arange(12.0)[:, None] - 5.5
     assert_allclose(stack_targets(y, y, y, np.ones(12)).sum(), 1)
+
+
+@pytest.mark.parametrize("diverged", [np.inf, -np.inf, np.nan])
+def test__stack_targets__network_that_diverged__is_not_trusted(diverged):
+    rng = np.random.default_rng(4)
+    predicted, y = draw_targets(30, rng)
+    trained = predicted.copy()
+    trained[3, 1] = diverged
+    assert stack_targets(trained, predicted, y, np.ones(30)).tolist() == [0.0, 1.0]
