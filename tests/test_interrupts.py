@@ -151,9 +151,11 @@ def test__interrupt__while_reading_the_table__leaves_the_estimator_as_it_was(
     assert_array_equal(model.transform(X), before)
 
 
-@pytest.mark.parametrize(("make", "y"), [(supervised, Y), (regressor, X[:, 0])])
+@pytest.mark.parametrize(
+    ("make", "y", "least_score"), [(supervised, Y, 0.7), (regressor, X[:, 0], 0.2)]
+)
 def test__interrupt__in_a_trial_of_fine_tuning__leaves_the_linear_model_of_all_rows(
-    make, y, monkeypatch
+    make, y, least_score, monkeypatch
 ):
     def interrupt_before(tuning, labelled, out, plan):
         raise KeyboardInterrupt
@@ -171,7 +173,7 @@ def test__interrupt__in_a_trial_of_fine_tuning__leaves_the_linear_model_of_all_r
             model.fit(X, y)
         assert model.n_iter_ == 0
         assert not getattr(model, "semi_supervised_", False)
-        assert model.score(X, y) > 0.2
+        assert model.score(X, y) > least_score
         heads.append(model.module_.head[-1].weight.detach().numpy())
     assert_array_equal(*heads)
 
