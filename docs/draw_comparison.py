@@ -158,17 +158,16 @@ def draw_classes(folder=None):
 
 def draw_labels(folder=None):
     """Draw the accuracies with few labels, ours less those of others."""
-    _draw_shares("labels", "accuracy", ["1 %", "5 %", "100 %"], "labels", folder)
+    _draw_shares("labels", "accuracy", ["1 %", "5 %", "100 %"], folder)
 
 
 def draw_targets(folder=None):
     """Draw the same for targets that are numbers."""
-    _draw_shares("targets", "R2", ["50", "10 %", "100 %"], "targets", folder)
+    _draw_shares("targets", "R2", ["50", "10 %", "100 %"], folder)
 
 
-def _draw_shares(name, score, shares, labels, folder):
+def _draw_shares(name, score, shares, folder):
     runs = read_results(name)
-    runs["table"] = runs["table"].str.removeprefix("more/")
     found = differences(runs, score, OURS[name], ["labels", "table"])
     names = [peer for peer in LINEAR_AND_TREES if peer in set(runs["method"])]
     shares = [share for share in shares if share in found.index.unique("labels")]
@@ -178,19 +177,22 @@ def _draw_shares(name, score, shares, labels, folder):
         for axes, share in zip(np.atleast_1d(panels), shares, strict=True):
             rows = found.xs(share, level="labels")
             groups = {peer: rows.xs(peer, level="method") for peer in names}
-            title = f"{share} {'of the ' if '%' in share else ''}{labels}"
+            title = _name_share(share, name)
             unit = f"{score.replace('R2', 'R²')}, ours less theirs"
             draw_forest(axes, groups, title=title, unit=unit)
         add_legend(figure, axes)
         store(figure, f"comparison_{name}.png", folder)
 
 
+def _name_share(share, name):
+    return f"{share} of the {name}" if "%" in share else f"{share} {name}"
+
+
 def draw_imputation(folder=None):
     """Draw the errors of filled cells, those of others less ours."""
     runs = read_results("imputation")
     runs["gain"] = -runs["rmse"]
-    peers = ["KNNImputer", "IterativeImputer", "IterativeImputer, trees", "MIDAS2"]
-    peers = [p for p in peers if p in set(runs["method"])]
+    peers = ["KNNImputer", "IterativeImputer", "IterativeImputer, trees"]
     panels = {
         "gain": "RMSE, theirs less ours",
         "accuracy": "accuracy, ours less theirs",
@@ -402,10 +404,7 @@ def _share_table(name, score):
     runs = read_results(name)
     frame = runs.pivot_table(score, "method", "labels", sort=False)
     n_cases = runs.groupby(["labels", "table"]).ngroups
-    frame.columns = [
-        f"{share} of the {name}" if "%" in share else f"{share} {name}"
-        for share in frame
-    ]
+    frame.columns = [_name_share(share, name) for share in frame]
     frame[f"ahead of us, of {n_cases}"] = _behind(
         runs, score, OURS[name], ["labels", "table"]
     )
