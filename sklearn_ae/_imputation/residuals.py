@@ -177,7 +177,7 @@ def n_numbers(encoder):
 def _predict_twice(predict, net, X):
     """Return predictions, those while cells are drawn, and the linear variance."""
     predicted = drawn = predict(net, X)
-    if any(isinstance(module, RANDOM_LAYERS) for module in net.module_.modules()):
+    if _random_layers_of(net.module_):
         with random_layers(net.module_):
             drawn = predict(net, X)
     return torch.stack([predicted, drawn, net.module_.linear_variance(X)], dim=1)
@@ -205,10 +205,14 @@ def _group(predicted, residuals, varies):
     return edges, [np.sort(residuals[part]) for part in parts]
 
 
+def _random_layers_of(module):
+    return [m for m in module.modules() if isinstance(m, RANDOM_LAYERS)]
+
+
 @contextmanager
 def random_layers(module):
     """Let the dropout layers of a module drop cells, and draw variational latents."""
-    layers = [m for m in module.modules() if isinstance(m, RANDOM_LAYERS)]
+    layers = _random_layers_of(module)
     try:
         for layer in layers:
             layer.train()
