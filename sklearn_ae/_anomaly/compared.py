@@ -26,6 +26,7 @@ class ComparedRows:
         self.rows, self.mask, self.weight = distances.prepare(encoded)
         self.observed = np.broadcast_to(self.mask, self.rows.shape)
         self.n_observed = distances.count_observed(self.observed)
+        self.norms = distances.row_norms(self.rows)
         self.squares = torch.from_numpy(distances.squares(self.rows, self.mask))
         self.far = distances.far(self.rows, rare=True)
         # How many cells of rows and references are far alike.
@@ -43,7 +44,10 @@ class ComparedRows:
         row = np.arange(len(self.rows))
         distances = np.empty((len(self.rows), 4))
         distances[:, :3] = self.distances.nearest(
-            squares, lambda indices, some: self._distance(row[some], indices)
+            squares,
+            self.norms,
+            self.weight,
+            lambda indices, some: self._distance(row[some], indices),
         )
         residuals = self.distances.residuals(self.rows, self.mask, self.expected)
         distances[:, 3] = residuals.sum(axis=1)
@@ -66,26 +70,36 @@ class ComparedRows:
         """
         n_rows, n_cells = len(self.rows), len(cells)
         squares = np.empty((n_cells, *self.squares.shape), dtype=np.float32)
-        for cell, out in zip(cells, squares, strict=True):
-            self._leave_out(cell, out)
+        norms = np.empty((n_cells, n_rows), dtype=np.float32)
+        for i, cell in enumerate(cells):
+            norms[i] = self._leave_out(cell, squares[i])
         row, left_out = np.tile(np.arange(n_rows), n_cells), np.repeat(cells, n_rows)
 
         def distance_to(indices, some):
             return self._distance(row[some], indices, left_out[some])
 
+        seen = self.observed[:, self._columns[cells, 0]].T
+        weight = self.distances.weight(self.n_observed - seen)
         distances = np.empty((n_cells * n_rows, 4))
         distances[:, :3] = self.distances.nearest(
-            squares.reshape(n_cells * n_rows, -1), distance_to
+            squares.reshape(n_cells * n_rows, -1),
+            norms.ravel(),
+            weight.ravel(),
+            distance_to,
         )
         distances[:, 3] = self._residual_without(cells, expected)
         distances = distances.reshape(n_cells, n_rows, 4) / self.distances.medians_
-        seen = self.observed[:, self._columns[cells, 0]].T
-        weight = self.distances.weight(self.n_observed - seen)
         own_weight = np.broadcast_to(self.weight, weight.shape)
         return distances * np.stack([weight, own_weight])[..., None]
 
     def _leave_out(self, cell, out):
-        """Write into `out` the squares of rows without a cell, infinite where apart."""
+        """Write into `out` the squares of rows without a cell, infinite where apart.
+
+        Returns
+        -------
+        norms : float32 ndarray of shape (n_rows,)
+            What the squares leave out.
+        """
         columns = self._columns[cell]
         columns = columns[columns >= 0]
         rows = torch.from_numpy(2 * self.rows[:, columns])
@@ -101,6 +115,7 @@ class ComparedRows:
             far_references = self.distances.far_references_[columns]
             alike = self.n_alike - self.far[:, columns] @ far_references > 0
             out[:] = self.distances.apart(out, alike)
+        return self.norms - np.square(self.rows[:, columns]).sum(axis=1)
 
     def _distance(self, row, index, cell=None):
         """Return squared distances of rows to references, perhaps without a cell.

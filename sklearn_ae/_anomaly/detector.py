@@ -115,11 +115,13 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     Notes
     -----
     *Score.* Minus a sum of squared distances, each in units of its median over rows of
-    `fit`, ``-f(s) - (f(n) + f(m)) / 2 - f(r)``: to the surroundings (the 18th nearest
-    of 256 rows of `fit` [1]_), to the nearest neighbour and to the nearest three (mean;
-    among 4,096 rows, or fewer of wide tables, but 1,024), and to the reconstruction.
+    `fit`, ``-0.3 * f(s) - 0.6 * f(n) - 1.2 * f(c) - 0.9 * f(r)``: to the surroundings (the
+    18th nearest of 256 rows of `fit` [1]_), to the nearest neighbour (among 4,096 rows,
+    or fewer of wide tables, but 1,024), to the nearest cluster, and to the
+    reconstruction. A cluster has at least one row in 14, of 1,024 or all; a row joins
+    it at some distance in single-linkage clustering [3]_, however long or bent it is.
     Below the median, a distance counts a tenth:
-    ``f(x) = 0.1 * x + 0.9 * max(x - 1, 0)``. So ordinary rows score about -0.3 to -5.
+    ``f(x) = 0.1 * x + 0.9 * max(x - 1, 0)``. So ordinary rows score about -0.2 to -5.
     Numbers are compared in robust units, by their inverse hyperbolic sine, so that
     those far out count less; a column of categories counts as much as one of numbers.
     Squared residuals are divided by the mean of their column; of numbers, the logarithm
@@ -147,6 +149,8 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
        sampling." NIPS 2013.
     .. [2] Bates, S. et al. "Testing for outliers with conformal p-values." The Annals
        of Statistics 51 (2023), 149-178.
+    .. [3] Gower, J. C. and Ross, G. J. S. "Minimum spanning trees and single linkage
+       cluster analysis." Applied Statistics 18 (1969), 54-64.
 
     Examples
     --------

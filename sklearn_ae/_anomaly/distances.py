@@ -1,14 +1,16 @@
 """Distances of rows to the rows of `fit`, for outlier detection.
 
-Squared distances to three things are computed, because none finds every kind of
+Squared distances to four things are computed, because none finds every kind of
 outlier:
 
 - to the *surroundings*, the 18th nearest of 256 rows drawn at random. Outliers that lie
   together do not mask one another, unless they are one row in 14 or more, because few
   of them are drawn (Sugiyama and Borgwardt, 2013 [1]_).
-- to the *neighbours*, the nearest of 1,024 to 4,096 rows, and the mean of the nearest
-  three, which find outliers that lie within the surroundings. The nearest alone is
-  misled by few outliers that lie together, the mean by small clusters.
+- to the *neighbour*, the nearest of 1,024 to 4,096 rows, which finds outliers that lie
+  within the surroundings.
+- to the *cluster*, the nearest group of at least one row in 14 of up to 1,024: at what
+  distance a row joins one by single linkage (Gower and Ross, 1969 [2]_). Outliers that
+  lie together join none, and ordinary rows are near however far out they lie.
 - to the *reconstruction*, each cell in units of its column; for numbers by the
   logarithm, because one cell can be off by any amount.
 
@@ -19,12 +21,15 @@ References
 ----------
 .. [1] Sugiyama, M. and Borgwardt, K. "Rapid distance-based outlier detection via
    sampling." NIPS 2013.
+.. [2] Gower, J. C. and Ross, G. J. S. "Minimum spanning trees and single linkage
+   cluster analysis." Applied Statistics 18 (1969), 54-64.
 """
 
 import numpy as np
 import torch
 from torch import nn
 
+from sklearn_ae._anomaly.linkage import cluster_heights
 from sklearn_ae._document import documented
 from sklearn_ae._tables.reading import to_tensor
 from sklearn_ae._tables.spreads import robust_center_and_scale
@@ -39,8 +44,8 @@ LEAST_REFERENCES, MOST_REFERENCES = 1024, 4096
 N_SURROUNDINGS = 256
 # Rank, among the sorted distances to those, of the one to the surroundings.
 RANK = 18
-# Neighbours that the mean is taken of.
-N_NEIGHBORS = 3
+# References, the first ones, among which clusters are looked for.
+N_CLUSTERED = 1024
 # Numbers grow linearly up to some three robust deviations, logarithmically beyond.
 LINEAR_DEVIATIONS = 3.0
 # Robust deviations below this share of the standard deviation are not used: most cells
@@ -119,6 +124,7 @@ class OutlierDistances:
             "soft_clipped": self.soft_clipped,
             **{name: getattr(self, f"{name}_") for name in names},
             "far_limit": self.far_limit_.astype(np.float64),
+            "heights": self.heights_,
             "residual_unit": self.residual_unit_,
             "medians": self.medians_,
         }
@@ -145,6 +151,9 @@ class OutlierDistances:
         references = fields.array("references", (None, n_encoded), np.float32)
         fields.require(0 < len(references) <= MOST_REFERENCES, "references")
         distances._set_references(references)
+        n_clustered = min(len(references), N_CLUSTERED)
+        heights = fields.array("heights", (n_clustered,), np.float32, least=0.0)
+        distances.heights_ = heights
         distances.is_rare_ = fields.array("is_rare", (n_encoded,), bool)
         distances._set_far()
         values = fields.array("residual_unit", (n_cells,), np.float32, least=tiny)
@@ -168,9 +177,10 @@ class OutlierDistances:
         """
         self._fit_indicators(encoded)
         self._fit_units(encoded[:, : self.n_numbers])
-        rows, observed, _ = self.prepare(encoded)
+        rows, observed, weight = self.prepare(encoded)
         self._set_references(rows[: _n_references(rows.shape[1])].copy())
         self._fit_far()
+        self._fit_clusters(rows, observed, weight)
         residuals = self._squared_residuals(rows, observed, expected).mean(axis=0)
         least = np.full_like(residuals, MIN_MEAN_SURPRISE)
         least[: self.n_numbers] = MIN_MEAN_RESIDUAL
@@ -189,8 +199,7 @@ class OutlierDistances:
         Returns
         -------
         distances : float64 ndarray of shape (n_rows, 4)
-            To the surroundings, the nearest neighbour, several neighbours and the
-            reconstruction.
+            To the surroundings, the neighbour, the cluster and the reconstruction.
         """
         return self._squared_distances(encoded, expected) / self.medians_
 
@@ -230,6 +239,18 @@ class OutlierDistances:
         seen[np.abs(seen) > FAR] = np.nan
         deviation = np.nanstd(seen, axis=0)
         self.deviation_[observed] = np.where(deviation > MIN_DEVIATION, deviation, 1)
+
+    def _fit_clusters(self, rows, observed, weight):
+        """Learn at which height each of the first references is in a cluster."""
+        first = slice(min(len(self.references_), N_CLUSTERED))
+        if observed.ndim:
+            observed, weight = observed[first], weight[first, None]
+        rows = rows[first]
+        squares = self.squares(rows, observed)[:, first].astype(np.float64)
+        squares += self.row_norms(rows)[:, None]
+        squares = np.maximum(squares, 0) * weight
+        # Rows that lack other cells are not equally far from one another.
+        self.heights_ = cluster_heights((squares + squares.T) / 2)
 
     def _fit_medians(self, distances):
         """Learn the unit of each of the distances."""
@@ -283,7 +304,8 @@ class OutlierDistances:
 
     def weight(self, n_counted):
         """Return how much each cell counts where only so many of a row do."""
-        weight = (self.cells.max() + 1) / np.maximum(n_counted, 1)
+        n_cells = self.cells.max() + 1
+        weight = np.where(n_counted > 0, n_cells / np.maximum(n_counted, 1), 0)
         return weight.astype(np.float32)
 
     def _sum_of_cells(self, values):
@@ -306,16 +328,18 @@ class OutlierDistances:
                     differences[~observed[some]] = 0
                 return np.square(differences, out=differences).sum(axis=1)
 
-            distances[part, :3] = self.nearest(squares, distance_to)
+            norms = self.row_norms(rows)
+            nearest = self.nearest(squares, norms, weight, distance_to)
+            distances[part, :3] = nearest
             residuals = self.residuals(rows, observed, expected[part])
             distances[part, 3] = residuals.sum(axis=1)
             distances[part] *= np.reshape(weight, (-1, 1))
         return distances
 
     def squares(self, rows, observed):
-        """Return squared distances to the references, but for a constant in each row.
+        """Return squared distances to the references, but for `row_norms`.
 
-        The constant, the squared norm of the row, does not change their order.
+        These do not change their order.
 
         Parameters
         ----------
@@ -342,8 +366,13 @@ class OutlierDistances:
             squares[block] = products.numpy()[: len(squares[block])]
         return squares
 
-    def nearest(self, squares, distance_to):
-        """Return the squared distances to the surroundings and the neighbours.
+    def row_norms(self, rows):
+        """Return what `squares` leaves out, of shape (n_rows,)."""
+        # Of one column, nothing.
+        return np.square(rows).sum(axis=1) * np.float32(rows.shape[1] > 1)
+
+    def nearest(self, squares, norms, weight, distance_to):
+        """Return the squared distances to surroundings, neighbour and cluster.
 
         A reference that equals a row is not its neighbour: else the rows of `fit` would
         seem less anomalous than new ones.
@@ -352,6 +381,10 @@ class OutlierDistances:
         ----------
         squares : float32 ndarray of shape (n_rows, n_references)
             From `squares`, infinite where rows are not compared; overwritten.
+        norms : float32 ndarray of shape (n_rows,)
+            From `row_norms`.
+        weight : float32 ndarray of shape (n_rows,), or 1
+            How much each observed cell counts.
         distance_to : callable
             Takes the index of a reference for each row, and which rows; returns their
             squared distances.
@@ -359,10 +392,8 @@ class OutlierDistances:
         Returns
         -------
         distances : float64 ndarray of shape (n_rows, 3)
-            To the surroundings, the nearest neighbour, and several (mean).
         """
-        every, row = slice(None), np.arange(len(squares))
-        n_neighbors = max(1, min(N_NEIGHBORS, len(self.references_) - 1))
+        every = slice(None)
         indices = squares.argmin(axis=1)
         nearest = distance_to(indices, every)
         same = nearest <= ROUNDING**2 * len(self.cells)
@@ -373,14 +404,18 @@ class OutlierDistances:
         some = squares[:, :N_SURROUNDINGS]
         square_at_rank = np.partition(some, self.rank, axis=1)[:, self.rank, None]
         at_rank = (some == square_at_rank).argmax(axis=1)
-        total = nearest.astype(np.float64)
-        for _ in range(n_neighbors - 1):
-            squares[row, indices] = np.inf
-            indices = squares.argmin(axis=1)
-            total += distance_to(indices, every)
-        return np.stack(
-            [distance_to(at_rank, every), nearest, total / n_neighbors], axis=1
-        )
+        cluster = self._nearest_cluster(squares, norms, weight, distance_to)
+        return np.stack([distance_to(at_rank, every), nearest, cluster], axis=1)
+
+    def _nearest_cluster(self, squares, norms, weight, distance_to):
+        """Return the squared distance at which rows join a cluster."""
+        # The heights are of whole rows; the weight comes later.
+        weight = np.reshape(np.where(weight > 0, weight, np.inf), (-1, 1))
+        joins = squares[:, : len(self.heights_)] + norms[:, None]
+        np.maximum(joins, self.heights_ / weight, out=joins)
+        indices = joins.argmin(axis=1)
+        least = self.heights_[indices] / weight[:, 0]
+        return np.maximum(distance_to(indices, slice(None)), least)
 
     @property
     def rank(self):

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from sklearn_ae._anomaly.distances import (
     LINEAR_DEVIATIONS,
-    N_NEIGHBORS,
     N_SURROUNDINGS,
     ROUNDING,
     OutlierDistances,
@@ -322,6 +321,7 @@ class Distances(nn.Module):
     deviation: Tensor
     references: Tensor
     norms: Tensor
+    heights: Tensor
     far_limit: Tensor
     far_references: Tensor
     residual_unit: Tensor
@@ -334,7 +334,8 @@ class Distances(nn.Module):
         self.soft_clipped = distances.soft_clipped
         self.n_cells = int(distances.cells.max()) + 1
         names = ("factor", "center", "unit", "deviation", "references", "norms")
-        for name in (*names, "far_limit", "far_references", "residual_unit", "medians"):
+        names += ("heights", "far_limit", "far_references", "residual_unit", "medians")
+        for name in names:
             values = np.array(getattr(distances, f"{name}_"))
             self.register_buffer(name, torch.from_numpy(values))
         membership = distances.membership_
@@ -347,15 +348,16 @@ class Distances(nn.Module):
         rows = self._arcsinh(encoded)
         observed = (~torch.isnan(rows)).float()
         rows = torch.nan_to_num(rows)
-        n_counted = (self._sum_of_cells(observed) > 0).sum(1).clamp(min=1)
+        n_counted = (self._sum_of_cells(observed) > 0).sum(1).float()
+        weight = torch.where(n_counted > 0, self.n_cells / n_counted.clamp(min=1), 0)
         residuals = (self._arcsinh(expected) - rows) * observed
         residuals = self._sum_of_cells(residuals**2) / self.residual_unit
         n_numbers = self.n_numbers
         residual = torch.log1p(residuals[:, :n_numbers]).double().sum(1)
         residual = residual + residuals[:, n_numbers:].double().sum(1)
-        distances = torch.stack([*self._nearest(rows, observed), residual], dim=1)
-        weight = (self.n_cells / n_counted).double()[:, None]
-        distances = distances * weight / self.medians
+        nearest = self._nearest(rows, observed, weight[:, None])
+        distances = torch.stack([*nearest, residual], dim=1)
+        distances = distances * weight.double()[:, None] / self.medians
         above = (distances - 1).clamp(min=0)
         counted = SLOPE_BELOW_MEDIAN * distances + (1 - SLOPE_BELOW_MEDIAN) * above
         return (counted * torch.from_numpy(WEIGHTS)).sum(1)
@@ -375,8 +377,8 @@ class Distances(nn.Module):
     def _sum_of_cells(self, values: Tensor) -> Tensor:
         return values if self.membership is None else values @ self.membership
 
-    def _nearest(self, rows: Tensor, observed: Tensor) -> list[Tensor]:
-        """Return the squared distances to the surroundings and the neighbours."""
+    def _nearest(self, rows: Tensor, observed: Tensor, weight: Tensor) -> list[Tensor]:
+        """Return the squared distances to surroundings, neighbour and cluster."""
         references = self.references.T
         squares = observed @ references**2 - 2 * (rows @ references)
         if rows.shape[1] == 1:
@@ -395,14 +397,16 @@ class Distances(nn.Module):
         some = squares[:, :N_SURROUNDINGS]
         order = torch.topk(some, self.rank + 1, dim=1, largest=False).indices
         surroundings = self._distance(rows, observed, order[:, self.rank :])
-        n_neighbors = max(1, min(N_NEIGHBORS, n_references - 1))
-        order = torch.topk(squares, n_neighbors, dim=1, largest=False).indices
-        neighbours = [
-            self._distance(rows, observed, order[:, i : i + 1])
-            for i in range(n_neighbors)
-        ]
-        mean = torch.stack(neighbours, dim=1).mean(1)
-        return [surroundings, neighbours[0], mean]
+        index = squares.argmin(1, keepdim=True)
+        neighbour = self._distance(rows, observed, index)
+        norms = (rows**2).sum(1, keepdim=True) * float(rows.shape[1] > 1)
+        joins = squares[:, : len(self.heights)] + norms
+        # The heights are of whole rows. Rows without a cell score 0 in any case.
+        weight = weight.clamp(min=1)
+        index = torch.maximum(joins, self.heights / weight).argmin(1, keepdim=True)
+        least = (self.heights[index[:, 0]] / weight[:, 0]).double()
+        cluster = torch.maximum(self._distance(rows, observed, index), least)
+        return [surroundings, neighbour, cluster]
 
     def _distance(self, rows: Tensor, observed: Tensor, index: Tensor) -> Tensor:
         differences = (rows - self.references[index[:, 0]]) * observed

@@ -248,9 +248,8 @@ def test__encode__missing_category__has_only_missing_indicators():
     assert torch.isnan(row).tolist() == [False, True, True, True, True]
 
 
-@pytest.mark.parametrize(("distance", "weight"), enumerate([1, 0.5, 0.5, 1]))
+@pytest.mark.parametrize(("distance", "weight"), enumerate([0.3, 0.6, 1.2, 0.9]))
 def test__weigh__distances_below_the_median__hardly_count(distance, weight):
-    """A distance to the neighbours is one of two, so it counts half."""
     distances = np.ones((3, 4))
     distances[:, distance] = [0.5, 1.0, 3.0]
     below, at, above = weigh(distances)
