@@ -334,8 +334,8 @@ class Distances(nn.Module):
         self.soft_clipped = distances.soft_clipped
         self.n_cells = int(distances.cells.max()) + 1
         names = ("factor", "center", "unit", "deviation", "references", "norms")
-        names += ("heights", "far_limit", "far_references", "residual_unit", "medians")
-        for name in names:
+        more = ("heights", "far_limit", "far_references", "residual_unit", "medians")
+        for name in names + more:
             values = np.array(getattr(distances, f"{name}_"))
             self.register_buffer(name, torch.from_numpy(values))
         membership = distances.membership_
