@@ -1,11 +1,11 @@
 """Deleted cells of real tables, filled by AutoencoderImputer and other imputers.
 
 Run ``python tests/benchmarks/bench_imputation.py`` for the tables of
-docs/benchmarks.md, and add ``--ablation`` for what each part of the imputer
-contributes. The tables with categories are read from the folder in the environment
-variable SKLEARN_AE_DATA; without it, only tables of numbers are used. MIDAS2 takes part
-if the package midasverse-midas is installed. ``--results runs.csv`` keeps the scores of
-each run: those that are in the file already are not repeated.
+docs/benchmarks.md. The tables with categories are read from the folder in the
+environment variable SKLEARN_AE_DATA; without it, only tables of numbers are used.
+MIDAS2 takes part if the package midasverse-midas is installed. ``--results runs.csv``
+keeps the scores of each run: those that are in the file already are not repeated. What
+each part of the imputer contributes is measured by bench_ablation.py.
 """
 
 import argparse
@@ -27,11 +27,9 @@ from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-from sklearn.frozen import FrozenEstimator
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
-from sklearn_ae import AutoencoderImputer, AutoencoderTransformer
-from sklearn_ae._net.inference import expect
+from sklearn_ae import AutoencoderImputer
 
 try:
     from midas2 import MIDAS
@@ -63,6 +61,15 @@ def load(name):
     if len(X) > MAX_ROWS:
         X = X.sample(MAX_ROWS, random_state=0, ignore_index=True)
     return X
+
+
+def tables():
+    """Return the names of the tables at hand."""
+    mixed, classes = (
+        [name for name in names if (DATA / f"{name}.csv.gz").exists()]
+        for names in (MIXED, CLASSES)
+    )
+    return [*mixed, *NUMERIC, *classes]
 
 
 def numbers_of(X):
@@ -201,50 +208,13 @@ def fill_with_midas(X, seed):
     return filled
 
 
-def fill_from_mean(X, seed):
-    """Fill in the means, then ten times what an autoencoder makes of them."""
-    ae = AutoencoderTransformer(random_state=seed).fit(X)
-    return AutoencoderImputer(FrozenEstimator(ae), random_state=seed).fit_transform(X)
+def with_ae(**params):
+    """Return a function that fills a frame with AutoencoderImputer."""
 
+    def fill_with_ae(X, seed):
+        return AutoencoderImputer(random_state=seed, **params).fit_transform(X)
 
-class WithoutShrinkage(AutoencoderImputer):
-    """Take the predictions of all columns as they are."""
-
-    def _fill(self, net, X):
-        parts = [self._predict(member.net_, X) for member in self.estimators_]
-        predicted = self._neighbors.apply(net, sum(parts) / len(parts), X)
-        return net.criterion_.most_likely(predicted)
-
-
-class WithoutNeighbors(AutoencoderImputer):
-    """Take the predictions of the networks alone."""
-
-    def _predict_near(self, net, X):
-        return self._predict(net, X)
-
-    def _fill(self, net, X):
-        parts = [self._predict(member.net_, X) for member in self.estimators_]
-        predicted = self._shrinkage.apply(sum(parts) / len(parts))
-        return net.criterion_.most_likely(predicted)
-
-
-class LinearModel(AutoencoderImputer):
-    """Leave the networks out."""
-
-    def _predict(self, net, X):
-        return net.module_.expect_linearly(X)
-
-
-class Networks(AutoencoderImputer):
-    """Leave the linear model out, except for the start."""
-
-    def _predict(self, net, X):
-        return expect(net, X, net.module_.expect_linearly(X))
-
-
-def with_ae(kind=AutoencoderImputer, *args, **params):
-    """Return a function that fills a frame with an imputer."""
-    return lambda X, seed: kind(*args, random_state=seed, **params).fit_transform(X)
+    return fill_with_ae
 
 
 METHODS = {
@@ -261,18 +231,6 @@ METHODS = {
 METHODS["IterativeImputer, trees"] = fill_with_trees
 if MIDAS is not None:
     METHODS["MIDAS2"] = fill_with_midas
-ABLATION = {
-    "AutoencoderImputer": METHODS["AutoencoderImputer"],
-    "`n_estimators=1`": with_ae(n_estimators=1),
-    "`n_estimators=4`": with_ae(n_estimators=4),
-    "`max_iter=3`": with_ae(max_iter=3),
-    "`weight_decay=None`": with_ae(AutoencoderImputer, AutoencoderTransformer()),
-    "without shrinkage": with_ae(WithoutShrinkage),
-    "without neighbours": with_ae(WithoutNeighbors),
-    "linear model alone": with_ae(LinearModel),
-    "networks alone": with_ae(Networks),
-    "plain autoencoder, frozen": fill_from_mean,
-}
 
 
 def fill(method, X, kind, seed):
@@ -315,7 +273,7 @@ def both(rmse, accuracy, *errors):
 def print_table(heads, rows):
     """Print a table in Markdown; columns of scores are aligned to the right."""
     print(f"\n| {' | '.join(heads)} |")
-    texts = {"table", "deleted", "seconds", "better than", "not in", "variant"}
+    texts = {"table", "deleted", "seconds", "better than", "not in"}
     print("|" + "".join("---|" if head in texts else "--:|" for head in heads))
     for row in rows:
         print(f"| {' | '.join(row)} |")
@@ -371,29 +329,12 @@ def print_wins(groups, methods):
     print_table(["better than", "RMSE", "accuracy", "not in"], rows)
 
 
-def print_ablation(runs):
-    """Print the means over the seeds, a row for each variant."""
-    groups = runs.groupby(["method", "table", "holes"], sort=False)
-    mean = groups[["rmse", "accuracy"]].mean().apply(lambda row: both(*row), axis=1)
-    cells = mean.unstack(["table", "holes"])
-    seconds = runs.groupby("method")["seconds"].median()
-    rows = [[name, *row, f"{seconds[name]:.1f}"] for name, row in cells.iterrows()]
-    print_table(["variant", *(f"{t}, {k}" for t, k in cells.columns), "s"], rows)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ablation", action="store_true")
     parser.add_argument("--results", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ConvergenceWarning)
     describe_machine()
     print(f"scikit-learn {sklearn.__version__}, pandas {pd.__version__}")
-    tables = [name for name in MIXED if (DATA / f"{name}.csv.gz").exists()]
-    tables += NUMERIC
-    tables += [name for name in CLASSES if (DATA / f"{name}.csv.gz").exists()]
-    print_scores(run(METHODS, tables, HOLES, range(3), arguments.results))
-    if arguments.ablation:
-        kinds, tables = ["10 %", "50 %"], [name for name in tables if name != "adult"]
-        print_ablation(run(ABLATION, tables, kinds, range(2), arguments.results))
+    print_scores(run(METHODS, tables(), HOLES, range(3), arguments.results))
