@@ -277,14 +277,18 @@ def measure_cells(X, setting, seed, **params):
 
 # Outliers.
 
-DISTANCES = ["surroundings", "the nearest neighbour", "five neighbours", "residual"]
+DISTANCES = ["surroundings", "neighbour", "cluster", "reconstruction"]
+
+
+def _weights(factors):
+    return Variant(((scoring, "WEIGHTS", scoring.WEIGHTS * factors),))
+
+
 OUTLIERS = {WHOLE: Variant()} | {
-    f"without {name}": Variant(
-        ((scoring, "WEIGHTS", np.where(np.arange(len(DISTANCES)) == i, 0, weights)),)
-    )
-    for weights in [scoring.WEIGHTS]
+    f"without {name}": _weights(np.arange(len(DISTANCES)) != i)
     for i, name in enumerate(DISTANCES)
 }
+OUTLIERS["equal weights"] = _weights(1 / scoring.WEIGHTS)
 
 
 @lru_cache(maxsize=1)
