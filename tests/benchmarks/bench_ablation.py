@@ -4,11 +4,11 @@ Run ``python tests/benchmarks/bench_ablation.py labels`` for the classifier, ``t
 for the regressor, ``rows`` for new rows, ``cells`` for the imputer and ``outliers`` for
 the detector. Tables, divisions and scores are those of bench_labels.py,
 bench_targets.py, bench_sampling.py, bench_imputation.py and bench_anomalies.py;
-``--tables``, ``--settings`` and ``--seeds`` choose some, and ``--results runs.csv``
-keeps the scores of each run: those that are in the file already are not repeated. For
-each variant: the mean over the tables, its difference to the estimator as it is with
-the paired standard error over the tables, and on how many tables it is worse and
-better. Everything runs on one thread.
+``--tables``, ``--settings``, ``--variants`` and ``--seeds`` choose some, and
+``--results runs.csv`` keeps the scores of each run: those that are in the file already
+are not repeated. For each variant: the mean over the tables, its difference to the
+estimator as it is with the paired standard error over the tables, and on how many
+tables it is worse and better. Everything runs on one thread.
 
 A part is switched off by replacing a constant or a small function of the library, so
 some cannot be: a head that starts at random would change the linear model that the
@@ -370,18 +370,17 @@ def measure(part, variant, table, setting, seed):
         return part.measure(*prepared, seed, **variant.params)
 
 
-def bench(name, tables, settings, seeds, known):
-    """Add the runs of all variants of a part of the library."""
+def bench(name, tables, settings, seeds, variants, known):
+    """Add the runs of some variants of a part of the library."""
     part = PARTS[name]
-    for table, setting, seed in product(tables, settings, seeds):
-        for label, variant in part.variants.items():
-            if label not in part.idle.get(setting, []):
-                keys = dict(zip(KEYS, (name, table, setting, label, seed), strict=True))
+    for table, setting, seed, label in product(tables, settings, seeds, variants):
+        if label not in part.idle.get(setting, []):
+            keys = dict(zip(KEYS, (name, table, setting, label, seed), strict=True))
 
-                def function(run=(variant, table, setting, seed)):
-                    return measure(part, *run)
+            def function(run=(part.variants[label], table, setting, seed)):
+                return measure(part, *run)
 
-                known.measure(function, **keys)
+            known.measure(function, **keys)
 
 
 def print_part(part, runs):
@@ -423,6 +422,7 @@ def main(arguments=None):
     parser.add_argument("part", choices=list(PARTS))
     parser.add_argument("--tables", nargs="+")
     parser.add_argument("--settings", nargs="+")
+    parser.add_argument("--variants", nargs="+")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--results", type=Path)
     options = parser.parse_args(arguments)
@@ -431,13 +431,19 @@ def main(arguments=None):
     describe_machine()
     print(f"scikit-learn {sklearn.__version__}, pandas {pd.__version__}")
     part = PARTS[options.part]
-    tables = options.tables or part.tables()
-    settings = options.settings or part.settings
+    asked = {
+        "table": options.tables or part.tables(),
+        "setting": options.settings or part.settings,
+        "seed": range(options.seeds),
+        "variant": options.variants or list(part.variants),
+    }
     known = KnownRuns(options.results, KEYS)
-    bench(options.part, tables, settings, range(options.seeds), known)
+    bench(options.part, *asked.values(), known)
     runs = known.frame()
-    is_asked = (runs["part"] == options.part) & runs["table"].isin(tables)
-    print_part(part, runs[is_asked & runs["setting"].isin(settings)])
+    runs = runs[runs["part"] == options.part]
+    for column, values in asked.items():
+        runs = runs[runs[column].isin(list(values))]
+    print_part(part, runs)
 
 
 if __name__ == "__main__":
