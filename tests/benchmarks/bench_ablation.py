@@ -400,7 +400,7 @@ def print_part(part, runs):
             cells = [setting, variant]
             for score, sign in part.scores.items():
                 values = means.loc[variant][score]
-                cells.append(f"{values.mean():.3f}")
+                cells.append("" if values.isna().all() else f"{values.mean():.3f}")
                 cells += compare(sign * values, sign * whole[score], sign)
             print(f"| {' | '.join(cells)} |", flush=True)
     for setting, group in runs.groupby("setting", sort=False):
