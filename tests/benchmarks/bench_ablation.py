@@ -413,7 +413,8 @@ def compare(values, whole, sign):
     if not gaps.any():
         return "", ""
     counts = f"{(gaps < 0).sum()}, {(gaps > 0).sum()}"
-    return f"{sign * gaps.mean():+.3f} ± {gaps.sem():.3f}", counts
+    error = f" ± {gaps.sem():.3f}" if len(gaps) > 1 else ""
+    return f"{sign * gaps.mean():+.3f}{error}", counts
 
 
 def main(arguments=None):
