@@ -60,7 +60,8 @@ MIN_MEAN_RESIDUAL = 1e-12
 MIN_MEAN_SURPRISE = 0.05
 # Squared distances up to this, for each encoded column, may be rounding errors.
 ROUNDING = 1e-5
-# Least median of the distance to the neighbour, as a share of that to the surroundings.
+# Least median of the distances to neighbour and cluster, as a share of that to the
+# surroundings.
 MIN_NEIGHBOUR_SHARE = 1e-3
 # Least median of any distance, as a share of its mean: where most rows have a twin, the
 # nearest neighbour is at distance 0.
@@ -288,7 +289,8 @@ class OutlierDistances:
             Without `NaN`.
         observed : bool ndarray of shape (n_rows, n_encoded), or True
         weight : float32 ndarray of shape (n_rows,), or 1
-            More than 1 where observed cells stand in for missing ones.
+            More than 1 where observed cells stand in for missing ones, 0 for rows
+            without any cell.
         """
         rows = self._arcsinh(encoded)
         if not np.isnan(rows.sum()):
@@ -409,7 +411,8 @@ class OutlierDistances:
 
     def _nearest_cluster(self, squares, norms, weight, distance_to):
         """Return the squared distance at which rows join a cluster."""
-        # The heights are of whole rows; the weight comes later.
+        # The heights are of whole rows; the weight comes later. Where it is 0, without
+        # any cell, no height counts.
         weight = np.reshape(np.where(weight > 0, weight, np.inf), (-1, 1))
         joins = squares[:, : len(self.heights_)] + norms[:, None]
         np.maximum(joins, self.heights_ / weight, out=joins)

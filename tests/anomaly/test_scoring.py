@@ -52,6 +52,21 @@ def test__score_samples__outliers_that_lie_together__do_not_mask_one_another():
     assert roc_auc_score(np.arange(1000) < 50, -model.score_samples(table)) > 0.99
 
 
+def test__score_samples__clump_in_rows_with_missing_cells__has_the_lowest_scores():
+    table = correlated(600, 0)
+    table[:24] = 4 + 0.05 * correlated(24, 1)
+    table[np.random.default_rng(0).random(table.shape) < 0.2] = np.nan
+    scores = detector().fit(table).score_samples(table)
+    assert roc_auc_score(np.arange(600) < 24, -scores) > 0.99
+
+
+def test__explain__clump__names_the_columns_that_set_it_apart():
+    table = np.random.default_rng(0).normal(size=(600, 6))
+    table[:24, [1, 4]] += 12
+    contributions = detector().fit(table).explain(table[:24])
+    assert (np.sort(contributions.argsort(axis=1)[:, -2:]) == [1, 4]).all()
+
+
 def test__score_samples__rows_of_fit__score_as_new_ones_do():
     """Each is among those that rows are compared with, but not with itself."""
     model = AutoencoderAnomalyDetector(contamination=0.1, random_state=0)
