@@ -18,8 +18,8 @@ from sklearn_ae import (
 )
 from sklearn_ae.latents import Clustered, NeighborEmbedding, Variational
 
-# Rows with holes, the outlier, and some others.
-SHOWN = [0, 3, 9, 47, 178, 256, 293, 300]
+# Rows with holes, and some others; the outlier joins them.
+SHOWN = [0, 3, 9, 47, 178, 256, 300]
 SHORT = {
     "species": "species",
     "island": "island",
@@ -89,20 +89,20 @@ def _draw_clusters(axes, table, species):
     axes.set_title("Six clusters, species hidden")
 
 
-def _draw_outlier(axes, table):
-    detector = AutoencoderAnomalyDetector(random_state=0).fit(table)
-    row = int(detector.score_samples(table).argmin())
+def _draw_outlier(axes, table, detector, row):
     added, expected = detector.explain(table[row : row + 1], return_expected=True)
     columns = added.columns[::-1]
     axes.barh([SHORT[c] for c in columns], added.iloc[0][columns], color=BLUE)
     column = added.iloc[0].idxmax()
+    name, unit = SHORT[column].split(", ")
     axes.text(
         0.98,
-        0.12,
-        f"a bill of {_text(table.loc[row, column], column)} mm,\n"
-        f"where the other cells\nsay {expected[column].iloc[0]:.0f} mm",
+        0.94,
+        f"{name} of {_text(table.loc[row, column], column)} {unit},\n"
+        f"where the other cells\nsay {expected[column].iloc[0]:.0f} {unit}",
         transform=axes.transAxes,
         ha="right",
+        va="top",
         color=RED,
         weight="bold",
     )
@@ -130,20 +130,23 @@ def draw(folder=None):
         figure = plt.figure(figsize=(12.5, 6.2))
         left, right = figure.subfigures(1, 2, width_ratios=(0.4, 0.6), wspace=0.04)
         before, after = left.subplots(2, 1)
-        rows = table.loc[SHOWN]
+        detector = AutoencoderAnomalyDetector(random_state=0).fit(table)
+        outlier = int(detector.score_samples(table).argmin())
+        shown = sorted({*SHOWN, outlier})
+        rows = table.loc[shown]
         holes = rows.isna().to_numpy()
         widths = [0.17, 0.16, 0.13, 0.14, 0.16, 0.12, 0.12]
         before.set_title("A table: numbers, categories, holes (8 of 344 rows)")
         colors = np.where(holes, HOLE, "white").astype(object)
-        colors[SHOWN.index(293)] = OUTLIER
+        colors[shown.index(outlier)] = OUTLIER
         _draw_table(before, rows, colors, widths=widths)
         after.set_title("Its missing cells, filled (blue)")
-        rows = filled.loc[SHOWN]
+        rows = filled.loc[shown]
         _draw_table(after, rows, np.where(holes, FILLED, "white"), widths=widths)
         panels = right.subplots(2, 2)
         _draw_map(panels[0, 0], measured, table["species"])
         _draw_clusters(panels[0, 1], measured, table["species"])
-        _draw_outlier(panels[1, 0], table)
+        _draw_outlier(panels[1, 0], table, detector, outlier)
         _draw_new_rows(panels[1, 1], table)
         store(figure, "overview.png", folder)
 

@@ -66,6 +66,8 @@ MIN_NEIGHBOUR_SHARE = 1e-3
 # Least median of any distance, as a share of its mean: where most rows have a twin, the
 # nearest neighbour is at distance 0.
 MIN_MEDIAN_SHARE = 0.01
+# The ninth decile of the distance to the cluster is at most so many of its units.
+MOST_MEDIANS = 3.0
 # Robust deviations from the median beyond which a number is far, as codes for missing
 # cells are.
 FAR_DEVIATIONS = 12.0
@@ -259,6 +261,10 @@ class OutlierDistances:
             MIN_MEDIAN_SHARE * distances.mean(axis=0), ROUNDING * len(self.cells)
         )
         self.medians_ = np.maximum(np.median(distances, axis=0), least)
+        # Categories and flags part rows into many groups that are too small for
+        # clusters, but ordinary.
+        ninth = np.quantile(distances[:, 2], 0.9)
+        self.medians_[2] = max(self.medians_[2], ninth / MOST_MEDIANS)
         least = MIN_NEIGHBOUR_SHARE * self.medians_[0]
         self.medians_[1:3] = np.maximum(self.medians_[1:3], least)
 

@@ -1,6 +1,7 @@
 """Clusters by single linkage: outliers that lie together join none."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +9,7 @@ from numpy.testing import assert_allclose
 from scipy.spatial.distance import cdist
 from sklearn.datasets import make_moons
 
+from sklearn_ae import AutoencoderAnomalyDetector
 from sklearn_ae._anomaly.linkage import cluster_heights
 from tests.anomaly.helpers import detector
 
@@ -58,6 +60,17 @@ def _n_within_reach(is_step, row):
     while (more := reached | is_step[reached].any(axis=0)).sum() > reached.sum():
         reached = more
     return reached.sum()
+
+
+def test__score_samples__ordinary_rows_of_rare_categories__come_after_an_outlier():
+    """Each of three categories has too few rows for a cluster, all of them are many."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(600, 4)), columns=list("abcd"))
+    table["kind"] = rng.choice(["w", "x", "y", "z"], 600, p=[0.82, 0.06, 0.06, 0.06])
+    table.loc[0] = [3.5, -3.5, 3.5, -3.5, "w"]
+    scores = AutoencoderAnomalyDetector(random_state=0).fit(table).score_samples(table)
+    assert scores.argmin() == 0
+    assert np.median(scores[table["kind"] != "w"]) > 0.2 * scores[0]
 
 
 @pytest.mark.parametrize("share", [0.03, 0.06])
