@@ -136,7 +136,8 @@ def draw(folder=None):
         rows = table.loc[shown]
         holes = rows.isna().to_numpy()
         widths = [0.17, 0.16, 0.13, 0.14, 0.16, 0.12, 0.12]
-        before.set_title("A table: numbers, categories, holes (8 of 344 rows)")
+        n_rows = f"{len(shown)} of {len(table)} rows"
+        before.set_title(f"A table: numbers, categories, holes ({n_rows})")
         colors = np.where(holes, HOLE, "white").astype(object)
         colors[shown.index(outlier)] = OUTLIER
         _draw_table(before, rows, colors, widths=widths)
