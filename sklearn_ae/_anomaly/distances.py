@@ -245,7 +245,7 @@ class OutlierDistances:
 
     def _fit_clusters(self, rows, observed, weight):
         """Learn at which height each of the first references is in a cluster."""
-        first = slice(N_CLUSTERED)
+        first = slice(min(len(self.references_), N_CLUSTERED))
         if observed.ndim:
             observed, weight = observed[first], weight[first, None]
         rows = rows[first]
