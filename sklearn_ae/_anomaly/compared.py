@@ -27,6 +27,7 @@ class ComparedRows:
         self.observed = np.broadcast_to(self.mask, self.rows.shape)
         self.n_observed = distances.count_observed(self.observed)
         self.norms = distances.row_norms(self.rows)
+        self.heights = distances.heights(self.mask)
         self.squares = torch.from_numpy(distances.squares(self.rows, self.mask))
         self.far = distances.far(self.rows, rare=True)
         # How many cells of rows and references are far alike.
@@ -37,20 +38,20 @@ class ComparedRows:
         self._columns = _columns_of_cells(distances.cells)
 
     def relative_distances(self):
-        """Return the relative distances of the rows, of shape (n_rows, 4)."""
+        """Return the relative distances of the rows, of shape (n_rows, 3)."""
         squares = self.squares.numpy().copy()
         if self.has_alike:
             squares = self.distances.apart(squares, self.n_alike > 0)
         row = np.arange(len(self.rows))
-        distances = np.empty((len(self.rows), 4))
-        distances[:, :3] = self.distances.nearest(
+        distances = np.empty((len(self.rows), 3))
+        distances[:, :2] = self.distances.nearest(
             squares,
             self.norms,
-            self.weight,
+            self.heights,
             lambda indices, some: self._distance(row[some], indices),
         )
         residuals = self.distances.residuals(self.rows, self.mask, self.expected)
-        distances[:, 3] = residuals.sum(axis=1)
+        distances[:, 2] = residuals.sum(axis=1)
         return distances * np.reshape(self.weight, (-1, 1)) / self.distances.medians_
 
     def relative_distances_without(self, cells, expected):
@@ -65,14 +66,16 @@ class ComparedRows:
 
         Returns
         -------
-        distances : float64 ndarray of shape (2, n_cells, n_rows, 4)
+        distances : float64 ndarray of shape (2, n_cells, n_rows, 3)
             With the other cells standing in for the missing one, and without.
         """
         n_rows, n_cells = len(self.rows), len(cells)
         squares = np.empty((n_cells, *self.squares.shape), dtype=np.float32)
         norms = np.empty((n_cells, n_rows), dtype=np.float32)
+        n_clustered = len(self.distances.heights_)
+        heights = np.empty((n_cells, n_rows, n_clustered), dtype=np.float32)
         for i, cell in enumerate(cells):
-            norms[i] = self._leave_out(cell, squares[i])
+            norms[i], heights[i] = self._leave_out(cell, squares[i])
         row, left_out = np.tile(np.arange(n_rows), n_cells), np.repeat(cells, n_rows)
 
         def distance_to(indices, some):
@@ -80,15 +83,15 @@ class ComparedRows:
 
         seen = self.observed[:, self._columns[cells, 0]].T
         weight = self.distances.weight(self.n_observed - seen)
-        distances = np.empty((n_cells * n_rows, 4))
-        distances[:, :3] = self.distances.nearest(
+        distances = np.empty((n_cells * n_rows, 3))
+        distances[:, :2] = self.distances.nearest(
             squares.reshape(n_cells * n_rows, -1),
             norms.ravel(),
-            weight.ravel(),
+            heights.reshape(n_cells * n_rows, -1),
             distance_to,
         )
-        distances[:, 3] = self._residual_without(cells, expected)
-        distances = distances.reshape(n_cells, n_rows, 4) / self.distances.medians_
+        distances[:, 2] = self._residual_without(cells, expected)
+        distances = distances.reshape(n_cells, n_rows, 3) / self.distances.medians_
         own_weight = np.broadcast_to(self.weight, weight.shape)
         return distances * np.stack([weight, own_weight])[..., None]
 
@@ -99,6 +102,8 @@ class ComparedRows:
         -------
         norms : float32 ndarray of shape (n_rows,)
             What the squares leave out.
+        heights : float32 ndarray of shape (n_rows, n_clustered) or (1, n_clustered)
+            At which references join a cluster.
         """
         columns = self._columns[cell]
         columns = columns[columns >= 0]
@@ -115,7 +120,9 @@ class ComparedRows:
             far_references = self.distances.far_references_[columns]
             alike = self.n_alike - self.far[:, columns] @ far_references > 0
             out[:] = self.distances.apart(out, alike)
-        return self.norms - np.square(self.rows[:, columns]).sum(axis=1)
+        norms = self.norms - np.square(self.rows[:, columns]).sum(axis=1)
+        parts = self.distances.height_parts_[columns].sum(axis=0)
+        return norms, np.maximum(self.heights - parts, 0)
 
     def _distance(self, row, index, cell=None):
         """Return squared distances of rows to references, perhaps without a cell.

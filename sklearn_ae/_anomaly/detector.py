@@ -115,11 +115,11 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     Notes
     -----
     *Score.* Minus a sum of squared distances, each in units of its median over rows of
-    `fit`, ``-0.3 * f(s) - 0.6 * f(n) - 1.2 * f(c) - 0.9 * f(r)``: to the surroundings
-    (the 18th nearest of 256 rows of `fit` [1]_), to the nearest neighbour (among 4,096
-    rows, or fewer of wide tables, but 1,024), to the nearest cluster, and to the
-    reconstruction. A cluster has at least one row in 14, of 1,024 or all; a row joins
-    it at some distance in single-linkage clustering [3]_, however long or bent it is.
+    `fit`, ``-0.4 * f(n) - 1.7 * f(c) - 0.9 * f(r)``: to the nearest neighbour (among
+    4,096 rows drawn at random [1]_, or fewer of wide tables, but 1,024), to the nearest
+    cluster, and to the reconstruction. A cluster has at least one row in 14, of 1,024
+    or all; a row joins it at some distance in single-linkage clustering [3]_, however
+    long or bent it is.
     The unit of that is a third of its ninth decile, if this is more than its median:
     the rarer combinations of categories are too small for clusters, but ordinary.
     Below the median, a distance counts a tenth:

@@ -1,13 +1,10 @@
 """Distances of rows to the rows of `fit`, for outlier detection.
 
-Squared distances to four things are computed, because none finds every kind of
+Squared distances to three things are computed, because none finds every kind of
 outlier:
 
-- to the *surroundings*, the 18th nearest of 256 rows drawn at random. Outliers that lie
-  together do not mask one another, unless they are one row in 14 or more, because few
-  of them are drawn (Sugiyama and Borgwardt, 2013 [1]_).
-- to the *neighbour*, the nearest of 1,024 to 4,096 rows, which finds outliers that lie
-  within the surroundings.
+- to the *neighbour*, the nearest of 1,024 to 4,096 rows drawn at random (Sugiyama and
+  Borgwardt, 2013 [1]_), which finds rows that lie alone.
 - to the *cluster*, the nearest group of at least one row in 14 of up to 1,024: at what
   distance a row joins one by single linkage (Gower and Ross, 1969 [2]_). Outliers that
   lie together join none, and ordinary rows are near however far out they lie.
@@ -29,7 +26,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklearn_ae._anomaly.linkage import cluster_heights
+from sklearn_ae._anomaly.linkage import ONE_ROW_IN, cluster_gaps
 from sklearn_ae._document import documented
 from sklearn_ae._tables.reading import to_tensor
 from sklearn_ae._tables.spreads import robust_center_and_scale
@@ -40,10 +37,6 @@ N_ROWS = 4096
 # cells, which takes the same time in narrow and in wide tables.
 N_REFERENCE_CELLS = 2**16
 LEAST_REFERENCES, MOST_REFERENCES = 1024, 4096
-# References, the first ones, among which the surroundings of a row are looked for.
-N_SURROUNDINGS = 256
-# Rank, among the sorted distances to those, of the one to the surroundings.
-RANK = 18
 # References, the first ones, among which clusters are looked for.
 N_CLUSTERED = 1024
 # Numbers grow linearly up to some three robust deviations, logarithmically beyond.
@@ -60,8 +53,7 @@ MIN_MEAN_RESIDUAL = 1e-12
 MIN_MEAN_SURPRISE = 0.05
 # Squared distances up to this, for each encoded column, may be rounding errors.
 ROUNDING = 1e-5
-# Least median of the distances to neighbour and cluster, as a share of that to the
-# surroundings.
+# Least median of the distance to the neighbour, as a share of that to the cluster.
 MIN_NEIGHBOUR_SHARE = 1e-3
 # Least median of any distance, as a share of its mean: where most rows have a twin, the
 # nearest neighbour is at distance 0.
@@ -127,6 +119,7 @@ class OutlierDistances:
             "soft_clipped": self.soft_clipped,
             **{name: getattr(self, f"{name}_") for name in names},
             "far_limit": self.far_limit_.astype(np.float64),
+            "gaps": self.gaps_,
             "heights": self.heights_,
             "residual_unit": self.residual_unit_,
             "medians": self.medians_,
@@ -155,13 +148,15 @@ class OutlierDistances:
         fields.require(0 < len(references) <= MOST_REFERENCES, "references")
         distances._set_references(references)
         n_clustered = min(len(references), N_CLUSTERED)
+        gaps = fields.array("gaps", (n_clustered, 2), np.int64, least=0)
+        fields.require(gaps.max() < n_clustered, "gaps")
         heights = fields.array("heights", (n_clustered,), np.float32, least=0.0)
-        distances.heights_ = heights
+        distances._set_heights(gaps, heights)
         distances.is_rare_ = fields.array("is_rare", (n_encoded,), bool)
         distances._set_far()
         values = fields.array("residual_unit", (n_cells,), np.float32, least=tiny)
         distances.residual_unit_ = values
-        distances.medians_ = fields.array("medians", (4,), least=tiny)
+        distances.medians_ = fields.array("medians", (3,), least=tiny)
         return distances
 
     def fit(self, encoded, expected):
@@ -201,8 +196,8 @@ class OutlierDistances:
 
         Returns
         -------
-        distances : float64 ndarray of shape (n_rows, 4)
-            To the surroundings, the neighbour, the cluster and the reconstruction.
+        distances : float64 ndarray of shape (n_rows, 3)
+            To the neighbour, the cluster and the reconstruction.
         """
         return self._squared_distances(encoded, expected) / self.medians_
 
@@ -244,7 +239,7 @@ class OutlierDistances:
         self.deviation_[observed] = np.where(deviation > MIN_DEVIATION, deviation, 1)
 
     def _fit_clusters(self, rows, observed, weight):
-        """Learn at which height each of the first references is in a cluster."""
+        """Learn at which height each of the first references joins a cluster."""
         first = slice(min(len(self.references_), N_CLUSTERED))
         if observed.ndim:
             observed, weight = observed[first], weight[first, None]
@@ -253,7 +248,18 @@ class OutlierDistances:
         squares += self.row_norms(rows)[:, None]
         squares = np.maximum(squares, 0) * weight
         # Rows that lack other cells are not equally far from one another.
-        self.heights_ = cluster_heights((squares + squares.T) / 2)
+        squares = (squares + squares.T) / 2
+        np.fill_diagonal(squares, 0)
+        gaps = cluster_gaps(squares)
+        self._set_heights(gaps, squares[tuple(gaps.T)].astype(np.float32))
+
+    def _set_heights(self, gaps, heights):
+        """Set the heights, and how much each encoded column contributes to them."""
+        self.gaps_, self.heights_ = gaps, heights
+        first, last = self.references_[gaps.T]
+        parts = np.square(first - last).T
+        total = np.maximum(parts.sum(axis=0), np.finfo(np.float32).tiny)
+        self.height_parts_ = np.ascontiguousarray(parts * (heights / total))
 
     def _fit_medians(self, distances):
         """Learn the unit of each of the distances."""
@@ -263,10 +269,10 @@ class OutlierDistances:
         self.medians_ = np.maximum(np.median(distances, axis=0), least)
         # Categories and flags part rows into many groups that are too small for
         # clusters, but ordinary.
-        ninth = np.quantile(distances[:, 2], 0.9)
-        self.medians_[2] = max(self.medians_[2], ninth / MOST_MEDIANS)
-        least = MIN_NEIGHBOUR_SHARE * self.medians_[0]
-        self.medians_[1:3] = np.maximum(self.medians_[1:3], least)
+        ninth = np.quantile(distances[:, 1], 0.9)
+        self.medians_[1] = max(self.medians_[1], ninth / MOST_MEDIANS)
+        least = MIN_NEIGHBOUR_SHARE * self.medians_[1]
+        self.medians_[0] = max(self.medians_[0], least)
 
     def _arcsinh(self, encoded):
         """Return encoded rows, the numbers by their inverse hyperbolic sine.
@@ -321,8 +327,8 @@ class OutlierDistances:
         return values if self.membership_ is None else values @ self.membership_
 
     def _squared_distances(self, encoded, expected):
-        """Return the squared distances of rows, of shape (n_rows, 4)."""
-        distances = np.empty((len(encoded), 4))
+        """Return the squared distances of rows, of shape (n_rows, 3)."""
+        distances = np.empty((len(encoded), 3))
         for start in range(0, len(encoded), PART_ROWS):
             part = slice(start, start + PART_ROWS)
             rows, observed, weight = self.prepare(encoded[part])
@@ -337,10 +343,10 @@ class OutlierDistances:
                 return np.square(differences, out=differences).sum(axis=1)
 
             norms = self.row_norms(rows)
-            nearest = self.nearest(squares, norms, weight, distance_to)
-            distances[part, :3] = nearest
+            heights = self.heights(observed)
+            distances[part, :2] = self.nearest(squares, norms, heights, distance_to)
             residuals = self.residuals(rows, observed, expected[part])
-            distances[part, 3] = residuals.sum(axis=1)
+            distances[part, 2] = residuals.sum(axis=1)
             distances[part] *= np.reshape(weight, (-1, 1))
         return distances
 
@@ -379,8 +385,32 @@ class OutlierDistances:
         # Of one column, nothing.
         return np.square(rows).sum(axis=1) * np.float32(rows.shape[1] > 1)
 
-    def nearest(self, squares, norms, weight, distance_to):
-        """Return the squared distances to surroundings, neighbour and cluster.
+    def heights(self, observed):
+        """Return the heights at which references join a cluster, but for the weight.
+
+        Parameters
+        ----------
+        observed
+            As from `prepare`.
+
+        Returns
+        -------
+        heights : float32 ndarray of shape (n_rows, n_clustered) or (1, n_clustered)
+        """
+        if not observed.ndim:
+            return self.heights_[None]
+        parts = to_tensor(self.height_parts_)
+        heights = np.empty((len(observed), len(self.heights_)), dtype=np.float32)
+        for start in range(0, len(observed), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            sums = _padded(observed[block].astype(np.float32)) @ parts
+            heights[block] = sums.numpy()[: len(heights[block])]
+        # As they are where no other row lacks a cell.
+        heights[observed.all(axis=1)] = self.heights_
+        return heights
+
+    def nearest(self, squares, norms, heights, distance_to):
+        """Return the squared distances to neighbour and cluster.
 
         A reference that equals a row is not its neighbour: else the rows of `fit` would
         seem less anomalous than new ones.
@@ -391,15 +421,15 @@ class OutlierDistances:
             From `squares`, infinite where rows are not compared; overwritten.
         norms : float32 ndarray of shape (n_rows,)
             From `row_norms`.
-        weight : float32 ndarray of shape (n_rows,), or 1
-            How much each observed cell counts.
+        heights : float32 ndarray of shape (n_rows, n_clustered) or (1, n_clustered)
+            From `heights`.
         distance_to : callable
             Takes the index of a reference for each row, and which rows; returns their
             squared distances.
 
         Returns
         -------
-        distances : float64 ndarray of shape (n_rows, 3)
+        distances : float64 ndarray of shape (n_rows, 2)
         """
         every = slice(None)
         indices = squares.argmin(axis=1)
@@ -409,27 +439,13 @@ class OutlierDistances:
             squares[same, indices[same]] = np.inf
             indices[same] = squares[same].argmin(axis=1)
             nearest[same] = distance_to(indices[same], same)
-        some = squares[:, :N_SURROUNDINGS]
-        square_at_rank = np.partition(some, self.rank, axis=1)[:, self.rank, None]
-        at_rank = (some == square_at_rank).argmax(axis=1)
-        cluster = self._nearest_cluster(squares, norms, weight, distance_to)
-        return np.stack([distance_to(at_rank, every), nearest, cluster], axis=1)
-
-    def _nearest_cluster(self, squares, norms, weight, distance_to):
-        """Return the squared distance at which rows join a cluster."""
-        # The heights are of whole rows; the weight comes later. Where it is 0, without
-        # any cell, no height counts.
-        weight = np.reshape(np.where(weight > 0, weight, np.inf), (-1, 1))
         joins = squares[:, : len(self.heights_)] + norms[:, None]
-        np.maximum(joins, self.heights_ / weight, out=joins)
+        np.maximum(joins, heights, out=joins)
         indices = joins.argmin(axis=1)
-        least = self.heights_[indices] / weight[:, 0]
-        return np.maximum(distance_to(indices, slice(None)), least)
-
-    @property
-    def rank(self):
-        """The index, among sorted references, of the end of the surroundings."""
-        return max(1, min(RANK, len(self.references_) - 1)) - 1
+        heights = np.broadcast_to(heights, joins.shape)
+        height = heights[np.arange(len(joins)), indices]
+        cluster = np.maximum(distance_to(indices, every), height)
+        return np.stack([nearest, cluster], axis=1)
 
     def residuals(self, rows, observed, expected):
         """Return how much each cell contributes to the distance to the reconstruction.
@@ -513,9 +529,11 @@ class OutlierDistances:
         -------
         squares : float32 ndarray of shape (n_rows, n_references)
         """
-        # Too few references may be left.
-        n_left = (~alike[:, :N_SURROUNDINGS]).sum(axis=1, keepdims=True)
-        return np.where(alike & (n_left > self.rank + 1), np.inf, squares)
+        # Those that are left may be too few for a cluster.
+        among = alike[:, : len(self.heights_)]
+        n_left = (~among).sum(axis=1, keepdims=True)
+        enough = n_left * ONE_ROW_IN > among.shape[1]
+        return np.where(alike & enough, np.inf, squares)
 
 
 def _n_references(n_columns):

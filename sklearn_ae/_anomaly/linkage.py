@@ -3,39 +3,44 @@
 from math import ceil
 
 import numpy as np
-from scipy.cluster.hierarchy import linkage
+from scipy.cluster.hierarchy import linkage, to_tree
 from scipy.spatial.distance import squareform
 
 # A cluster has at least one row in so many: fewer may be outliers that lie together.
 ONE_ROW_IN = 14
 
 
-def cluster_heights(squares):
-    """Return for each row the height at which it is in a cluster, by single linkage.
+def cluster_gaps(squares):
+    """Return between which two rows each row has its gap to a cluster.
 
-    A cluster has at least one row in `ONE_ROW_IN`. From each of its rows to any other
-    leads a path of steps that are no longer than its height.
+    A cluster has at least one row in `ONE_ROW_IN`. By steps that are no longer than the
+    gap, a row reaches so many others, and by shorter ones fewer (single linkage).
 
     Parameters
     ----------
-    squares : float64 ndarray of shape (n_rows, n_rows)
-        Squared distances between rows, symmetric. The diagonal is ignored.
+    squares : ndarray of shape (n_rows, n_rows)
+        Squared distances between rows, symmetric.
 
     Returns
     -------
-    heights : float32 ndarray of shape (n_rows,)
-        Squared, too; 0 if a single row is enough for a cluster.
+    gaps : int64 ndarray of shape (n_rows, 2)
+        The row itself, twice, if a single row is enough for a cluster.
     """
     n_rows = len(squares)
+    rows = np.arange(n_rows)
+    gaps = np.stack([rows, rows], axis=1)
     least = ceil(n_rows / ONE_ROW_IN)
-    heights = np.zeros(2 * n_rows - 1)
     if least == 1:
-        return heights[:n_rows].astype(np.float32)
-    merges = linkage(squareform(squares, checks=False), "single")
-    sizes = np.r_[np.ones(n_rows), merges[:, 3]]
-    # From the root to the rows: what is too small has the height of what it joins.
-    for merge, (*parts, height, _) in enumerate(merges[::-1]):
-        node = 2 * n_rows - 2 - merge
-        for part in map(int, parts):
-            heights[part] = height if sizes[node] >= least else heights[node]
-    return heights[:n_rows].astype(np.float32)
+        return gaps
+    nodes = [to_tree(linkage(squareform(squares, checks=False), "single"))]
+    while nodes:
+        node = nodes.pop()
+        if node.count >= least:
+            nodes += [node.left, node.right]
+            continue
+        some = node.pre_order()
+        others = np.delete(rows, some)
+        nearest = squares[np.ix_(some, others)]
+        i, j = np.unravel_index(nearest.argmin(), nearest.shape)
+        gaps[some] = some[i], others[j]
+    return gaps

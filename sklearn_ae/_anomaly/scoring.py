@@ -22,9 +22,9 @@ from sklearn_ae._anomaly.distances import (
 from sklearn_ae._net.inference import encode, expect, infer
 from sklearn_ae._tables.reading import to_tensor
 
-# How much each of the distances counts: to the surroundings, the neighbour, the cluster
-# and the reconstruction.
-WEIGHTS = np.array([0.3, 0.6, 1.2, 0.9])
+# How much each of the distances counts: to the neighbour, the cluster and the
+# reconstruction.
+WEIGHTS = np.array([0.4, 1.7, 0.9])
 # Slope of the score below the median of a distance; above, it is 1.
 SLOPE_BELOW_MEDIAN = 0.1
 # Cells of other rows that stand in for one that is to be predicted from its row.

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from sklearn_ae._anomaly.distances import (
     LINEAR_DEVIATIONS,
-    N_SURROUNDINGS,
     ROUNDING,
     OutlierDistances,
 )
+from sklearn_ae._anomaly.linkage import ONE_ROW_IN
 from sklearn_ae._anomaly.scoring import (
     SLOPE_BELOW_MEDIAN,
     WEIGHTS,
@@ -321,7 +321,7 @@ class Distances(nn.Module):
     deviation: Tensor
     references: Tensor
     norms: Tensor
-    heights: Tensor
+    height_parts: Tensor
     far_limit: Tensor
     far_references: Tensor
     residual_unit: Tensor
@@ -330,11 +330,17 @@ class Distances(nn.Module):
 
     def __init__(self, distances: OutlierDistances) -> None:
         super().__init__()
-        self.n_numbers, self.rank = distances.n_numbers, distances.rank
+        self.n_numbers = distances.n_numbers
         self.soft_clipped = distances.soft_clipped
         self.n_cells = int(distances.cells.max()) + 1
         names = ("factor", "center", "unit", "deviation", "references", "norms")
-        more = ("heights", "far_limit", "far_references", "residual_unit", "medians")
+        more = (
+            "height_parts",
+            "far_limit",
+            "far_references",
+            "residual_unit",
+            "medians",
+        )
         for name in names + more:
             values = np.array(getattr(distances, f"{name}_"))
             self.register_buffer(name, torch.from_numpy(values))
@@ -355,7 +361,7 @@ class Distances(nn.Module):
         n_numbers = self.n_numbers
         residual = torch.log1p(residuals[:, :n_numbers]).double().sum(1)
         residual = residual + residuals[:, n_numbers:].double().sum(1)
-        nearest = self._nearest(rows, observed, weight[:, None])
+        nearest = self._nearest(rows, observed)
         distances = torch.stack([*nearest, residual], dim=1)
         distances = distances * weight.double()[:, None] / self.medians
         above = (distances - 1).clamp(min=0)
@@ -377,16 +383,18 @@ class Distances(nn.Module):
     def _sum_of_cells(self, values: Tensor) -> Tensor:
         return values if self.membership is None else values @ self.membership
 
-    def _nearest(self, rows: Tensor, observed: Tensor, weight: Tensor) -> list[Tensor]:
-        """Return the squared distances to surroundings, neighbour and cluster."""
+    def _nearest(self, rows: Tensor, observed: Tensor) -> list[Tensor]:
+        """Return the squared distances to neighbour and cluster."""
         references = self.references.T
         squares = observed @ references**2 - 2 * (rows @ references)
         if rows.shape[1] == 1:
             squares = ((rows - references) * observed) ** 2
         is_far = (rows[:, : self.n_numbers].abs() > self.far_limit).float()
         alike = is_far @ self.far_references[: self.n_numbers] > 0
-        n_left = (~alike[:, :N_SURROUNDINGS]).sum(1, keepdim=True)
-        squares = torch.where(alike & (n_left > self.rank + 1), torch.inf, squares)
+        n_clustered = self.height_parts.shape[1]
+        n_left = (~alike[:, :n_clustered]).sum(1, keepdim=True)
+        enough = n_left * ONE_ROW_IN > n_clustered
+        squares = torch.where(alike & enough, torch.inf, squares)
         n_references = len(self.references)
         positions = torch.arange(n_references)
         index = squares.argmin(1, keepdim=True)
@@ -394,19 +402,15 @@ class Distances(nn.Module):
             nearest = self._distance(rows, observed, index)
             same = (nearest <= ROUNDING**2 * rows.shape[1])[:, None]
             squares = torch.where(same & (positions == index), torch.inf, squares)
-        some = squares[:, :N_SURROUNDINGS]
-        order = torch.topk(some, self.rank + 1, dim=1, largest=False).indices
-        surroundings = self._distance(rows, observed, order[:, self.rank :])
         index = squares.argmin(1, keepdim=True)
         neighbour = self._distance(rows, observed, index)
         norms = (rows**2).sum(1, keepdim=True) * float(rows.shape[1] > 1)
-        joins = squares[:, : len(self.heights)] + norms
-        # The heights are of whole rows. Rows without a cell score 0 in any case.
-        weight = weight.clamp(min=1)
-        index = torch.maximum(joins, self.heights / weight).argmin(1, keepdim=True)
-        least = (self.heights[index[:, 0]] / weight[:, 0]).double()
-        cluster = torch.maximum(self._distance(rows, observed, index), least)
-        return [surroundings, neighbour, cluster]
+        joins = squares[:, :n_clustered] + norms
+        heights = observed @ self.height_parts
+        index = torch.maximum(joins, heights).argmin(1, keepdim=True)
+        height = heights.gather(1, index)[:, 0].double()
+        cluster = torch.maximum(self._distance(rows, observed, index), height)
+        return [neighbour, cluster]
 
     def _distance(self, rows: Tensor, observed: Tensor, index: Tensor) -> Tensor:
         differences = (rows - self.references[index[:, 0]]) * observed

@@ -10,26 +10,27 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import make_moons
 
 from sklearn_ae import AutoencoderAnomalyDetector
-from sklearn_ae._anomaly.linkage import cluster_heights
+from sklearn_ae._anomaly.linkage import cluster_gaps
 from tests.anomaly.helpers import detector
 
 
 def heights(rows):
-    return cluster_heights(cdist(rows, rows, "sqeuclidean"))
+    squares = cdist(rows, rows, "sqeuclidean")
+    return squares[tuple(cluster_gaps(squares).T)]
 
 
-def test__cluster_heights__few_rows_together__have_the_height_of_the_gap():
+def test__cluster_gaps__few_rows_together__have_the_height_of_the_gap():
     rows = np.r_[np.arange(135), 300 + 0.1 * np.arange(9)][:, None]
     assert_allclose(heights(rows), np.r_[np.full(135, 1), np.full(9, 166**2)])
 
 
-def test__cluster_heights__one_row_in_14__are_a_cluster():
+def test__cluster_gaps__one_row_in_14__are_a_cluster():
     rows = np.r_[np.arange(130), 300 + 0.1 * np.arange(10)][:, None]
     expected = np.r_[np.full(130, 1), np.full(10, 0.01)]
     assert_allclose(heights(rows), expected, rtol=1e-5)
 
 
-def test__cluster_heights__long_and_bent_clusters__are_clusters():
+def test__cluster_gaps__long_and_bent_clusters__are_clusters():
     """However far rows are from the center, or from the rows of another cluster."""
     moons, _ = make_moons(400, noise=0.01, random_state=0)
     assert heights(moons).max() < 0.1**2
@@ -38,19 +39,19 @@ def test__cluster_heights__long_and_bent_clusters__are_clusters():
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 14])
-def test__cluster_heights__few_rows__are_each_a_cluster(n_rows):
+def test__cluster_gaps__few_rows__are_each_a_cluster(n_rows):
     assert not heights(np.arange(n_rows)[:, None]).any()
 
 
 @given(st.integers(15, 60), st.integers(1, 4), st.integers(0, 1000))
-def test__cluster_heights__any_rows__are_where_the_graph_of_steps_has_large_parts(
+def test__cluster_gaps__any_rows__are_where_the_graph_of_steps_has_large_parts(
     n_rows, n_columns, seed
 ):
     """At the height of a row, enough rows are within reach, and below it, too few."""
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 20, (n_rows, n_columns)).astype(float)
     squares = cdist(rows, rows, "sqeuclidean")
-    for row, height in enumerate(cluster_heights(squares)):
+    for row, height in enumerate(heights(rows)):
         assert _n_within_reach(squares <= height, row) >= n_rows / 14
         assert _n_within_reach(squares < height, row) < n_rows / 14
 

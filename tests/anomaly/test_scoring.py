@@ -60,8 +60,9 @@ def test__score_samples__clump_in_rows_with_missing_cells__has_the_lowest_scores
     assert roc_auc_score(np.arange(600) < 24, -scores) > 0.99
 
 
-def test__explain__clump__names_the_columns_that_set_it_apart():
-    table = np.random.default_rng(0).normal(size=(600, 6))
+@pytest.mark.parametrize("seed", range(4))
+def test__explain__clump__names_the_columns_that_set_it_apart(seed):
+    table = np.random.default_rng(seed).normal(size=(600, 6))
     table[:24, [1, 4]] += 12
     contributions = detector().fit(table).explain(table[:24])
     assert (np.sort(contributions.argsort(axis=1)[:, -2:]) == [1, 4]).all()
@@ -263,9 +264,9 @@ def test__encode__missing_category__has_only_missing_indicators():
     assert torch.isnan(row).tolist() == [False, True, True, True, True]
 
 
-@pytest.mark.parametrize(("distance", "weight"), enumerate([0.3, 0.6, 1.2, 0.9]))
+@pytest.mark.parametrize(("distance", "weight"), enumerate([0.4, 1.7, 0.9]))
 def test__weigh__distances_below_the_median__hardly_count(distance, weight):
-    distances = np.ones((3, 4))
+    distances = np.ones((3, 3))
     distances[:, distance] = [0.5, 1.0, 3.0]
     below, at, above = weigh(distances)
     assert at - below == pytest.approx(weight * 0.05)
