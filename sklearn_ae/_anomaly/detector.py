@@ -115,7 +115,7 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     Notes
     -----
     *Score.* Minus a sum of squared distances, each in units of its median over rows of
-    `fit`, ``-0.4 * f(n) - 1.7 * f(c) - 0.9 * f(r)``: to the nearest neighbour (among
+    `fit`, ``-0.5 * f(n) - 1.5 * f(c) - 0.9 * f(r)``: to the nearest neighbour (among
     4,096 rows drawn at random [1]_, or fewer of wide tables, but 1,024), to the nearest
     cluster, and to the reconstruction. A cluster has at least one row in 14, of 1,024
     or all; a row joins it at some distance in single-linkage clustering [3]_, however

@@ -24,7 +24,7 @@ from sklearn_ae._tables.reading import to_tensor
 
 # How much each of the distances counts: to the neighbour, the cluster and the
 # reconstruction.
-WEIGHTS = np.array([0.4, 1.7, 0.9])
+WEIGHTS = np.array([0.5, 1.5, 0.9])
 # Slope of the score below the median of a distance; above, it is 1.
 SLOPE_BELOW_MEDIAN = 0.1
 # Cells of other rows that stand in for one that is to be predicted from its row.

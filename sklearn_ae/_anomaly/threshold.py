@@ -36,8 +36,9 @@ MARGIN = 1.05
 def find_threshold(scores, n_columns):
     """Return the score below which rows are outliers.
 
-    Outliers lie beyond a fence, which the median and the third quartile give. If more
-    rows do than may be ordinary, the threshold moves to the first gap between scores,
+    Outliers lie beyond a fence, which the median and the third quartile give, or, if no
+    row does, farther out than all rows. If more rows lie beyond the fence than may be
+    ordinary, the threshold moves to the first gap between scores,
     to where an exponential tail would hardly reach, or to the score that few rows are
     below, whichever comes first.
 
@@ -56,8 +57,11 @@ def find_threshold(scores, n_columns):
     median, third, tail = np.quantile(roots, [0.5, 0.75, TAIL_QUANTILE])
     fence = max(median + FENCE * (third - median), MIN_FENCE**0.5)
     # New rows are beyond the k-th of n ordinary ones with probability k / (n + 1).
-    last = max(0, int(ORDINARY_SHARE * (len(roots) + 1)) - 1)
+    k = int(ORDINARY_SHARE * (len(roots) + 1))
+    last = max(0, k - 1)
     if roots[last] <= fence:
+        if k:
+            fence = min(fence, max(MARGIN * roots[0], MIN_FENCE**0.5))
         return -float(fence**2)
     root = max(fence, MARGIN * roots[last])
     is_distinct = len(np.unique(np.round(roots, 4))) >= MIN_DISTINCT * len(roots)

@@ -264,7 +264,7 @@ def test__encode__missing_category__has_only_missing_indicators():
     assert torch.isnan(row).tolist() == [False, True, True, True, True]
 
 
-@pytest.mark.parametrize(("distance", "weight"), enumerate([0.4, 1.7, 0.9]))
+@pytest.mark.parametrize(("distance", "weight"), enumerate([0.5, 1.5, 0.9]))
 def test__weigh__distances_below_the_median__hardly_count(distance, weight):
     distances = np.ones((3, 3))
     distances[:, distance] = [0.5, 1.0, 3.0]

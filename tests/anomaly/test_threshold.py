@@ -61,6 +61,18 @@ def test__contamination__auto__keeps_ordinary_rows_on_the_mean_of_draws(kind, n_
     assert np.mean(shares) < 0.035
 
 
+def test__find_threshold__ordinary_rows__is_hardly_below_the_least_score():
+    """The fence is 3: new rows between 2 and 3 would be farther out than all these."""
+    roots = np.linspace(0, 2, 200)
+    assert 2 < (-find_threshold(-(roots**2), n_columns=5)) ** 0.5 < 2.2
+
+
+def test__find_threshold__few_rows__is_the_fence():
+    """That a new row is beyond all of 20 others may well be chance."""
+    roots = np.linspace(0, 2, 20)
+    assert (-find_threshold(-(roots**2), n_columns=5)) ** 0.5 == pytest.approx(3)
+
+
 def test__contamination__auto__keeps_a_regular_line():
     line = np.c_[np.arange(1.0, 101), np.arange(1.0, 101)]
     assert (detector(small(max_epochs=100)).fit_predict(line) == -1).sum() <= 3
