@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from sklearn_ae._anomaly.far_cells import set_apart
+
 
 class ComparedRows:
     """Distances of a few rows, as they are and without each of their cells.
@@ -29,7 +31,7 @@ class ComparedRows:
         self.norms = distances.row_norms(self.rows)
         self.heights = distances.heights(self.mask)
         self.squares = torch.from_numpy(distances.squares(self.rows, self.mask))
-        self.far = distances.far(self.rows, rare=True)
+        self.far = distances.far_cells_.find(self.rows, rare=True)
         # How many cells of rows and references are far alike.
         self.n_alike = self.far @ distances.far_references_
         self.has_alike = self.n_alike.any()
@@ -41,7 +43,7 @@ class ComparedRows:
         """Return the relative distances of the rows, of shape (n_rows, 3)."""
         squares = self.squares.numpy().copy()
         if self.has_alike:
-            squares = self.distances.apart(squares, self.n_alike > 0)
+            squares = set_apart(squares, self.n_alike > 0)
         row = np.arange(len(self.rows))
         distances = np.empty((len(self.rows), 3))
         distances[:, :2] = self.distances.nearest(
@@ -119,7 +121,7 @@ class ComparedRows:
         if self.has_alike:
             far_references = self.distances.far_references_[columns]
             alike = self.n_alike - self.far[:, columns] @ far_references > 0
-            out[:] = self.distances.apart(out, alike)
+            out[:] = set_apart(out, alike)
         norms = self.norms - np.square(self.rows[:, columns]).sum(axis=1)
         parts = self.distances.height_parts_[columns].sum(axis=0)
         return norms, np.maximum(self.heights - parts, 0)

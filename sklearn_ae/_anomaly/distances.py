@@ -26,10 +26,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklearn_ae._anomaly.linkage import ONE_ROW_IN, cluster_gaps
+from sklearn_ae._anomaly.columns import ColumnUnits
+from sklearn_ae._anomaly.far_cells import FarCells, set_apart
+from sklearn_ae._anomaly.linkage import N_CLUSTERED, cluster_gaps
 from sklearn_ae._document import documented
 from sklearn_ae._tables.reading import to_tensor
-from sklearn_ae._tables.spreads import robust_center_and_scale
 
 # Rows of `fit` that the medians of the distances are taken over.
 N_ROWS = 4096
@@ -37,15 +38,6 @@ N_ROWS = 4096
 # cells, which takes the same time in narrow and in wide tables.
 N_REFERENCE_CELLS = 2**16
 LEAST_REFERENCES, MOST_REFERENCES = 1024, 4096
-# References, the first ones, among which clusters are looked for.
-N_CLUSTERED = 1024
-# Numbers grow linearly up to some three robust deviations, logarithmically beyond.
-LINEAR_DEVIATIONS = 3.0
-# Robust deviations below this share of the standard deviation are not used: most cells
-# of such a column are equal, and the quartiles say nothing about the others.
-MIN_ROBUST_SHARE = 0.05
-# A column with a smaller standard deviation is constant but for rounding.
-MIN_DEVIATION = 1e-2
 # Unit of the squared residuals of a column of numbers that is always restored.
 MIN_MEAN_RESIDUAL = 1e-12
 # The same for a column of categories. No logarithm keeps one surprising category from
@@ -60,25 +52,6 @@ MIN_NEIGHBOUR_SHARE = 1e-3
 MIN_MEDIAN_SHARE = 0.01
 # The ninth decile of the distance to the cluster is at most so many of its units.
 MOST_MEDIANS = 3.0
-# Robust deviations from the median beyond which a number is far, as codes for missing
-# cells are.
-FAR_DEVIATIONS = 12.0
-# If more than this share of the rows have such a number, it is an ordinary one, as ink
-# is where most images are white.
-MOST_FAR_ROWS = 0.1
-# Its inverse hyperbolic sine, in robust deviations.
-FAR = LINEAR_DEVIATIONS * np.arcsinh(FAR_DEVIATIONS / LINEAR_DEVIATIONS)
-# Largest share of a rare category.
-RARE_SHARE = 0.1
-# The same, as a multiple of the mean share of the categories that rows have.
-RARE_MULTIPLE = 0.6
-# Indicators grow only of categories that, with those no more common, have a smaller
-# share of the rows than this.
-SMALL_TAIL = 0.02
-# Largest indicator of a category, that of a column in which nearly all cells are equal:
-# its variance is 0.05. A rare category should not be farther away than all other
-# columns together.
-MAX_INDICATOR = 0.05**-0.5
 # Most pairs of a cell and an encoded column in a file: each takes memory.
 MOST_MEMBERS = 2**26
 # Rows whose distances to all references fit into the cache of a processor.
@@ -94,31 +67,23 @@ class OutlierDistances:
 
     Parameters
     ----------
-    cells : int64 ndarray of shape (n_encoded,)
-        The cell that each encoded column belongs to.
-    n_numbers : int
-        How many of the encoded columns, the first ones, hold numbers.
-    soft_clipped : bool
-        Whether :class:`Scaler` has clipped the numbers softly.
+    units : ColumnUnits
+        Fitted together with this.
     """
 
-    def __init__(self, cells, n_numbers, soft_clipped):
-        self.cells = cells
-        self.n_numbers = n_numbers
-        self.soft_clipped = soft_clipped
-        n_cells = cells.max() + 1
+    def __init__(self, units):
+        self.units = units
+        self.cells, self.n_numbers = units.cells, units.n_numbers
+        n_cells = self.cells.max() + 1
         self.membership_ = None
-        if n_cells < len(cells):
-            self.membership_ = np.eye(n_cells, dtype=np.float32)[cells]
+        if n_cells < len(self.cells):
+            self.membership_ = np.eye(n_cells, dtype=np.float32)[self.cells]
 
     def _to_document(self, writer):
-        names = ("factor", "center", "unit", "deviation", "references", "is_rare")
         return {
-            "cells": self.cells,
-            "n_numbers": self.n_numbers,
-            "soft_clipped": self.soft_clipped,
-            **{name: getattr(self, f"{name}_") for name in names},
-            "far_limit": self.far_limit_.astype(np.float64),
+            "units": self.units,
+            "references": self.references_,
+            "far_cells": self.far_cells_,
             "gaps": self.gaps_,
             "heights": self.heights_,
             "residual_unit": self.residual_unit_,
@@ -127,33 +92,22 @@ class OutlierDistances:
 
     @classmethod
     def _from_document(cls, fields):
-        cells = fields.array("cells", (None,), np.int64, least=0)
-        n_encoded, n_numbers = len(cells), fields.integer("n_numbers", 0, len(cells))
-        present = np.zeros(n_encoded, dtype=bool)
-        fields.require(cells.max(initial=-1) < n_encoded, "cells")
-        present[cells] = True
-        n_cells = cells.max() + 1
-        fields.require(present[:n_cells].all(), "cells")
-        fields.require(n_cells * n_encoded <= MOST_MEMBERS, "cells")
-        distances = cls(cells, n_numbers, fields.flag("soft_clipped"))
-        tiny = float(np.finfo(np.float32).tiny)
-        distances.factor_ = fields.array("factor", (n_encoded,), np.float32, least=1.0)
-        distances.center_ = fields.array("center", (n_numbers,), np.float32)
-        for name in ("unit", "deviation"):
-            values = fields.array(name, (n_numbers,), np.float32, least=tiny)
-            setattr(distances, f"{name}_", values)
-        limit = fields.array("far_limit", (n_numbers,), least=tiny, most=np.inf)
-        distances.far_limit_ = limit
+        units = fields.part("units", ColumnUnits)
+        n_encoded, n_cells = len(units.cells), units.cells.max() + 1
+        fields.require(n_cells * n_encoded <= MOST_MEMBERS, "units")
+        distances = cls(units)
         references = fields.array("references", (None, n_encoded), np.float32)
         fields.require(0 < len(references) <= MOST_REFERENCES, "references")
-        distances._set_references(references)
+        far_cells = fields.part("far_cells", FarCells)
+        fields.require(len(far_cells.limit_) == units.n_numbers, "far_cells")
+        fields.require(len(far_cells.is_rare_) == n_encoded, "far_cells")
+        distances._set_references(references, far_cells)
         n_clustered = min(len(references), N_CLUSTERED)
         gaps = fields.array("gaps", (n_clustered, 2), np.int64, least=0)
         fields.require(gaps.max() < n_clustered, "gaps")
         heights = fields.array("heights", (n_clustered,), np.float32, least=0.0)
         distances._set_heights(gaps, heights)
-        distances.is_rare_ = fields.array("is_rare", (n_encoded,), bool)
-        distances._set_far()
+        tiny = float(np.finfo(np.float32).tiny)
         values = fields.array("residual_unit", (n_cells,), np.float32, least=tiny)
         distances.residual_unit_ = values
         distances.medians_ = fields.array("medians", (3,), least=tiny)
@@ -173,11 +127,10 @@ class OutlierDistances:
         -------
         self : OutlierDistances
         """
-        self._fit_indicators(encoded)
-        self._fit_units(encoded[:, : self.n_numbers])
+        self.units.fit(encoded)
         rows, observed, weight = self.prepare(encoded)
-        self._set_references(rows[: _n_references(rows.shape[1])].copy())
-        self._fit_far()
+        references = rows[: _n_references(rows.shape[1])].copy()
+        self._set_references(references, FarCells().fit(references, self.units))
         self._fit_clusters(rows, observed, weight)
         residuals = self._squared_residuals(rows, observed, expected).mean(axis=0)
         least = np.full_like(residuals, MIN_MEAN_SURPRISE)
@@ -201,42 +154,12 @@ class OutlierDistances:
         """
         return self._squared_distances(encoded, expected) / self.medians_
 
-    def _set_references(self, references):
-        """Set the rows that others are compared with."""
-        self.references_ = references
+    def _set_references(self, references, far_cells):
+        """Set the rows that others are compared with, and which cells are far."""
+        self.references_, self.far_cells_ = references, far_cells
         self.norms_ = (references**2).sum(axis=1)
-
-    def _fit_indicators(self, encoded):
-        """Learn how much larger the indicators of rare categories are made."""
-        self.factor_ = np.ones(len(self.cells), dtype=np.float32)
-        for cell in range(self.n_numbers, self.cells.max() + 1):
-            block = self.cells == cell
-            indicators = encoded[:, block]
-            factor = np.sqrt(_rarity((indicators > 0).mean(axis=0), len(encoded)))
-            scale = np.ptp(np.nan_to_num(indicators), axis=0).max(initial=1e-6)
-            self.factor_[block] = np.clip(factor, 1, max(1, MAX_INDICATOR / scale))
-
-    def _fit_units(self, numbers):
-        """Learn the robust unit of each column of numbers, and that of its arcsinh."""
-        self.center_ = np.zeros(self.n_numbers, dtype=np.float32)
-        self.unit_ = np.ones(self.n_numbers, dtype=np.float32)
-        self.deviation_ = np.ones(self.n_numbers, dtype=np.float32)
-        observed = ~np.isnan(numbers).all(axis=0)
-        if not observed.any():
-            return
-        if not self.soft_clipped:
-            seen = numbers[:, observed]
-            deviation = np.nanstd(seen, axis=0)
-            center, unit = robust_center_and_scale(
-                seen, deviation, MIN_ROBUST_SHARE * deviation
-            )
-            self.center_[observed] = center
-            self.unit_[observed] = np.where(unit > 0, unit, 1)
-        seen = self._arcsinh(numbers)[:, observed]
-        # Many rows with a code for missing cells would make it less far.
-        seen[np.abs(seen) > FAR] = np.nan
-        deviation = np.nanstd(seen, axis=0)
-        self.deviation_[observed] = np.where(deviation > MIN_DEVIATION, deviation, 1)
+        far = far_cells.find(references, rare=True)
+        self.far_references_ = np.ascontiguousarray(far.T)
 
     def _fit_clusters(self, rows, observed, weight):
         """Learn at which height each of the first references joins a cluster."""
@@ -274,24 +197,6 @@ class OutlierDistances:
         least = MIN_NEIGHBOUR_SHARE * self.medians_[1]
         self.medians_[0] = max(self.medians_[0], least)
 
-    def _arcsinh(self, encoded):
-        """Return encoded rows, the numbers by their inverse hyperbolic sine.
-
-        The indicators of rare categories are enlarged.
-        """
-        encoded = encoded * self.factor_[: encoded.shape[-1]]
-        numbers = encoded[..., : self.n_numbers]
-        numbers -= self.center_
-        numbers /= LINEAR_DEVIATIONS * self.unit_
-        if self.soft_clipped:
-            # arctanh of a softly clipped number is arcsinh of the number itself.
-            most = 1 - np.finfo(np.float32).eps
-            np.arctanh(np.clip(numbers, -most, most, out=numbers), out=numbers)
-        else:
-            np.arcsinh(numbers, out=numbers)
-        numbers *= LINEAR_DEVIATIONS / self.deviation_
-        return encoded
-
     def prepare(self, encoded):
         """Return rows to compare, their observed cells, and the weight of these.
 
@@ -304,7 +209,7 @@ class OutlierDistances:
             More than 1 where observed cells stand in for missing ones, 0 for rows
             without any cell.
         """
-        rows = self._arcsinh(encoded)
+        rows = self.units.transform(encoded)
         if not np.isnan(rows.sum()):
             return rows, np.True_, np.float32(1)
         observed = ~np.isnan(rows)
@@ -333,7 +238,7 @@ class OutlierDistances:
             part = slice(start, start + PART_ROWS)
             rows, observed, weight = self.prepare(encoded[part])
             squares = self.squares(rows, observed)
-            self._set_apart(squares, rows)
+            self._set_far_apart(squares, rows)
 
             def distance_to(indices, some, rows=rows, observed=observed):
                 # Unlike `squares`, these are rounded alike in every batch.
@@ -349,6 +254,19 @@ class OutlierDistances:
             distances[part, 2] = residuals.sum(axis=1)
             distances[part] *= np.reshape(weight, (-1, 1))
         return distances
+
+    def _set_far_apart(self, squares, rows):
+        """Set squares to infinity, in place, where numbers are far alike.
+
+        The categories do not count: an ordinary rare one differs from a planted one in
+        little.
+        """
+        some = self.far_cells_.any_far(rows)
+        if some.any():
+            n_alike = (
+                self.far_cells_.find(rows[some], rare=False) @ self.far_references_
+            )
+            squares[some] = set_apart(squares[some], n_alike > 0)
 
     def squares(self, rows, observed):
         """Return squared distances to the references, but for `row_norms`.
@@ -469,91 +387,17 @@ class OutlierDistances:
 
     def _squared_residuals(self, rows, observed, expected):
         """Return the squared residual of each cell, 0 where it is missing."""
-        differences = self._arcsinh(expected)
+        differences = self.units.transform(expected)
         differences -= rows
         if observed.ndim:
             differences[..., ~observed] = 0
         return self._sum_of_cells(np.square(differences, out=differences))
-
-    def _fit_far(self):
-        """Learn which categories are rare, and which cells of references are far."""
-        self.far_limit_ = FAR / self.deviation_
-        if self._is_far(self.references_).any(axis=1).mean() > MOST_FAR_ROWS:
-            self.far_limit_[:] = np.inf
-        self.is_rare_ = np.zeros(len(self.cells), dtype=bool)
-        for cell in range(self.n_numbers, self.cells.max() + 1):
-            block = self.cells == cell
-            share = (self.references_[:, block] > 0).mean(axis=0)
-            mean_share = (share**2).sum() / max(share.sum(), 1e-6)
-            self.is_rare_[block] = share <= min(RARE_SHARE, RARE_MULTIPLE * mean_share)
-        self._set_far()
-
-    def _set_far(self):
-        """Set which cells of references are far."""
-        self.far_references_ = np.ascontiguousarray(
-            self.far(self.references_, rare=True).T
-        )
-
-    def far(self, rows, rare):
-        """Return 1 where a number is far or, if `rare`, a category rare, else 0."""
-        far = np.zeros(rows.shape, dtype=np.float32)
-        far[:, : self.n_numbers] = self._is_far(rows)
-        if rare:
-            far[:, self.is_rare_] = rows[:, self.is_rare_] > 0
-        return far
-
-    def _is_far(self, rows):
-        """Return which numbers of rows are far from the median of their column."""
-        return np.abs(rows[:, : self.n_numbers]) > self.far_limit_
-
-    def _set_apart(self, squares, rows):
-        """Set squares to infinity, in place, where rows and references are far alike.
-
-        An extreme number that many rows have, as a code for missing cells, would make
-        them ordinary to one another.
-        """
-        some = self._is_far(rows).any(axis=1)
-        if some.any():
-            n_alike = self.far(rows[some], rare=False) @ self.far_references_
-            squares[some] = self.apart(squares[some], n_alike > 0)
-
-    def apart(self, squares, alike):
-        """Return squares that are infinite where rows and references are far alike.
-
-        Parameters
-        ----------
-        squares : float32 ndarray of shape (n_rows, n_references)
-        alike : bool ndarray of shape (n_rows, n_references)
-
-        Returns
-        -------
-        squares : float32 ndarray of shape (n_rows, n_references)
-        """
-        # Those that are left may be too few for a cluster.
-        among = alike[:, : len(self.heights_)]
-        n_left = (~among).sum(axis=1, keepdims=True)
-        enough = n_left * ONE_ROW_IN > among.shape[1]
-        return np.where(alike & enough, np.inf, squares)
 
 
 def _n_references(n_columns):
     """Return how many rows others are compared with, by their encoded columns."""
     n_references = N_REFERENCE_CELLS // n_columns
     return min(max(n_references, LEAST_REFERENCES), MOST_REFERENCES)
-
-
-def _rarity(share, n_rows):
-    """Return how far categories are from common ones, by their shares of the rows.
-
-    This is half the share of the next more common category, divided by that of all
-    categories that are no more common; 0 if the latter is not small. No category is
-    nearer than a more common one.
-    """
-    levels, index, n_alike = np.unique(share, return_inverse=True, return_counts=True)
-    tail = np.maximum(np.cumsum(levels * n_alike), 1 / n_rows)
-    following = np.append(levels[1:], 0)
-    rarity = np.where(tail < SMALL_TAIL, following / (2 * tail), 0)
-    return np.maximum.accumulate(rarity[::-1])[::-1][index]
 
 
 def _padded(rows):

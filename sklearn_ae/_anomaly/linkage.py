@@ -6,7 +6,11 @@ import numpy as np
 from scipy.cluster.hierarchy import linkage, to_tree
 from scipy.spatial.distance import squareform
 
-# A cluster has at least one row in so many: fewer may be outliers that lie together.
+# Rows, the first of those that others are compared with, among which clusters are
+# looked for.
+N_CLUSTERED = 1024
+# A cluster has at least one of them in so many: fewer may be outliers that lie
+# together.
 ONE_ROW_IN = 14
 
 

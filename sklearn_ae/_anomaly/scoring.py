@@ -12,13 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from sklearn_ae._anomaly.columns import MAX_INDICATOR, ColumnUnits
 from sklearn_ae._anomaly.compared import ComparedRows
-from sklearn_ae._anomaly.distances import (
-    BLOCK_ROWS,
-    MAX_INDICATOR,
-    PART_ROWS,
-    OutlierDistances,
-)
+from sklearn_ae._anomaly.distances import BLOCK_ROWS, PART_ROWS, OutlierDistances
 from sklearn_ae._net.inference import encode, expect, infer
 from sklearn_ae._tables.reading import to_tensor
 
@@ -209,7 +205,7 @@ def _abnormality_without_each_cell(distances, net, X):
 def _fit_distances(net, scaled, soft_clipped):
     """Return the distances that a net and some scaled rows of `fit` give."""
     cells, n_numbers = encoded_cells(net, scaled.shape[1])
-    distances = OutlierDistances(cells, n_numbers, soft_clipped)
+    distances = OutlierDistances(ColumnUnits(cells, n_numbers, soft_clipped))
     with torch.inference_mode():
         return distances.fit(*_to_numpy(encode_and_reconstruct(net, scaled)))
 

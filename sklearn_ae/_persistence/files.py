@@ -184,6 +184,7 @@ ROWS_IN = {
     "Scaler": "The least and the largest number, or the mean, of each column.",
     "QuantileTransformer": "Up to 1,000 quantiles of each column, which are cells.",
     "RowSampler": "Up to 1,000 cells of each column, which sample draws from.",
+    "ColumnUnits": "The median and the spread of each column, scaled.",
     "OutlierDistances": "Up to 4,096 whole rows, scaled, to compare others with.",
     "AutoencoderAnomalyDetector": "16 cells of each column, scaled, and the scores of "
     "up to 10,000 rows.",

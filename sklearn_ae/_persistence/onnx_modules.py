@@ -11,11 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_ae._anomaly.distances import (
-    LINEAR_DEVIATIONS,
-    ROUNDING,
-    OutlierDistances,
-)
+from sklearn_ae._anomaly.columns import LINEAR_DEVIATIONS
+from sklearn_ae._anomaly.distances import ROUNDING, OutlierDistances
 from sklearn_ae._anomaly.linkage import ONE_ROW_IN
 from sklearn_ae._anomaly.scoring import (
     SLOPE_BELOW_MEDIAN,
@@ -330,24 +327,23 @@ class Distances(nn.Module):
 
     def __init__(self, distances: OutlierDistances) -> None:
         super().__init__()
-        self.n_numbers = distances.n_numbers
-        self.soft_clipped = distances.soft_clipped
-        self.n_cells = int(distances.cells.max()) + 1
-        names = ("factor", "center", "unit", "deviation", "references", "norms")
-        more = (
-            "height_parts",
-            "far_limit",
-            "far_references",
-            "residual_unit",
-            "medians",
-        )
-        for name in names + more:
-            values = np.array(getattr(distances, f"{name}_"))
-            self.register_buffer(name, torch.from_numpy(values))
+        units = distances.units
+        self.n_numbers, self.soft_clipped = units.n_numbers, units.soft_clipped
+        self.n_cells = int(units.cells.max()) + 1
+        self._register(units, "factor", "center", "unit", "deviation")
+        self._register(distances, "references", "norms", "far_references")
+        self._register(distances, "height_parts", "residual_unit", "medians")
+        far_limit = torch.from_numpy(distances.far_cells_.limit_.astype(np.float64))
+        self.register_buffer("far_limit", far_limit)
         membership = distances.membership_
         if membership is not None:
             membership = torch.from_numpy(membership)
         self.register_buffer("membership", membership)
+
+    def _register(self, owner: object, *names: str) -> None:
+        for name in names:
+            values = np.array(getattr(owner, f"{name}_"))
+            self.register_buffer(name, torch.from_numpy(values))
 
     def forward(self, encoded: Tensor, expected: Tensor) -> Tensor:
         """Return minus the scores of rows."""
