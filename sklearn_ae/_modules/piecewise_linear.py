@@ -8,8 +8,10 @@ class PiecewiseLinear(nn.Module):
     """Encode each number by how far it fills each of several bins [1]_.
 
     A bin that a number lies beyond is 1, one that it does not reach is -1, and the one
-    that it lies in is linear between. From these, dense layers learn functions of a
-    number with sharp bends, as trees do, much sooner than from the number itself.
+    that it lies in is linear between; all are divided by the root of the number of bins
+    of their column, so that together they are as large as one number. From these, dense
+    layers learn functions of a number with sharp bends, as trees do, much sooner than
+    from the number itself.
 
     **Shape** input (n_rows, n_inputs), output (n_rows, n_bins_of_all_columns).
 
@@ -28,11 +30,12 @@ class PiecewiseLinear(nn.Module):
     >>> import torch
     >>> from sklearn_ae._modules.piecewise_linear import PiecewiseLinear
     >>> PiecewiseLinear([torch.tensor([0.0, 1.0, 5.0])])(torch.tensor([[0.5], [3.0]]))
-    tensor([[ 0., -1.],
-            [ 1.,  0.]])
+    tensor([[ 0.0000, -0.7071],
+            [ 0.7071,  0.0000]])
     """
 
     column: Tensor
+    scale: Tensor
     center: Tensor
     factor: Tensor
 
@@ -44,6 +47,7 @@ class PiecewiseLinear(nn.Module):
         high = torch.cat([column[1:] for column in edges])
         column = torch.arange(len(edges)).repeat_interleave(counts)
         self.register_buffer("column", column)
+        self.register_buffer("scale", _scale_of(column), persistent=False)
         self.register_buffer("center", (low + high) / 2)
         self.register_buffer("factor", 2 / (high - low))
 
@@ -75,6 +79,7 @@ class PiecewiseLinear(nn.Module):
         """
         embedding = cls([torch.arange(3.0)])
         embedding.column = column
+        embedding.scale = _scale_of(column)
         embedding.center = torch.empty(len(column), device="meta")
         embedding.factor = torch.empty(len(column), device="meta")
         return embedding
@@ -87,7 +92,12 @@ class PiecewiseLinear(nn.Module):
     def forward(self, X: Tensor) -> Tensor:
         """Return how far the numbers of rows fill the bins."""
         numbers = X.index_select(1, self.column)
-        return ((numbers - self.center) * self.factor).clamp(-1, 1)
+        return ((numbers - self.center) * self.factor).clamp(-1, 1) * self.scale
+
+
+def _scale_of(column: Tensor) -> Tensor:
+    """Return what the bins are multiplied by, from the column of each."""
+    return column.bincount()[column].rsqrt()
 
 
 def _find_edges(column: Tensor, weight: Tensor, n_bins: int) -> Tensor:

@@ -57,6 +57,13 @@ def test__forward__number__fills_the_bins_below_it():
     embedding = PiecewiseLinear([torch.tensor([0.0, 1.0, 5.0, 6.0])])
     encoded = embedding(torch.tensor([[-9.0], [1.0], [3.0], [9.0]]))
     assert_close(
-        encoded,
+        encoded * 3**0.5,
         torch.tensor([[-1.0, -1, -1], [1, -1, -1], [1, 0, -1], [1, 1, 1]]),
     )
+
+
+def test__forward__many_bins_or_few__are_together_as_large_as_a_number():
+    few, many = torch.arange(3.0), torch.linspace(0, 1, 17)
+    encoded = PiecewiseLinear([few, many])(torch.tensor([[9.0, 9.0]]))
+    assert_close(encoded[:, :2].norm(), torch.tensor(1.0))
+    assert_close(encoded[:, 2:].norm(), torch.tensor(1.0))
