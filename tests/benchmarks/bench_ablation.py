@@ -54,7 +54,6 @@ from sklearn_ae._supervised.temperature import cross_entropy_of
 
 WHOLE = "as it is"
 KEYS = ["part", "table", "setting", "variant", "seed"]
-IS_RARE = ", class "
 
 
 class Variant(NamedTuple):
@@ -277,7 +276,7 @@ def measure_cells(X, setting, seed, **params):
 
 # Outliers.
 
-DISTANCES = ["surroundings", "neighbour", "cluster", "reconstruction"]
+DISTANCES = ["neighbour", "cluster", "reconstruction"]
 
 
 def _weights(factors):
@@ -385,10 +384,12 @@ def bench(name, tables, settings, seeds, variants, known):
 
 def print_part(part, runs):
     """Print a table in Markdown: a row for each setting and variant."""
-    is_rare = runs["table"].str.contains(IS_RARE)
+    is_rare = runs["table"].str.contains(bench_anomalies.IN_CLASS)
     setting = runs["setting"].where(~is_rare, runs["setting"] + ", rare classes")
     # All classes of a table make one.
-    runs = runs.assign(setting=setting, table=runs["table"].str.split(IS_RARE).str[0])
+    runs = runs.assign(
+        setting=setting, table=runs["table"].str.split(bench_anomalies.IN_CLASS).str[0]
+    )
     heads = [head for s in part.scores for head in (s, "difference", "worse, better")]
     print(f"\n| setting | variant | {' | '.join(heads)} |")
     print(f"|---|---|{'--:|' * len(heads)}")

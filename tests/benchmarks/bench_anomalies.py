@@ -59,11 +59,13 @@ CLASS_TABLES = [
 ]
 # Share of a rare class, in rows of the others.
 RARE = 0.05
+# In names, between a table and the class that is made rare.
+IN_CLASS = ", class "
 
 
 def load(name, seed):
     """Return at most 10,000 rows of a table, and which of them are anomalies."""
-    if ", class " in name:
+    if IN_CLASS in name:
         return load_rare(name, seed)
     X, y = load_all(name)
     if len(X) > MAX_ROWS:
@@ -82,13 +84,13 @@ def rare_classes(tables):
             counts = np.bincount(y)
             by_size = [c for c in np.argsort(counts, kind="stable") if counts[c] >= 5]
             places = np.unique(np.linspace(0, len(by_size) - 1, 4).astype(int))
-            names += [f"{table}, class {by_size[i]}" for i in places]
+            names += [f"{table}{IN_CLASS}{by_size[i]}" for i in places]
     return names
 
 
 def load_rare(name, seed):
     """Return a table of numbers of which one class is made rare."""
-    table, rare = name.split(", class ")
+    table, rare = name.split(IN_CLASS)
     X, y = labelled_tables.load(table)
     if isinstance(X, pd.DataFrame):
         X = X.select_dtypes("number")
