@@ -18,12 +18,11 @@ from sklearn_ae._supervised.linear_probe import N_FOLDS, divide_into_folds
 # Lengths of training to choose from, as shares of the longest. The last one is the
 # linear model, and each has to be clearly better than those before it.
 LENGTHS = (1.0, 0.3, 0.0)
-# A shorter training has to lower the loss of held-out rows by this share.
-LEAST_GAIN = 0.02
 # Factors of the noise to choose from: it hides what many rows could tell.
 NOISES = (1.0, 0.2)
-# The same for weaker noise, which may do harm by itself.
-LEAST_GAIN_OF_NOISE = 0.05
+# A shorter training, or weaker noise, has to lower the loss of held-out rows by this
+# share.
+LEAST_GAIN = 0.02
 # Fewer rows than this cannot tell whether to train at all.
 ROWS_TO_CHOOSE = 10
 # So many held-out rows are enough to choose by: of five times as many rows, a fifth is
@@ -132,8 +131,7 @@ def _best_plan(tuning, lengths, noises, predict):
         for noise in noises if length == lengths[0] else (best.noise,):
             predicted = predict(plan=Plan(length, noise))
             plan, loss = _calibrate(tuning, Plan(length, noise), predicted)
-            gain = LEAST_GAIN if length < best.length else LEAST_GAIN_OF_NOISE
-            if best_predicted is None or loss < (1 - gain) * lowest:
+            if best_predicted is None or loss < (1 - LEAST_GAIN) * lowest:
                 best, best_predicted, lowest = plan, predicted, loss
     return best, best_predicted
 
