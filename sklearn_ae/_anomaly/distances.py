@@ -182,7 +182,7 @@ class OutlierDistances:
         first, last = self.references_[gaps.T]
         parts = np.square(first - last).T
         total = np.maximum(parts.sum(axis=0), np.finfo(np.float32).tiny)
-        self.height_parts_ = np.ascontiguousarray(parts * (heights / total))
+        self.height_parts_ = np.ascontiguousarray(parts / total * heights)
 
     def _fit_medians(self, distances):
         """Learn the unit of each of the distances."""
