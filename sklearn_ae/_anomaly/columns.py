@@ -24,6 +24,8 @@ SMALL_TAIL = 0.02
 # its variance is 0.05. A rare category should not be farther away than all other
 # columns together.
 MAX_INDICATOR = 0.05**-0.5
+# Largest cell or factor in a file: its square is far from overflowing.
+LARGEST = 1e9
 
 
 @documented
@@ -72,12 +74,13 @@ class ColumnUnits:
         present[cells] = True
         fields.require(present[: cells.max() + 1].all(), "cells")
         units = cls(cells, n_numbers, fields.flag("soft_clipped"))
-        units.factor_ = fields.array("factor", (n_encoded,), np.float32, least=1.0)
+        shape = (n_encoded,)
+        units.factor_ = fields.array("factor", shape, np.float32, least=1, most=LARGEST)
         units.center_ = fields.array("center", (n_numbers,), np.float32)
         tiny = float(np.finfo(np.float32).tiny)
-        for name in ("unit", "deviation"):
-            values = fields.array(name, (n_numbers,), np.float32, least=tiny)
-            setattr(units, f"{name}_", values)
+        units.unit_ = fields.array("unit", (n_numbers,), np.float32, least=tiny)
+        shape, least = (n_numbers,), float(np.float32(MIN_DEVIATION))
+        units.deviation_ = fields.array("deviation", shape, np.float32, least=least)
         return units
 
     def fit(self, encoded):

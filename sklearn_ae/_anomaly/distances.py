@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklearn_ae._anomaly.columns import ColumnUnits
+from sklearn_ae._anomaly.columns import LARGEST, ColumnUnits
 from sklearn_ae._anomaly.far_cells import FarCells, set_apart
 from sklearn_ae._anomaly.linkage import N_CLUSTERED, cluster_gaps
 from sklearn_ae._document import documented
@@ -84,8 +84,8 @@ class OutlierDistances:
             "units": self.units,
             "references": self.references_,
             "far_cells": self.far_cells_,
-            "gaps": self.gaps_,
             "heights": self.heights_,
+            "gap_pairs": self.gap_pairs_,
             "residual_unit": self.residual_unit_,
             "medians": self.medians_,
         }
@@ -96,17 +96,18 @@ class OutlierDistances:
         n_encoded, n_cells = len(units.cells), units.cells.max() + 1
         fields.require(n_cells * n_encoded <= MOST_MEMBERS, "units")
         distances = cls(units)
-        references = fields.array("references", (None, n_encoded), np.float32)
+        cells = {"least": -LARGEST, "most": LARGEST}
+        references = fields.array("references", (None, n_encoded), np.float32, **cells)
         fields.require(0 < len(references) <= MOST_REFERENCES, "references")
         far_cells = fields.part("far_cells", FarCells)
         fields.require(len(far_cells.limit_) == units.n_numbers, "far_cells")
         fields.require(len(far_cells.is_rare_) == n_encoded, "far_cells")
         distances._set_references(references, far_cells)
         n_clustered = min(len(references), N_CLUSTERED)
-        gaps = fields.array("gaps", (n_clustered, 2), np.int64, least=0)
-        fields.require(gaps.max() < n_clustered, "gaps")
         heights = fields.array("heights", (n_clustered,), np.float32, least=0.0)
-        distances._set_heights(gaps, heights)
+        pairs = fields.array("gap_pairs", (n_clustered, 2), np.int64, least=0)
+        fields.require(pairs.max() < n_clustered, "gap_pairs")
+        distances._set_heights(heights, pairs)
         tiny = float(np.finfo(np.float32).tiny)
         values = fields.array("residual_unit", (n_cells,), np.float32, least=tiny)
         distances.residual_unit_ = values
@@ -163,7 +164,8 @@ class OutlierDistances:
 
     def _fit_clusters(self, rows, observed, weight):
         """Learn at which height each of the first references joins a cluster."""
-        first = slice(min(len(self.references_), N_CLUSTERED))
+        n_clustered = min(len(self.references_), N_CLUSTERED)
+        first = slice(n_clustered)
         if observed.ndim:
             observed, weight = observed[first], weight[first, None]
         rows = rows[first]
@@ -172,14 +174,17 @@ class OutlierDistances:
         squares = np.maximum(squares, 0) * weight
         # Rows that lack other cells are not equally far from one another.
         squares = (squares + squares.T) / 2
-        np.fill_diagonal(squares, 0)
-        gaps = cluster_gaps(squares)
-        self._set_heights(gaps, squares[tuple(gaps.T)].astype(np.float32))
+        seen = np.broadcast_to(observed, rows.shape).astype(np.float32)
+        heights, pairs = cluster_gaps(squares, seen @ seen.T)
+        self._set_heights(heights.astype(np.float32), pairs)
 
-    def _set_heights(self, gaps, heights):
-        """Set the heights, and how much each encoded column contributes to them."""
-        self.gaps_, self.heights_ = gaps, heights
-        first, last = self.references_[gaps.T]
+    def _set_heights(self, heights, pairs):
+        """Set the heights, and how much each encoded column contributes to them.
+
+        That is in proportion to the squared difference of two rows on both sides.
+        """
+        self.heights_, self.gap_pairs_ = heights, pairs
+        first, last = self.references_[pairs.T]
         parts = np.square(first - last).T
         total = np.maximum(parts.sum(axis=0), np.finfo(np.float32).tiny)
         self.height_parts_ = np.ascontiguousarray(parts / total * heights)
@@ -286,7 +291,7 @@ class OutlierDistances:
             # Many rows of one column are so near that rounding would order them.
             return np.square((rows - self.references_.T) * observed)
         references = to_tensor(self.references_).T
-        norms = to_tensor(self.norms_)
+        norms = whole_norms = to_tensor(self.norms_)
         squares = np.empty((len(rows), len(self.references_)), dtype=np.float32)
         for start in range(0, len(rows), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
@@ -294,6 +299,8 @@ class OutlierDistances:
                 # The columns of missing cells do not count.
                 mask = _padded(observed[block].astype(np.float32))
                 norms = mask @ references**2
+                # Complete rows are compared as they are among others of their kind.
+                norms = torch.where(mask.all(1, keepdim=True), whole_norms, norms)
             products = torch.addmm(norms, _padded(rows[block]), references, alpha=-2)
             squares[block] = products.numpy()[: len(squares[block])]
         return squares

@@ -32,7 +32,7 @@ class FarCells:
     """
 
     def _to_document(self, writer):
-        return {"limit": self.limit_.astype(np.float64), "is_rare": self.is_rare_}
+        return {"limit": self.limit_, "is_rare": self.is_rare_}
 
     @classmethod
     def _from_document(cls, fields):
@@ -55,7 +55,7 @@ class FarCells:
         -------
         self : FarCells
         """
-        self.limit_ = FAR / units.deviation_
+        self.limit_ = FAR / units.deviation_.astype(np.float64)
         if self._is_far(references).any(axis=1).mean() > MOST_FAR_ROWS:
             self.limit_[:] = np.inf
         self.is_rare_ = np.zeros(len(units.cells), dtype=bool)
@@ -100,5 +100,5 @@ def set_apart(squares, alike):
     """
     among = alike[:, :N_CLUSTERED]
     n_left = (~among).sum(axis=1, keepdims=True)
-    enough = n_left * ONE_ROW_IN > among.shape[1]
+    enough = n_left * ONE_ROW_IN >= among.shape[1]
     return np.where(alike & enough, np.inf, squares)

@@ -28,19 +28,21 @@ GAP_ROWS = 0.5
 # Least share of rows whose score differs from those of others. Where most rows have a
 # twin, all others are far off, and gaps say nothing.
 MIN_DISTINCT = 0.5
-# Factor on the root that the share of ordinary rows lies beyond, so that new rows that
-# equal those of `fit` but for rounding are no outliers.
+# Factor on the root of a row of `fit` that is ordinary, so that new rows that equal it
+# but for rounding are no outliers.
 MARGIN = 1.05
+# Fewer rows do not say how far out new ones are: the network has learnt them by heart.
+LEAST_ROWS = 200
 
 
 def find_threshold(scores, n_columns):
     """Return the score below which rows are outliers.
 
-    Outliers lie beyond a fence, which the median and the third quartile give, or, if no
-    row does, farther out than all rows. If more rows lie beyond the fence than may be
-    ordinary, the threshold moves to the first gap between scores,
-    to where an exponential tail would hardly reach, or to the score that few rows are
-    below, whichever comes first.
+    Outliers lie beyond a fence, which the median and the third quartile give. If no row
+    is near it, the threshold moves inwards, to just beyond the last of at least
+    `LEAST_ROWS`. If more rows lie beyond it than may be ordinary, the threshold moves
+    outwards, to the first gap between scores, to where an exponential tail would hardly
+    reach, or to the score that few rows are below, whichever comes first.
 
     Parameters
     ----------
@@ -57,10 +59,9 @@ def find_threshold(scores, n_columns):
     median, third, tail = np.quantile(roots, [0.5, 0.75, TAIL_QUANTILE])
     fence = max(median + FENCE * (third - median), MIN_FENCE**0.5)
     # New rows are beyond the k-th of n ordinary ones with probability k / (n + 1).
-    k = int(ORDINARY_SHARE * (len(roots) + 1))
-    last = max(0, k - 1)
+    last = max(0, int(ORDINARY_SHARE * (len(roots) + 1)) - 1)
     if roots[last] <= fence:
-        if k:
+        if len(roots) >= LEAST_ROWS:
             fence = min(fence, max(MARGIN * roots[0], MIN_FENCE**0.5))
         return -float(fence**2)
     root = max(fence, MARGIN * roots[last])

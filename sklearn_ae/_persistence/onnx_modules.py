@@ -333,7 +333,7 @@ class Distances(nn.Module):
         self._register(units, "factor", "center", "unit", "deviation")
         self._register(distances, "references", "norms", "far_references")
         self._register(distances, "height_parts", "residual_unit", "medians")
-        far_limit = torch.from_numpy(distances.far_cells_.limit_.astype(np.float64))
+        far_limit = torch.from_numpy(distances.far_cells_.limit_)
         self.register_buffer("far_limit", far_limit)
         membership = distances.membership_
         if membership is not None:
@@ -389,7 +389,7 @@ class Distances(nn.Module):
         alike = is_far @ self.far_references[: self.n_numbers] > 0
         n_clustered = self.height_parts.shape[1]
         n_left = (~alike[:, :n_clustered]).sum(1, keepdim=True)
-        enough = n_left * ONE_ROW_IN > n_clustered
+        enough = n_left * ONE_ROW_IN >= n_clustered
         squares = torch.where(alike & enough, torch.inf, squares)
         n_references = len(self.references)
         positions = torch.arange(n_references)

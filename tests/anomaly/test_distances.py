@@ -55,6 +55,18 @@ def test__score_samples__few_rows_or_many__has_the_same_bits(n_rows, n_columns):
     assert_array_equal(np.concatenate(each), scores)
 
 
+@pytest.mark.parametrize("n_columns", [1, 8])
+def test__score_samples__complete_rows_among_others__have_the_same_bits(n_columns):
+    """Whole numbers: many references are equally near."""
+    rng = np.random.default_rng(0)
+    table = rng.integers(0, 5, size=(800, n_columns)).astype(float)
+    complete = rng.random(800) < 0.5
+    table[~complete & (rng.random(800) < 0.9), 0] = np.nan
+    model = detector().fit(table)
+    among_others = model.score_samples(table)[complete]
+    assert_array_equal(model.score_samples(table[complete]), among_others)
+
+
 def _steps(n_rows, n_columns):
     """Return the number of steps of training on rows of which no two are equal."""
     epochs = default_max_epochs(n_rows, 256, default_detector_steps(n_columns))
