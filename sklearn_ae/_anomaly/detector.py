@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ae._anomaly.distances import N_ROWS, OutlierDistances
 from sklearn_ae._anomaly.scoring import N_DONORS, AnomalyScorer, encoded_cells
-from sklearn_ae._anomaly.threshold import find_threshold
+from sklearn_ae._anomaly.threshold import allow_for_new_rows, find_threshold
 from sklearn_ae._autoencoder.base import unchanged_on_error
 from sklearn_ae._autoencoder.meta import (
     AUTOENCODER_CONSTRAINT,
@@ -352,8 +352,9 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
         if self.contamination != "auto":
             share = 100 * self.contamination
             return float(np.percentile(self._scorer.score_samples(rows), share))
-        scores = self._scorer.score_samples(some), self.calibration_scores_
-        return find_threshold(np.concatenate(scores), rows.shape[1])
+        scores, new = self._scorer.score_samples(some), self.calibration_scores_
+        threshold = find_threshold(np.concatenate([scores, new]), rows.shape[1])
+        return allow_for_new_rows(threshold, scores, new)
 
     def _check(self, X):
         """Return checked rows, in which categories unknown in `fit` are marked."""

@@ -1,6 +1,7 @@
 """The score below which rows are outliers, where their share is not known."""
 
 import numpy as np
+from scipy.stats import binom
 
 # Share of ordinary rows that may be called outliers.
 ORDINARY_SHARE = 0.02
@@ -31,6 +32,9 @@ MIN_DISTINCT = 0.5
 # Factor on the root of a row of `fit` that is ordinary, so that new rows that equal it
 # but for rounding are no outliers.
 MARGIN = 1.05
+# Probability that so many of the rows held out are outliers, below which the network
+# is said to restore them worse than others.
+CHANCE = 0.01
 # Fewer rows do not say how far out new ones are: the network has learnt them by heart.
 LEAST_ROWS = 200
 
@@ -71,6 +75,32 @@ def find_threshold(scores, n_columns):
         root = min(root, max(fence, median + TAIL * (tail - median)))
         root = _find_gap(roots, fence, root)
     return -float(root**2)
+
+
+def allow_for_new_rows(threshold, scores, held_out):
+    """Return the threshold, lower if it would take most new rows for outliers.
+
+    A network that has learnt few rows of many columns by heart restores no others.
+
+    Parameters
+    ----------
+    threshold : float
+        From `find_threshold`.
+    scores : ndarray of shape (n_rows,)
+        Of rows that the network was trained on.
+    held_out : ndarray of shape (n_held_out,)
+        Of rows that it was not trained on, ascending.
+
+    Returns
+    -------
+    threshold : float
+        That which as many of the rows held out are below as of the others, if clearly
+        more are below the given one.
+    """
+    share, n_below = (scores < threshold).mean(), (held_out < threshold).sum()
+    if binom.sf(n_below - 1, len(held_out), max(share, MAX_SHARE)) > CHANCE:
+        return threshold
+    return float(MARGIN**2 * held_out[int(share * len(held_out))])
 
 
 def _find_gap(roots, fence, most):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_ae._anomaly.threshold import find_threshold
+from sklearn_ae._anomaly.threshold import allow_for_new_rows, find_threshold
 from tests.anomaly.helpers import correlated, detector, small
 
 
@@ -71,6 +71,32 @@ def test__find_threshold__few_rows__is_the_fence():
     """The network has learnt them by heart: new ones may be farther out."""
     roots = np.linspace(0, 2, 100)
     assert (-find_threshold(-(roots**2), n_columns=5)) ** 0.5 == pytest.approx(3)
+
+
+def test__contamination__auto__more_columns_than_rows__keeps_new_rows():
+    """The network learns the rows by heart, and restores no others."""
+    shares = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        model = detector(small(max_epochs=100)).fit(rng.normal(size=(50, 60)))
+        shares.append((model.predict(rng.normal(size=(500, 60))) == -1).mean())
+    # The least of five scores, of the rows held out, is no certain bound.
+    assert np.mean(shares) < 0.35
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.4])
+def test__allow_for_new_rows__rows_held_out_like_others__change_nothing(share):
+    rng = np.random.default_rng(0)
+    scores, held_out = (-10.0 * (rng.random(n) < share) for n in (400, 40))
+    assert allow_for_new_rows(-5.0, scores, np.sort(held_out)) == -5.0
+    assert allow_for_new_rows(-5.0, scores, np.empty(0)) == -5.0
+
+
+def test__allow_for_new_rows__rows_held_out_farther_out__move_the_threshold():
+    scores, held_out = np.linspace(-6, 0, 100), -10 * 1.5 ** np.arange(20)[::-1]
+    threshold = allow_for_new_rows(-5.0, scores, held_out)
+    # As many are below it as of the others, 17 %.
+    assert (held_out < threshold).sum() == 3
 
 
 def test__contamination__auto__keeps_a_regular_line():
