@@ -73,10 +73,11 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     contamination : "auto" or float, default="auto"
         Share of the rows of `fit` that `predict` calls outliers, in (0, 0.5]. "auto"
         lets their scores decide: outliers are rows with a score far below the others,
-        at most some two of a hundred ordinary rows. Of rows that few others resemble,
-        no more than these are outliers unless a gap parts their scores from those of
-        the others; where most rows have a twin, as in tables of a few flags, gaps do
-        not count.
+        at most some two of a hundred ordinary rows (of new ones more, if there were
+        fewer than some 100 rows, or than columns). Of rows that few others resemble, no
+        more than these are outliers unless a gap parts their scores from those of the
+        others; where most rows have a twin, as in tables of a few flags, gaps do not
+        count.
     calibration_fraction : float, default=0.1
         Share of the rows of `fit`, in [0, 1), at most 10,000 of them, that no
         autoencoder and no distance learns from; `p_values` compares others with them.
