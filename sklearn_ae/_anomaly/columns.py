@@ -77,10 +77,10 @@ class ColumnUnits:
         shape = (n_encoded,)
         units.factor_ = fields.array("factor", shape, np.float32, least=1, most=LARGEST)
         units.center_ = fields.array("center", (n_numbers,), np.float32)
-        tiny = float(np.finfo(np.float32).tiny)
-        units.unit_ = fields.array("unit", (n_numbers,), np.float32, least=tiny)
-        shape, least = (n_numbers,), float(np.float32(MIN_DEVIATION))
-        units.deviation_ = fields.array("deviation", shape, np.float32, least=least)
+        tiny, least = np.finfo(np.float32).tiny, np.float32(MIN_DEVIATION)
+        for name, limit in (("unit", tiny), ("deviation", least)):
+            values = fields.array(name, (n_numbers,), np.float32, least=float(limit))
+            setattr(units, f"{name}_", values)
         return units
 
     def fit(self, encoded):

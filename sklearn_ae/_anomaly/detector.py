@@ -120,10 +120,9 @@ class AutoencoderAnomalyDetector(AutoencoderMetaEstimator, OutlierMixin, BaseEst
     4,096 rows drawn at random [1]_, or fewer of wide tables, but 1,024), to the nearest
     cluster, and to the reconstruction. A cluster has at least one row in 14, of 1,024
     or all; a row joins it at some distance in single-linkage clustering [3]_, however
-    long or bent it is.
-    The unit of that is a third of its ninth decile, if this is more than its median:
-    the rarer combinations of categories are too small for clusters, but ordinary.
-    Below the median, a distance counts a tenth:
+    long or bent it is. The unit of that is a third of its ninth decile, if this is more
+    than its median: the rarer combinations of categories are too small for clusters,
+    but ordinary. Below the median, a distance counts a tenth:
     ``f(x) = 0.1 * x + 0.9 * max(x - 1, 0)``. So ordinary rows score about -0.2 to -5.
     Numbers are compared in robust units, by their inverse hyperbolic sine, so that
     those far out count less; a column of categories counts as much as one of numbers.

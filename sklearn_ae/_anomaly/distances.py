@@ -96,8 +96,8 @@ class OutlierDistances:
         n_encoded, n_cells = len(units.cells), units.cells.max() + 1
         fields.require(n_cells * n_encoded <= MOST_MEMBERS, "units")
         distances = cls(units)
-        cells = {"least": -LARGEST, "most": LARGEST}
-        references = fields.array("references", (None, n_encoded), np.float32, **cells)
+        bounds = {"least": -LARGEST, "most": LARGEST}
+        references = fields.array("references", (None, n_encoded), np.float32, **bounds)
         fields.require(0 < len(references) <= MOST_REFERENCES, "references")
         far_cells = fields.part("far_cells", FarCells)
         fields.require(len(far_cells.limit_) == units.n_numbers, "far_cells")
@@ -164,8 +164,7 @@ class OutlierDistances:
 
     def _fit_clusters(self, rows, observed, weight):
         """Learn at which height each of the first references joins a cluster."""
-        n_clustered = min(len(self.references_), N_CLUSTERED)
-        first = slice(n_clustered)
+        first = slice(min(len(self.references_), N_CLUSTERED))
         if observed.ndim:
             observed, weight = observed[first], weight[first, None]
         rows = rows[first]
@@ -174,8 +173,9 @@ class OutlierDistances:
         squares = np.maximum(squares, 0) * weight
         # Rows that lack other cells are not equally far from one another.
         squares = (squares + squares.T) / 2
-        seen = np.broadcast_to(observed, rows.shape).astype(np.float32)
-        heights, pairs = cluster_gaps(squares, seen @ seen.T)
+        seen = np.atleast_2d(observed).astype(np.float32)
+        n_shared = np.broadcast_to(seen @ seen.T, squares.shape)
+        heights, pairs = cluster_gaps(squares, n_shared)
         self._set_heights(heights.astype(np.float32), pairs)
 
     def _set_heights(self, heights, pairs):
@@ -291,16 +291,15 @@ class OutlierDistances:
             # Many rows of one column are so near that rounding would order them.
             return np.square((rows - self.references_.T) * observed)
         references = to_tensor(self.references_).T
-        norms = whole_norms = to_tensor(self.norms_)
+        norms = to_tensor(self.norms_)
+        if observed.ndim:
+            # The columns of missing cells do not count.
+            masked_norms = _masked_sums(observed, references**2, self.norms_)
         squares = np.empty((len(rows), len(self.references_)), dtype=np.float32)
         for start in range(0, len(rows), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
             if observed.ndim:
-                # The columns of missing cells do not count.
-                mask = _padded(observed[block].astype(np.float32))
-                norms = mask @ references**2
-                # Complete rows are compared as they are among others of their kind.
-                norms = torch.where(mask.all(1, keepdim=True), whole_norms, norms)
+                norms = _padded(masked_norms[block])
             products = torch.addmm(norms, _padded(rows[block]), references, alpha=-2)
             squares[block] = products.numpy()[: len(squares[block])]
         return squares
@@ -324,15 +323,7 @@ class OutlierDistances:
         """
         if not observed.ndim:
             return self.heights_[None]
-        parts = to_tensor(self.height_parts_)
-        heights = np.empty((len(observed), len(self.heights_)), dtype=np.float32)
-        for start in range(0, len(observed), BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
-            sums = _padded(observed[block].astype(np.float32)) @ parts
-            heights[block] = sums.numpy()[: len(heights[block])]
-        # As they are where no other row lacks a cell.
-        heights[observed.all(axis=1)] = self.heights_
-        return heights
+        return _masked_sums(observed, to_tensor(self.height_parts_), self.heights_)
 
     def nearest(self, squares, norms, heights, distance_to):
         """Return the squared distances to neighbour and cluster.
@@ -405,6 +396,29 @@ def _n_references(n_columns):
     """Return how many rows others are compared with, by their encoded columns."""
     n_references = N_REFERENCE_CELLS // n_columns
     return min(max(n_references, LEAST_REFERENCES), MOST_REFERENCES)
+
+
+def _masked_sums(observed, parts, whole):
+    """Return sums of parts over the columns that rows have.
+
+    Parameters
+    ----------
+    observed : bool ndarray of shape (n_rows, n_encoded)
+    parts : float32 Tensor of shape (n_encoded, n_sums)
+    whole : float32 ndarray of shape (n_sums,)
+        Sums of complete rows: they are those of a table without missing cells.
+
+    Returns
+    -------
+    sums : float32 ndarray of shape (n_rows, n_sums)
+    """
+    sums = np.empty((len(observed), len(whole)), dtype=np.float32)
+    for start in range(0, len(observed), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        product = _padded(observed[block].astype(np.float32)) @ parts
+        sums[block] = product.numpy()[: len(sums[block])]
+    sums[observed.all(axis=1)] = whole
+    return sums
 
 
 def _padded(rows):

@@ -32,8 +32,8 @@ def cluster_gaps(squares, n_shared):
     heights : ndarray of shape (n_rows,)
         Squares of the gaps; 0 if a single row is enough for a cluster.
     pairs : int64 ndarray of shape (n_rows, 2)
-        The nearest rows on both sides of the gap that share most columns;
-        the row itself, twice, where there is none.
+        The nearest rows on both sides of the gap that share most columns; the row
+        itself, twice, where there is none.
     """
     n_rows = len(squares)
     rows, heights = np.arange(n_rows), np.zeros(n_rows)
